@@ -1,0 +1,55 @@
+"""Close the warehouse, and take down what conn_start.py made where that costs money.
+On DuckDB closing keeps the database file; --delete-data removes it.
+
+  python conn_close.py                  close; say where the data is
+  python conn_close.py --delete-data    remove the data too (asks for its name)
+  python conn_close.py --dry-run        show what would be closed or removed
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from dwh.console import ScriptParser, confirmation_flag, duration, run, seconds, warehouse_parser
+from dwh.script import begin, until_free
+
+
+def parser() -> ScriptParser:
+    """Declare the flags of this script."""
+    p = warehouse_parser("conn_close", __doc__)
+    p.what.add_argument("--delete-data", action="store_true", help="remove the data too (asks for its name)")
+    p.what.add_argument("--no-snapshot", action="store_true", help="take no final snapshot (Redshift)")
+    p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be closed or removed")
+    p.how.add_argument(
+        "--wait", metavar="TIME", type=duration, default=0.0, help="how long to wait for another program, such as 5m"
+    )
+    confirmation_flag(p)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Close the warehouse and say what is left."""
+    script = begin("conn_close", parser(), argv)
+    console, engine, delete = script.console, script.engine, script.args.delete_data
+    console.title(f"{engine.name}, {engine.place}")
+    planned = engine.plan("delete" if delete else "stop")
+    doomed = [change for change in planned if change.mark == "-"]
+    if script.args.dry_run:
+        changes = planned
+    else:
+        if doomed:
+            for change in doomed:
+                console.say(str(change))
+            name = os.path.basename(engine.place)
+            console.confirm(name, f"All data in it is lost. Type its name to delete it ({name})", yes=script.args.yes)
+        changes = until_free(lambda: engine.stop(console.say, keep_data=not delete), script.args.wait)
+    for change in changes:
+        console.result(str(change))
+    console.result("nothing was changed" if script.args.dry_run else f"closed in {seconds(console.elapsed)}")
+    console.finish({"engine": engine.name, "place": engine.place, "changes": [str(change) for change in changes]})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

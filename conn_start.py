@@ -1,0 +1,62 @@
+"""Bring the warehouse up and wait until it is available.
+Again changes nothing. On DuckDB this makes the database file.
+
+  python conn_start.py                make what is missing, wait until it can be used
+  python conn_start.py --dry-run      show what would be made
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dwh.console import ScriptParser, duration, run, seconds, warehouse_parser
+from dwh.script import begin, until_free
+
+DEFAULT_TIMEOUT = "30m"
+
+
+def parser() -> ScriptParser:
+    """Declare the flags of this script."""
+    p = warehouse_parser("conn_start", __doc__)
+    p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be made")
+    p.how.add_argument(
+        "--timeout",
+        metavar="TIME",
+        type=duration,
+        default=duration(DEFAULT_TIMEOUT),
+        help=f"give up after this (default {DEFAULT_TIMEOUT})",
+    )
+    p.how.add_argument("--no-wait", action="store_true", help="do not wait until it is available")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Start the warehouse and say what was made."""
+    script = begin("conn_start", parser(), argv)
+    console, engine = script.console, script.engine
+    console.title(f"{engine.name}, {engine.place}")
+    if script.args.dry_run:
+        changes = engine.plan("start")
+    else:
+        changes = until_free(lambda: engine.start(console.say), 0.0 if script.args.no_wait else script.args.timeout)
+    for change in changes:
+        console.result(str(change))
+    console.result(
+        "nothing was changed"
+        if script.args.dry_run
+        else f"ready in {seconds(console.elapsed)}   next: python create_tables.py"
+    )
+    created = not script.args.dry_run and any(change.mark == "+" for change in changes)
+    console.finish(
+        {
+            "engine": engine.name,
+            "place": engine.place,
+            "created": created,
+            "changes": [str(change) for change in changes],
+        }
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

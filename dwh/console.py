@@ -1,0 +1,307 @@
+"""How every script speaks: stdout is the result, stderr is everything else, and one place turns failures into exit
+codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Any, NoReturn
+
+from dwh import __version__, signals
+from dwh.errors import ConfigError, DwhError, ExitCode, Interrupted
+from dwh.secrets import masked
+
+EXIT_CODES = "exit codes: 0 ok, 1 bad data, 2 usage, 3 environment, 4 busy, 70 bug, 130 interrupted"
+PLAIN_PROGRESS_SECONDS = 30.0
+ERROR_LINES = 8
+_COLOURS = {"red": "31", "yellow": "33", "green": "32"}
+
+
+class ScriptParser(argparse.ArgumentParser):
+    """An argument parser whose help is the script's docstring and whose mistakes are errors in the suite's own form."""
+
+    def __init__(self, script: str, doc: str | None) -> None:
+        super().__init__(
+            prog=f"{script}.py",
+            description=(doc or "").strip(),
+            epilog=EXIT_CODES,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=110),
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.what = self.add_argument_group("what")
+        self.how = self.add_argument_group("how")
+        self.output = self.add_argument_group("output")
+        self.output.add_argument("-h", "--help", action="help", help="show this and exit")
+        self.output.add_argument("--version", action="version", version=f"sparkify-warehouse {__version__}")
+        self.output.add_argument("-q", "--quiet", action="store_true", help="errors only")
+        self.output.add_argument("--json", action="store_true", help="one JSON object on stdout, also on failure")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a ConfigError instead of printing usage and leaving."""
+        raise ConfigError(f"{self.prog}: {message}", hint=f"python {self.prog} --help")
+
+
+def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
+    """Make the parser of a script that works on the warehouse: the flags which all of those share."""
+    parser = ScriptParser(script, doc)
+    parser.how.add_argument("--config", metavar="FILE", help="default: dwh.cfg here, else the one beside the scripts")
+    parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default), postgres or redshift")
+    parser.output.add_argument(
+        "-v", "--verbose", action="count", default=0, help="each statement; -vv: its SQL, and tracebacks"
+    )
+    parser.output.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR=1)")
+    parser.output.add_argument(
+        "--log-file", metavar="FILE", help="write everything that -vv shows to this file as well"
+    )
+    return parser
+
+
+def confirmation_flag(parser: ScriptParser) -> None:
+    """Add `--yes`, for the scripts that ask before they destroy something."""
+    parser.how.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def printable(text: object) -> str:
+    """Give a text that is safe on a terminal: control and escape characters that came with data are spelt out."""
+    line = masked(str(text))
+    return (
+        line
+        if line.isprintable()
+        else "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in line)
+    )
+
+
+def count(number: int, thing: str) -> str:
+    """Write a number and its noun: `1 file`, `8,056 files`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def seconds(duration: float) -> str:
+    """Write a duration for people: `0.3s`, `12.4s`, `5m 48s`."""
+    return f"{duration:.1f}s" if duration < 60 else f"{int(duration // 60)}m {int(duration % 60):02d}s"
+
+
+def duration(text: str) -> float:
+    """Read a duration such as `90`, `90s`, `5m` or `1h`, in seconds. Raises argparse.ArgumentTypeError for anything
+    else."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in "smh" else (text, "s")
+    if not number.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration (90s, 5m, 1h)")
+    return float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+
+
+class Console:
+    """The two streams of one run of one script."""
+
+    def __init__(self, script: str, args: argparse.Namespace) -> None:
+        self.script = script
+        self.json: bool = args.json
+        self.quiet: bool = args.quiet
+        self.verbosity: int = getattr(args, "verbose", 0)
+        self.started = time.monotonic()
+        self._plain = (
+            getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        )
+        self._log: IO[str] | None = _open_log(getattr(args, "log_file", None))
+
+    def title(self, subject: str) -> None:
+        """Say what is about to happen, before anything that takes time."""
+        self.say(f"{self.script:<15} {printable(subject)}", indent="")
+
+    def say(self, text: str, colour: str = "", indent: str = "  ") -> None:
+        """Write one line about the run to stderr (not with -q)."""
+        self._write(sys.stderr, indent + printable(text), colour, shown=not self.quiet)
+
+    def note(self, text: str) -> None:
+        """Write one line a person should look at, though nothing failed (not with -q)."""
+        self.say(f"note: {text}", colour="yellow", indent="")
+
+    def detail(self, text: str) -> None:
+        """Write one line to stderr with -v."""
+        self._write(sys.stderr, "  " + printable(text), "", shown=self.verbosity >= 1)
+
+    def trace(self, text: str) -> None:
+        """Write lines to stderr with -vv."""
+        for line in text.splitlines():
+            self._write(sys.stderr, "    " + printable(line), "", shown=self.verbosity >= 2)
+
+    def result(self, text: str, colour: str = "") -> None:
+        """Write one line of the result to stdout (not with --json, which prints its object instead, nor with -q)."""
+        self._write(sys.stdout, "  " + printable(text), colour, shown=not (self.json or self.quiet))
+
+    def finish(self, payload: dict[str, Any], *, ok: bool = True) -> None:
+        """Print the object of --json: `script` and `ok`, then the payload."""
+        if self.json:
+            print(json.dumps({"script": self.script, "ok": ok, **payload}, ensure_ascii=False, default=str), flush=True)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this run started."""
+        return time.monotonic() - self.started
+
+    def confirm(self, name: str, question: str, *, yes: bool) -> None:
+        """Ask for the name of what will be destroyed.
+
+        Returns when the name was typed, or with --yes. Raises ConfigError when another answer was given, or when
+        nobody can be asked.
+        """
+        if yes:
+            return
+        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+            raise ConfigError(
+                f"{self.script} needs a confirmation, and there is no terminal to ask on",
+                hint=f"python {self.script}.py ... --yes",
+            )
+        sys.stderr.write(f"{printable(question)}: ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip() != name:
+            raise ConfigError(f"not confirmed: {printable(name)} was not typed; nothing was changed")
+
+    @contextmanager
+    def progress(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """Show how far a long step is; the block calls the given function with what is done since the last call.
+
+        On a terminal: one line that is rewritten. Elsewhere: a plain line every 30 seconds, never a carriage return.
+        """
+        if self.quiet or self.json or total <= 0:
+            yield lambda _done: None
+        elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            with self._bar(label, total, unit) as advance:
+                yield advance
+        else:
+            yield _PlainProgress(self, label, total, unit).advance
+
+    @contextmanager
+    def _bar(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=RichConsole(stderr=True, no_color=self._plain), transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda done: bar.advance(task, done)
+
+    def _write(self, stream: IO[str], line: str, colour: str, *, shown: bool) -> None:
+        if self._log:
+            self._log.write(line + "\n")
+            self._log.flush()
+        if shown:
+            stream.write(
+                f"\x1b[{_COLOURS[colour]}m{line}\x1b[0m\n" if colour and self._coloured(stream) else line + "\n"
+            )
+            stream.flush()
+
+    def _coloured(self, stream: IO[str]) -> bool:
+        return not self._plain and stream.isatty()
+
+    def fail(self, error: DwhError) -> None:
+        """Write an error in the form of the suite: what failed, the evidence, `try:`; at most eight lines."""
+        lines = [*(f"  {printable(line)}" for line in error.evidence)][: ERROR_LINES - 1 - len(error.hint)]
+        lines += [f"  try: {printable(hint)}" for hint in error.hint]
+        self._write(sys.stderr, f"error: {printable(error.message)}", "red", shown=True)
+        for line in lines:
+            self._write(sys.stderr, line, "", shown=True)
+        described = {
+            "kind": error.kind,
+            "message": printable(error.message),
+            "hint": [printable(h) for h in error.hint],
+        }
+        self.finish({"error": {**described, "exit_code": int(error.exit_code)}}, ok=False)
+
+
+class _PlainProgress:
+    def __init__(self, console: Console, label: str, total: int, unit: str) -> None:
+        self.console, self.label, self.total, self.unit = console, label, total, unit
+        self.done = 0
+        self.next_line = time.monotonic() + PLAIN_PROGRESS_SECONDS
+
+    def advance(self, done: int) -> None:
+        self.done += done
+        if time.monotonic() >= self.next_line:
+            self.console.say(
+                f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {seconds(self.console.elapsed)} elapsed"
+            )
+            self.next_line += PLAIN_PROGRESS_SECONDS
+
+
+def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
+    """Run a script's `main` and give its exit code: every failure is said once, in one form, and sorted (see ExitCode).
+
+    Only here is an unexpected exception caught: it is a bug, shown with its traceback, exit code 70.
+    """
+    signals.listen()
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        code = main(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # the reader (`| head`) has what it wanted; python would complain once more when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except DwhError as error:
+        console = _last_resort(arguments)
+        console.fail(error)
+        if console.verbosity >= 2:
+            _print_traceback()
+        return error.exit_code
+    except (Interrupted, KeyboardInterrupt):
+        _last_resort(arguments).fail(
+            _Stopped(
+                "stopped before the end; what was committed stays", hint="the same command again; it goes on from there"
+            )
+        )
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001
+        if signals.stop_requested():
+            return ExitCode.INTERRUPTED
+        _print_traceback()
+        _last_resort(arguments).fail(
+            DwhError(f"unexpected {type(error).__name__}: {error}", hint="report this with the lines above")
+        )
+        return ExitCode.BUG
+
+
+class _Stopped(DwhError):
+    kind = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
+def _last_resort(arguments: Sequence[str]) -> Console:
+    """Make a console from whatever can be understood of the arguments: the script's own parser may be what failed."""
+    script = os.path.basename(sys.argv[0]).removesuffix(".py")
+    known = warehouse_parser(script, None)
+    with suppress(ConfigError):
+        return Console(
+            script, known.parse_known_args([a for a in arguments if a not in ("-h", "--help", "--version")])[0]
+        )
+    return Console(script, argparse.Namespace(json="--json" in arguments, quiet=False))
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    sys.stderr.write(masked(traceback.format_exc()))
+
+
+def _open_log(path: str | None) -> IO[str] | None:
+    if path is None:
+        return None
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the log file cannot be written: {path}", evidence=str(error), hint="another --log-file"
+        ) from error

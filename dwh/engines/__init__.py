@@ -1,0 +1,105 @@
+"""The seam between the suite and its engines, on one screen.
+
+What can be portable SQL is portable SQL and stays out of here; the seam holds only what cannot be: lifecycle, bulk
+load, locking, and
+what an engine's errors mean. To add an engine: write these two classes, add a branch to `open_engine`, and let the
+tests of the contract run on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from dwh.config import Config
+from dwh.errors import ConfigError
+from dwh.spool import Part
+
+Tell = Callable[[str], None]
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing an action makes (+), changes (~), removes (-) or finds as it should be (=)."""
+
+    mark: Literal["+", "~", "-", "="]
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.what}"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One statement that ran: its text, the rows it changed or gave (-1: not known), and its seconds."""
+
+    sql: str
+    rows: int
+    seconds: float
+
+
+class Session(Protocol):
+    """One connection. Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
+    was asked for."""
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> int:
+        """Run one statement; gives the number of rows it changed (-1: not known)."""
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Run one query; gives all its rows."""
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
+        table."""
+
+    def transaction(self, lock: str | None = None) -> AbstractContextManager[None]:
+        """Open a transaction that commits at the end of the block and rolls back when it raises.
+
+        `lock` names the table whose lock is the first statement: two loads never run at once. Raises Busy when
+        somebody else holds it.
+        """
+
+    def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Bulk load files of one JSON object a line into a table of text columns.
+
+        `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. Column file_id of a part that
+        names a file is that file's id.
+        Raises RecordsRefused when a record is not such an object: the transaction is lost then.
+        """
+
+    def close(self) -> None:
+        """Close the connection; an open transaction is rolled back."""
+
+
+class Engine(Protocol):
+    """One place where a warehouse can live, and its lifecycle."""
+
+    name: str
+    place: str
+
+    def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
+        """Say what an action would change, without changing anything."""
+
+    def start(self, tell: Tell) -> list[Change]:
+        """Bring the warehouse up, or find that it is; raises Busy while somebody else holds it."""
+
+    def stop(self, tell: Tell, *, keep_data: bool) -> list[Change]:
+        """Close the warehouse; with `keep_data` false also remove what `start` made, and the data with it."""
+
+    def connect(self, trace: Callable[[Trace], None]) -> Session:
+        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy when somebody else holds
+        it."""
+
+
+def open_engine(config: Config) -> Engine:
+    """Give the engine that the settings name; its driver is imported when it connects."""
+    if config.warehouse.engine == "duckdb":
+        from dwh.engines.duckdb import DuckDbEngine
+
+        return DuckDbEngine(config.duckdb)
+    raise ConfigError(
+        f"the engine {config.warehouse.engine} is not part of this version", hint="[WAREHOUSE] ENGINE = duckdb"
+    )

@@ -1,0 +1,262 @@
+"""DuckDB: the warehouse is one file, and one process at a time may open it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dwh.engines import Change, Row, Tell, Trace
+from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, RecordsRefused
+from dwh.settings import DuckDb
+from dwh.signals import cancelled_by
+from dwh.spool import Part
+
+if TYPE_CHECKING:
+    import duckdb
+
+# The spool lets no line through that is longer than 4 MB and the text kept of a bad record; DuckDB's buffers grow
+# with this.
+LONGEST_LINE = 8 * 1024 * 1024
+LEDGER = "loaded_files"
+
+
+class DuckDbEngine:
+    """A database file, made by `start` and removed only by `stop(keep_data=False)`."""
+
+    name = "duckdb"
+
+    def __init__(self, settings: DuckDb) -> None:
+        self.settings = settings
+        self.path = Path(settings.path)
+        self.place = _near(self.path)
+
+    def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
+        """Say what an action would change."""
+        there = self.path.exists()
+        if action == "start":
+            return [Change("=" if there else "+", self.place)]
+        if not there:
+            return [Change("=", f"{self.place} does not exist")]
+        return [Change("-" if action == "delete" else "=", f"{self.place}, {_size(self.path)}")]
+
+    def start(self, tell: Tell) -> list[Change]:
+        """Make the database file and its folder, or find that the file opens; again changes nothing."""
+        made = not self.path.exists()
+        if made:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise EnvironmentFailure(
+                    f"the folder {self.path.parent} cannot be made", evidence=str(error), hint="[DUCKDB] PATH"
+                ) from error
+            tell(f"making {self.place}")
+        self._open(lambda _trace: None).close()
+        return [Change("+" if made else "=", self.place)]
+
+    def stop(self, tell: Tell, *, keep_data: bool) -> list[Change]:
+        """Write everything into the one file, so that it can be copied; without `keep_data` remove it.
+
+        Raises ConfigError, and removes nothing, when the file is not a warehouse of this suite.
+        """
+        if not self.path.exists():
+            return [Change("=", f"{self.place} does not exist")]
+        session = self._open(lambda _trace: None)
+        try:
+            tell("writing everything to the file")
+            session.execute("CHECKPOINT")
+            tables = {name for (name,) in session.rows("SELECT table_name FROM duckdb_tables()")}
+        finally:
+            session.close()
+        if keep_data:
+            return [Change("=", f"{self.place}, {_size(self.path)}")]
+        if tables and LEDGER not in tables:
+            raise ConfigError(
+                f"{self.place} is not a warehouse of this suite: it has no table {LEDGER}", hint="[DUCKDB] PATH"
+            )
+        size = _size(self.path)
+        for path in (self.path, self.path.with_name(self.path.name + ".wal")):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self._spill_folder(), ignore_errors=True)
+        return [Change("-", f"{self.place}, {size}")]
+
+    def connect(self, trace: Callable[[Trace], None]) -> DuckDbSession:
+        """Open the database file; raises EnvironmentFailure when conn_start.py has not made it."""
+        if not self.path.exists():
+            raise EnvironmentFailure(f"{self.place} does not exist", hint="python conn_start.py")
+        return self._open(trace)
+
+    def _open(self, trace: Callable[[Trace], None]) -> DuckDbSession:
+        import duckdb
+
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{self.settings.memory_limit}B",
+            "preserve_insertion_order": False,
+            "temp_directory": str(self._spill_folder()),
+            "autoinstall_known_extensions": False,
+        }
+        if self.settings.threads:
+            config["threads"] = self.settings.threads
+        try:
+            return DuckDbSession(duckdb.connect(str(self.path), config=config), trace, self.place)
+        except duckdb.Error as error:
+            raise server_error(error, self.place) from error
+
+    def _spill_folder(self) -> Path:
+        return self.path.with_name(self.path.name + ".tmp")
+
+
+class DuckDbSession:
+    """One connection to the file; while it is open no other process can open it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
+        self._connection = connection
+        self._trace = trace
+        self._place = place
+        # DuckDB knows OCTET_LENGTH for BLOBs only; the rules of a record count the bytes of text
+        self._connection.execute("CREATE OR REPLACE TEMP MACRO octet_length(text) AS strlen(text)")
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> int:
+        """Run one statement; DuckDB answers an INSERT or DELETE with one row, the number of rows."""
+        answer = self._run(sql, params)
+        return int(answer[0][0]) if answer and isinstance(answer[0][0], int) else -1
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Run one query."""
+        return self._run(sql, params)
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Give the columns of a table."""
+        query = (
+            "SELECT column_name, data_type FROM duckdb_columns() "
+            "WHERE table_name = %s AND NOT internal ORDER BY column_index"
+        )
+        return dict(self._run(query, (table,)))
+
+    @contextmanager
+    def transaction(self, lock: str | None = None) -> Iterator[None]:  # noqa: ARG002
+        """Open a transaction. The file has one process as its owner, so `lock` needs no statement here."""
+        self._run("BEGIN TRANSACTION", ())
+        try:
+            yield
+            self._run("COMMIT", ())
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Bulk load JSON lines, every value as text."""
+        texts = dict.fromkeys(keys, "VARCHAR")
+        columns = ", ".join(f'"{column}"' for column in keys.values())
+        spooled = [_literally(part.path) for part in parts if part.file_id is None]
+        if spooled:
+            values = ", ".join(f'"{key}"' for key in keys)
+            self.execute(f"INSERT INTO {table} ({columns}) SELECT {values} FROM {_READ_JSON}", (spooled, texts))  # noqa: S608
+        in_place = {part.path: part.file_id for part in parts if part.file_id is not None}
+        if in_place:
+            own = {key: column for key, column in keys.items() if not key.startswith("dwh_")}
+            columns = ", ".join(f'"{column}"' for column in ("file_id", *own.values()))
+            values = ", ".join(f'r."{key}"' for key in own)
+            self.execute(
+                f"INSERT INTO {table} ({columns}) SELECT f.file_id, {values} FROM {_READ_JSON} AS r "  # noqa: S608
+                "JOIN (SELECT UNNEST(%s) AS path, UNNEST(%s) AS file_id) AS f ON f.path = r.filename",
+                (
+                    [_literally(path) for path in in_place],
+                    dict.fromkeys(own, "VARCHAR"),
+                    list(in_place),
+                    list(in_place.values()),
+                ),
+            )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _run(self, sql: str, params: Sequence[object]) -> list[Row]:
+        import duckdb
+
+        started = time.monotonic()
+        try:
+            with cancelled_by(self._connection.interrupt):
+                rows: list[Row] = self._connection.execute(sql.replace("%s", "?"), list(params)).fetchall()
+        except duckdb.Error as error:
+            raise server_error(error, self._place) from error
+        self._trace(Trace(sql, len(rows), time.monotonic() - started))
+        return rows
+
+    def _roll_back(self) -> None:
+        import duckdb
+
+        # after some errors DuckDB has ended the transaction by itself, and then there is nothing to roll back
+        with suppress(duckdb.Error, RuntimeError):
+            self._connection.execute("ROLLBACK")
+
+
+def server_error(error: duckdb.Error, place: str) -> DwhError:  # noqa: PLR0911 - a list of cases
+    """Sort an error of the driver by what the user can do about it; what is not known here is a bug."""
+    import duckdb
+
+    text = str(error)
+    first = text.splitlines()[0]
+    held = re.search(r"lock is held in (.*) \(PID ([0-9]+)\)", text)
+    if held:
+        return Busy(
+            f"{place} is open in another program: {os.path.basename(held[1])} (process {held[2]})",
+            evidence="DuckDB allows one program at a time; readers are shut out too while it is open",
+            hint=("close it (a notebook?) and run this again", "python etl.py --wait 5m"),
+        )
+    if "No space left on device" in text or "File too large" in text:
+        return EnvironmentFailure(
+            f"the disk is full: {place} needs more room",
+            evidence=(f"DuckDB: {first}", "what was under way was rolled back; earlier loads are intact"),
+            hint=("free space and run this again", "[DUCKDB] PATH = /bigger/disk/sparkify.duckdb"),
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return EnvironmentFailure(
+            f"MEMORY_LIMIT is too small for {place}", evidence=f"DuckDB: {first}", hint="[DUCKDB] MEMORY_LIMIT = 4 GB"
+        )
+    if "does not have a column" in text or "Referenced column" in text:
+        return EnvironmentFailure(
+            f"the tables in {place} are older than sql_queries.py",
+            evidence=f"DuckDB: {first}",
+            hint="python create_tables.py",
+        )
+    missing = re.search(r"Table with name (\w+) does not exist", text)
+    if missing:
+        return EnvironmentFailure(f"table {missing[1]} does not exist in {place}", hint="python create_tables.py")
+    if isinstance(error, duckdb.InvalidInputException) and "JSON" in text:
+        return RecordsRefused(
+            "a record was refused", evidence=f"DuckDB: {first}", hint="python etl.py --on-bad-line quarantine"
+        )
+    if isinstance(error, duckdb.IOException):
+        return EnvironmentFailure(
+            f"{place} cannot be used", evidence=f"DuckDB: {first}", hint="[DUCKDB] PATH = another file"
+        )
+    return DwhError(f"DuckDB: {first}", evidence=text.splitlines()[1:], hint="report this; -vv shows the statement")
+
+
+_READ_JSON = (
+    "read_json(%s, columns = %s, format = 'newline_delimited', records = true, filename = true, "
+    f"maximum_object_size = {LONGEST_LINE})"
+)
+
+
+def _literally(path: str) -> str:
+    """Give a path that DuckDB does not take for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def _near(path: Path) -> str:
+    """Give a path as a person would: relative when it lies below this folder."""
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,76 @@
+"""What can go wrong, sorted by what the caller should do next: one class and one exit code each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every script. Their meaning never changes."""
+
+    OK = 0
+    DATA = 1
+    USAGE = 2
+    ENVIRONMENT = 3
+    BUSY = 4
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class DwhError(Exception):
+    """A failure the suite can explain.
+
+    `message` says what failed in the user's words, `evidence` where it was seen (a line, or several),
+    `hint` is one command or one edit that helps (or several). All three may hold text from data: the console makes it
+    printable.
+    """
+
+    kind = "bug"
+    exit_code = ExitCode.BUG
+
+    def __init__(self, message: str, *, evidence: str | Sequence[str] = (), hint: str | Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.evidence = (evidence,) if isinstance(evidence, str) else tuple(evidence)
+        self.hint = (hint,) if isinstance(hint, str) else tuple(hint)
+
+
+class DataError(DwhError):
+    """A file, a record or a check is wrong: a person has to look at the data."""
+
+    kind = "data"
+    exit_code = ExitCode.DATA
+
+
+class ConfigError(DwhError):
+    """The call is wrong: a flag, a key of dwh.cfg, a missing confirmation."""
+
+    kind = "usage"
+    exit_code = ExitCode.USAGE
+
+
+class EnvironmentFailure(DwhError):
+    """The surroundings are wrong: credentials, network, permission, disk, a missing table or warehouse."""
+
+    kind = "environment"
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class Busy(DwhError):
+    """Somebody else is at work: try again later, unattended."""
+
+    kind = "busy"
+    exit_code = ExitCode.BUSY
+
+
+class RecordsRefused(DataError):
+    """The engine would not take a record of a bulk load; its transaction is lost, and which record it was is found by
+    reading the files again."""
+
+
+class Interrupted(BaseException):
+    """The user (Ctrl-C) or the system (SIGTERM) asked to stop. Not an Exception, so that no `except Exception`
+    swallows it."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,104 @@
+"""What there is to do: the listing of the sources against the ledger, cut into loads of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dwh.errors import ConfigError
+from dwh.sources import SourceFile, is_under
+
+
+class Entry(NamedTuple):
+    """One row of the ledger."""
+
+    kind: str
+    path: str
+    fingerprint: str
+    file_id: int
+    status: str
+    records_read: int
+
+
+class Pending(NamedTuple):
+    """One file to load, and the id of its earlier version, whose rows it replaces (None: it is new)."""
+
+    kind: str
+    source: SourceFile
+    replaces: int | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run has to do, and what it leaves alone."""
+
+    pending: Sequence[Pending]
+    vanished: Sequence[Entry]
+    already_loaded: int
+
+    @property
+    def new(self) -> int:
+        """Number of files the ledger does not know."""
+        return sum(file.replaces is None for file in self.pending)
+
+    @property
+    def changed(self) -> int:
+        """Number of files the ledger knows with another fingerprint."""
+        return len(self.pending) - self.new
+
+
+def find_work(
+    listings: Mapping[str, Sequence[SourceFile]], ledger: Iterable[Entry], locations: Mapping[str, Sequence[str]]
+) -> Work:
+    """Compare the listing of every kind with the ledger, by path and fingerprint, kinds in the order given.
+
+    A file of the ledger that lies under a configured location and is not listed has vanished: it keeps its rows.
+    """
+    known = {(entry.kind, entry.path): entry for entry in ledger}
+    pending = []
+    listed = 0
+    for kind, files in listings.items():
+        listed += len(files)
+        for file in files:
+            entry = known.pop((kind, file.path), None)
+            if entry is None or entry.fingerprint != file.fingerprint:
+                pending.append(Pending(kind, file, entry.file_id if entry else None))
+    vanished = [e for e in known.values() if any(is_under(e.path, place) for place in locations.get(e.kind, ()))]
+    return Work(pending, sorted(vanished), listed - len(pending))
+
+
+def refuse_other_sources(work: Work, ledger: Sequence[Entry], locations: Mapping[str, Sequence[str]]) -> None:
+    """Raise ConfigError when a location never loaded from has new files while the ledger holds files of that kind
+    from elsewhere.
+
+    Loading them would mix two data sets (the sample and one's own, say) in one warehouse.
+    """
+    for kind, places in locations.items():
+        paths = [entry.path for entry in ledger if entry.kind == kind]
+        for place in places:
+            fresh = any(file.kind == kind and is_under(file.source.path, place) for file in work.pending)
+            if fresh and paths and not any(is_under(path, place) for path in paths):
+                raise ConfigError(
+                    f"this warehouse holds {kind} from another source; {place} would be mixed with them",
+                    evidence=f"for example {min(paths)}",
+                    hint=(
+                        "[DUCKDB] PATH = another.duckdb     (a warehouse of its own)",
+                        "python create_tables.py --recreate     (start again, empty)",
+                        "python etl.py --add-source     (mix them on purpose)",
+                    ),
+                )
+
+
+def cut_loads(pending: Sequence[Pending], most_files: int, most_bytes: int) -> Iterator[list[Pending]]:
+    """Cut the work into loads, in order; a file larger than `most_bytes` is a load of its own."""
+    load: list[Pending] = []
+    size = 0
+    for file in pending:
+        if load and (len(load) >= most_files or size + file.source.size > most_bytes):
+            yield load
+            load, size = [], 0
+        load.append(file)
+        size += file.source.size
+    if load:
+        yield load

@@ -1,0 +1,153 @@
+"""The careful way to read a file: record by record, in Python, with the line of each and what is wrong with it.
+
+A record is a JSON object at the top level of a file; it may share a line with others or spread over several.
+A line that starts with `{` always starts a record, so a record that breaks off costs itself and the lines up to the
+next such line, no more.
+What the values must be is not judged here: the rules stand once, in sql_queries.py.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
+
+
+class Record(NamedTuple):
+    """One record: where it starts (line, from 1), its bytes on one line, and its fault (None: a good JSON object)."""
+
+    line: int
+    text: bytes
+    fault: str | None
+
+
+def read_lines(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    """Give the lines of a stream, none longer than LONGEST_RECORD + 1 bytes: the rest of a longer line is passed
+    over."""
+    while line := stream.readline(LONGEST_RECORD + 1):
+        yield line
+        while len(line) > LONGEST_RECORD and not line.endswith(b"\n"):
+            line = stream.readline(LONGEST_RECORD + 1)
+
+
+def read_records(lines: Iterable[bytes], keys: frozenset[str]) -> Iterator[Record]:
+    """Cut lines into records and find the faults of each. `keys` are those that may stand only once in an object."""
+    reader = _RecordReader(keys)
+    for number, line in enumerate(lines, 1):
+        yield from reader.read(number, line)
+    yield from reader.end()
+
+
+class _RecordReader:
+    """Where the reader stands: the open record's bytes, first line, depth of brackets, and its fault once it has
+    one."""
+
+    def __init__(self, keys: frozenset[str]) -> None:
+        self.keys = keys
+        self.text = bytearray()
+        self.start = 0
+        self.depth = 0
+        self.fault: str | None = None
+
+    def read(self, number: int, line: bytes) -> Iterator[Record]:
+        if line.startswith(b"{"):
+            yield from self.end()
+        if self.fault is None:
+            unread = yield from self._read_objects(number, line)
+        else:
+            unread = 0
+        if self.depth or self.fault:
+            self.text += line[unread:].rstrip(b"\r\n") + b" "
+            if len(self.text) > LONGEST_RECORD:
+                del self.text[LONGEST_RECORD:]
+                self._break(number, "longer than 4 MB")
+
+    def end(self) -> Iterator[Record]:
+        """Close a record that is still open: it is broken."""
+        if self.depth or self.fault:
+            fault = self.fault or f"ends inside an object, column {len(self.text.rstrip()) + 1}"
+            yield Record(self.start, bytes(self.text).rstrip(), fault)
+            self._reset()
+
+    def _read_objects(self, number: int, line: bytes) -> Generator[Record, None, int]:
+        """Give the objects that end on this line; returns where the unread rest of the line begins."""
+        at = 0
+        for token in _TOKEN.finditer(line):
+            mark = token[0]
+            if not self.depth:
+                if mark != b"{" or line[at : token.start()].strip():
+                    break
+                self.start, at, self.depth = number, token.start(), 1
+            elif mark in b"{[":
+                self.depth += 1
+            elif mark in b"}]":
+                self.depth -= 1
+                if not self.depth:
+                    yield judge_record(self.start, bytes(self.text) + line[at : token.end()], self.keys)
+                    at = token.end()
+                    self._reset()
+            elif mark == b'"':
+                self._break(number, f"ends inside a string, column {len(self.text) + token.start() - at + 1}")
+                return at
+        if not self.depth and line[at:].strip():
+            self._break(number, _outside(line[at:].strip()))
+        return at
+
+    def _break(self, number: int, fault: str) -> None:
+        self.start = self.start or number
+        self.fault = self.fault or fault
+        self.depth = 0
+
+    def _reset(self) -> None:
+        self.text.clear()
+        self.start, self.depth, self.fault = 0, 0, None
+
+
+def judge_record(line: int, text: bytes, keys: frozenset[str]) -> Record:
+    """Parse one object and say what is wrong with it, if anything."""
+    try:
+        decoded = text.decode("utf-8")
+        content = _DECODER.decode(decoded)
+        json.dumps(content, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError as error:
+        return Record(line, text, f"not UTF-8, column {error.start + 1}")
+    except UnicodeEncodeError:
+        return Record(line, text, "a lone surrogate (\\ud800 to \\udfff) is not a character")
+    except json.JSONDecodeError as error:
+        return Record(line, text, f"{error.msg[0].lower()}{error.msg[1:]}, column {error.pos + 1}")
+    except (ValueError, RecursionError) as error:
+        return Record(line, text, "nested too deep" if isinstance(error, RecursionError) else str(error))
+    if b"\\u0000" in text and any("\0" in value for value in content.values() if isinstance(value, str)):
+        return Record(line, text, "a NUL character (\\u0000) cannot be stored")
+    twice = sorted(content.twice & keys)
+    return Record(line, text, f"the key {twice[0]!r} stands twice" if twice else None)
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which keys it was given twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice = (
+            {k for k, _ in pairs if sum(k == other for other, _ in pairs) > 1} if len(self) < len(pairs) else set()
+        )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=_refuse_constant)
+
+
+def _outside(text: bytes) -> str:
+    if text.startswith(BYTE_ORDER_MARK):
+        return "starts with a byte order mark (to remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE)"
+    return "text outside of an object"

@@ -1,0 +1,78 @@
+"""How every script that works on the warehouse begins: flags, settings, console, engine; and how it connects."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dwh.config import Config, load_config
+from dwh.console import Console, ScriptParser
+from dwh.engines import Engine, Session, Trace, open_engine
+from dwh.errors import Busy
+
+RETRY_SECONDS = 0.2
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Script:
+    """One run of one script: its flags, its settings, its voice and its engine."""
+
+    args: argparse.Namespace
+    config: Config
+    console: Console
+    engine: Engine
+
+    @contextmanager
+    def connected(self, wait: float = 0.0) -> Iterator[Session]:
+        """Connect for the block; for up to `wait` seconds try again while somebody else holds the warehouse, then
+        raise Busy."""
+        session = until_free(lambda: self.engine.connect(self._trace), wait)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _trace(self, trace: Trace) -> None:
+        opening = " ".join(trace.sql.split()[:5])
+        self.console.detail(f"{trace.seconds:7.3f}s  {opening}")
+        self.console.trace(trace.sql)
+
+
+def begin(
+    name: str, parser: ScriptParser, argv: Sequence[str] | None, flags: Mapping[str, tuple[str, str]] | None = None
+) -> Script:
+    """Read flags and settings. `flags` maps a flag of this script to the (section, key) it overrides.
+
+    Raises ConfigError for a wrong flag or setting. Nothing is connected to yet.
+    """
+    args = parser.parse_args(argv)
+    overrides = {("WAREHOUSE", "ENGINE"): args.engine} | {
+        key: getattr(args, flag) for flag, key in (flags or {}).items()
+    }
+    config = load_config(args.config, overrides, os.environ)
+    console = Console(name, args)
+    for note in config.notes:
+        console.note(note)
+    for (section, key), origin in config.origins.items():
+        if origin != "default":
+            console.detail(f"[{section}] {key} from {origin}")
+    return Script(args, config, console, open_engine(config))
+
+
+def until_free(action: Callable[[], T], wait: float) -> T:
+    """Do something that somebody else may be in the way of, trying again for up to `wait` seconds. Raises Busy after
+    that."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return action()
+        except Busy:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(RETRY_SECONDS)

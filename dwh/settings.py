@@ -1,0 +1,227 @@
+"""Every key of dwh.cfg: its section, its default, its meaning, and how its text is read."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dwh.secrets import Secret
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+
+# A parser gets the text and the folder that relative paths start from; it raises ValueError with what would be right.
+Parse = Callable[[str, Path], Any]
+
+
+def _text(text: str, _folder: Path) -> str:
+    return text
+
+
+def _secret(text: str, _folder: Path) -> Secret:
+    return Secret(text)
+
+
+def _integer(text: str, _folder: Path) -> int:
+    if not re.fullmatch(r"[0-9]+", text):
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _positive(text: str, folder: Path) -> int:
+    if _integer(text, folder) == 0:
+        raise ValueError("a whole number above 0")
+    return int(text)
+
+
+def _optional_integer(text: str, folder: Path) -> int | None:
+    return None if text.lower() in ("", "off") else _integer(text, folder)
+
+
+def _ratio(text: str, _folder: Path) -> float:
+    if not re.fullmatch(r"0(\.[0-9]+)?|1(\.0+)?", text):
+        raise ValueError("a number from 0 to 1")
+    return float(text)
+
+
+def _boolean(text: str, _folder: Path) -> bool:
+    if text.lower() not in ("yes", "no", "true", "false", "on", "off", "1", "0"):
+        raise ValueError("yes or no")
+    return text.lower() in ("yes", "true", "on", "1")
+
+
+def _size(text: str, _folder: Path) -> int:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([a-z]*)", text.lower())
+    if not match or match[2] not in _UNITS or not float(match[1]):
+        raise ValueError("a size such as 500 MB or 2 GiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _path(text: str, folder: Path) -> str:
+    return text if "://" in text else os.path.abspath(folder / Path(text).expanduser())
+
+
+def _optional_path(text: str, folder: Path) -> str:
+    return _path(text, folder) if text else ""
+
+
+def _locations(text: str, folder: Path) -> tuple[str, ...]:
+    """Give one location, or several separated by blanks; a path that exists as it stands may hold blanks, others are
+    quoted."""
+    if "://" not in text and os.path.exists(_path(text, folder)):
+        return (_path(text, folder),)
+    return tuple(_path(part, folder) for part in shlex.split(text))
+
+
+def _one_of(*choices: str) -> Parse:
+    def parse(text: str, _folder: Path) -> str:
+        if text.lower() not in choices:
+            raise ValueError(" or ".join(choices))
+        return text.lower()
+
+    return parse
+
+
+def setting(default: str, meaning: str, parse: Parse = _text) -> Any:
+    """Declare a key: its default as it would stand in dwh.cfg, what it means, and how its text is read."""
+    return field(metadata={"default": default, "meaning": meaning, "parse": parse})
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    engine: str = setting("duckdb", "duckdb, postgres or redshift", _one_of("duckdb", "postgres", "redshift"))
+
+
+@dataclass(frozen=True)
+class S3:
+    log_data: tuple[str, ...] = setting(
+        "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", _locations
+    )
+    song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", _locations)
+    log_jsonpath: str = setting("", "accepted for older files, not needed", _optional_path)
+    work: str = setting("", "s3:// prefix the suite may write to", _optional_path)
+    lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", _optional_path)
+    endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2)")
+    region: str = setting("", "region of the buckets")
+    anonymous: bool = setting("no", "read public buckets without credentials", _boolean)
+
+
+@dataclass(frozen=True)
+class Aws:
+    key: Secret = setting("", "access key id; empty: the standard AWS credential chain", _secret)
+    secret: Secret = setting("", "secret access key", _secret)
+    region: str = setting("", "region of the cluster")
+    profile: str = setting("", "profile of ~/.aws/config")
+
+
+@dataclass(frozen=True)
+class DuckDb:
+    path: str = setting("sparkify.duckdb", "the database file", _path)
+    memory_limit: int = setting("2 GB", "most memory DuckDB may use; beyond it, it spills to disk", _size)
+    threads: int = setting("0", "0: one for each core", _integer)
+
+
+@dataclass(frozen=True)
+class Postgres:
+    host: str = setting("localhost", "server")
+    port: int = setting("5432", "port", _positive)
+    db_name: str = setting("sparkify", "database")
+    db_user: str = setting("", "user")
+    db_password: Secret = setting("", "password", _secret)
+    schema: str = setting("sparkify", "schema of the tables")
+    sslmode: str = setting("", "TLS mode of libpq")
+    sslrootcert: str = setting("", "CA bundle", _optional_path)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    identifier: str = setting("sparkify-dwh", "name of the cluster")
+    node_type: str = setting("ra3.large", "node type")
+    num_nodes: int = setting("1", "number of nodes", _positive)
+    db_name: str = setting("dwh", "database")
+    db_user: str = setting("awsuser", "admin user")
+    db_password: Secret = setting("", "admin password; empty: AWS keeps one", _secret)
+    db_port: int = setting("5439", "port", _positive)
+    schema: str = setting("public", "schema of the tables")
+    host: str = setting("", "an existing warehouse: nothing is made or deleted")
+    sslrootcert: str = setting("", "CA bundle; empty: certifi's", _optional_path)
+    public: bool = setting("no", "reachable from the internet", _boolean)
+    allow_cidr: str = setting("", "who may connect; empty: this machine's address")
+    subnet_group: str = setting("", "cluster subnet group")
+    final_snapshot: bool = setting("yes", "take a snapshot before deleting", _boolean)
+    poll_seconds: int = setting("15", "seconds between two looks at the status", _positive)
+
+
+@dataclass(frozen=True)
+class IamRole:
+    name: str = setting("", "role that COPY uses")
+    arn: str = setting("", "an existing role")
+
+
+@dataclass(frozen=True)
+class Etl:
+    on_bad_line: str = setting(
+        "stop",
+        "stop: a bad record rolls its load back; quarantine: it goes to rejected_lines",
+        _one_of("stop", "quarantine"),
+    )
+    max_load_files: int = setting("20000", "most files in one load (= one transaction)", _positive)
+    max_load_bytes: int = setting("1 GiB", "most bytes in one load; a larger file is a load of its own", _size)
+
+
+@dataclass(frozen=True)
+class Checks:
+    max_rejected: int = setting("0", "rejected records beyond this fail sql_validate, up to it they warn", _integer)
+    min_match_ratio: float = setting("0", "warn when a smaller share of the plays finds its song (0 to 1)", _ratio)
+    max_age_days: int | None = setting("off", "warn when the last play is older (days)", _optional_integer)
+
+
+SECTIONS: dict[str, Any] = {
+    "WAREHOUSE": Warehouse,
+    "S3": S3,
+    "AWS": Aws,
+    "DUCKDB": DuckDb,
+    "POSTGRES": Postgres,
+    "CLUSTER": Cluster,
+    "IAM_ROLE": IamRole,
+    "ETL": Etl,
+    "CHECKS": Checks,
+}
+
+# What older projects of this family wrote in [DWH]; None: understood, and no longer needed.
+ALIASES: dict[str, tuple[str, str] | None] = {
+    "DWH_CLUSTER_TYPE": None,
+    "DWH_NUM_NODES": ("CLUSTER", "NUM_NODES"),
+    "DWH_NODE_TYPE": ("CLUSTER", "NODE_TYPE"),
+    "DWH_CLUSTER_IDENTIFIER": ("CLUSTER", "IDENTIFIER"),
+    "DWH_DB": ("CLUSTER", "DB_NAME"),
+    "DWH_DB_USER": ("CLUSTER", "DB_USER"),
+    "DWH_DB_PASSWORD": ("CLUSTER", "DB_PASSWORD"),
+    "DWH_PORT": ("CLUSTER", "DB_PORT"),
+    "DWH_IAM_ROLE_NAME": ("IAM_ROLE", "NAME"),
+}
+
+
+def declared_keys() -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Give every (section, key) with its default, its meaning and its parser, in the order of the reference."""
+    return {(section, f.name.upper()): f.metadata for section, cls in SECTIONS.items() for f in fields(cls)}
+
+
+def is_secret(section: str, name: str) -> bool:
+    """Tell whether a key holds a secret."""
+    return declared_keys()[section, name]["parse"] is _secret

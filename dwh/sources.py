@@ -1,0 +1,102 @@
+"""Where the JSON lives: list it, tell a new version of a file from an old one. Only local folders so far."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dwh.errors import EnvironmentFailure
+
+PATTERNS = (".json", ".json.gz")
+
+
+class SourceFile(NamedTuple):
+    """One file of a source: absolute path, size in bytes, and a fingerprint that changes when the content does (size
+    and mtime in ns)."""
+
+    path: str
+    size: int
+    fingerprint: str
+
+
+def list_files(location: str) -> list[SourceFile]:
+    """List the JSON files of a folder and everything below it (or the one file that `location` names), sorted by path.
+
+    Names that start with a dot are passed over. A link that leads back into a folder already seen is not followed
+    twice.
+    Raises EnvironmentFailure when the folder does not exist or something in it cannot be read: a partial list is
+    never given.
+    """
+    if "://" in location:
+        raise EnvironmentFailure(
+            f"{location}: this version reads local folders only", hint="[S3] LOG_DATA = a folder that holds a copy"
+        )
+    if os.path.isfile(location):
+        return [_source_file(location, os.stat(location))]
+    if not os.path.isdir(location):
+        raise EnvironmentFailure(
+            f"no files under {location} (pattern *.json, *.json.gz)",
+            evidence=_what_is_there(location),
+            hint="[S3] LOG_DATA and SONG_DATA in dwh.cfg",
+        )
+    try:
+        return sorted(_walk(location, set()))
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{error.filename} cannot be read",
+            evidence=str(error.strerror),
+            hint=f"ls -la {os.path.dirname(str(error.filename))}",
+        ) from error
+
+
+def fingerprint(status: os.stat_result) -> str:
+    """Give the fingerprint of a local file."""
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def is_unchanged(file: SourceFile) -> bool:
+    """Tell whether the file still is what was listed."""
+    try:
+        return fingerprint(os.stat(file.path)) == file.fingerprint
+    except FileNotFoundError:
+        return False
+
+
+def is_under(path: str, location: str) -> bool:
+    """Tell whether a file belongs to a location: is it, or lies below it."""
+    return path == location or path.startswith(location.rstrip("/") + "/")
+
+
+def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[SourceFile]:
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.append(entry.path)
+            elif entry.name.endswith(PATTERNS):
+                yield _source_file(entry.path, entry.stat())
+    for path in sorted(folders):
+        yield from _walk(path, seen)
+
+
+def _source_file(path: str, status: os.stat_result) -> SourceFile:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise EnvironmentFailure(f"the name of {path!a} is not UTF-8", hint="rename it") from error
+    return SourceFile(path, status.st_size, fingerprint(status))
+
+
+def _what_is_there(location: str) -> str:
+    parent = os.path.dirname(location)
+    if not os.path.isdir(parent):
+        return f"the folder does not exist, nor does {parent}"
+    names = sorted(name for name in os.listdir(parent) if not name.startswith("."))
+    return f"the folder does not exist; {parent}/ has: {', '.join(names[:6]) or 'nothing'}"

@@ -1,0 +1,211 @@
+"""Load new song and event files into the star schema.
+Files already loaded are skipped, changed files are loaded again, a load is all or nothing.
+
+  python etl.py                             load what is new
+  python etl.py --dry-run                   show what would be loaded
+  python etl.py --on-bad-line quarantine    set bad records aside instead of stopping
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import sql_queries as q
+from dwh.console import ScriptParser, confirmation_flag, count, duration, run, seconds, warehouse_parser
+from dwh.errors import ConfigError
+from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
+from dwh.script import Script, begin
+from dwh.sources import is_under, list_files
+from dwh.spool import open_spool
+from star_load import KEY_NAMES, StarLoader
+
+SHOWN_FILES = 10
+
+
+def parser() -> ScriptParser:
+    """Declare the flags of this script."""
+    p = warehouse_parser("etl", __doc__)
+    p.what.add_argument(
+        "--on-bad-line",
+        choices=("stop", "quarantine"),
+        help="stop (default), or set bad records aside in rejected_lines",
+    )
+    p.what.add_argument("--rebuild", action="store_true", help="rebuild the whole star from staging (asks first)")
+    p.what.add_argument(
+        "--forget", metavar="PATH", help="only drop the rows of a file or folder that is gone from the source"
+    )
+    p.what.add_argument(
+        "--add-source", action="store_true", help="load a second source into a warehouse that holds another's data"
+    )
+    p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be loaded")
+    p.how.add_argument(
+        "--wait", metavar="TIME", type=duration, default=0.0, help="how long to wait for another program, such as 5m"
+    )
+    confirmation_flag(p)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Find what is new, load it, say what changed."""
+    script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
+    locations = {"songs": script.config.s3.song_data, "events": script.config.s3.log_data}
+    script.console.title(", ".join(place for places in locations.values() for place in places))
+    if script.args.rebuild and not script.args.dry_run:
+        question = "The star is emptied and built again from staging. Type star to go on"
+        script.console.confirm("star", question, yes=script.args.yes)
+    with script.connected(script.args.wait) as session, open_spool(KEY_NAMES) as start_spool:
+        quarantine = script.config.etl.on_bad_line == "quarantine"
+        loader = StarLoader(session, script.console, start_spool, quarantine)
+        ledger = loader.read_ledger()
+        if script.args.forget:
+            return forget(script, loader, ledger)
+        listings = {
+            kind: [file for place in places for file in list_files(place)] for kind, places in locations.items()
+        }
+        work = find_work(listings, ledger, locations)
+        if not script.args.add_source:
+            refuse_other_sources(work, ledger, locations)
+        tell_work(script, work, ledger)
+        if script.args.dry_run:
+            return show_plan(script, loader, work)
+        return load_all(script, loader, work)
+
+
+def load_all(script: Script, loader: StarLoader, work: Work) -> int:
+    """Rebuild when that is due, then load what is pending, load by load."""
+    if script.args.rebuild or loader.star_is_outdated():
+        if not script.args.rebuild:
+            script.console.note("the statements of the star changed since the last load: it is rebuilt from staging")
+        loader.rebuild()
+    settings = script.config.etl
+    cut = list(cut_loads(work.pending, settings.max_load_files, settings.max_load_bytes))
+    for number, files in enumerate(cut, 1):
+        loader.load(files)
+        if len(cut) > 1 and loader.loads:
+            done = loader.loads[-1]
+            loaded = f"{count(done.files, 'file')}  {count(done.records, 'record')}  {seconds(done.seconds)}"
+            script.console.say(f"load {number}/{len(cut)}  {loaded}")
+    return tell_result(script, loader, work)
+
+
+def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
+    """Drop the rows of files that are gone from the source, and take them out of the ledger."""
+    path = os.path.abspath(script.args.forget)
+    going = [entry for entry in ledger if is_under(entry.path, path)]
+    if not going:
+        raise ConfigError(
+            f"no loaded file is {path}, or lies under it",
+            hint="python etl.py --dry-run     (names a file that is gone)",
+        )
+    still_there = [entry.path for entry in going if os.path.exists(entry.path)]
+    if still_there:
+        raise ConfigError(
+            f"{still_there[0]} is still there: the next run would load it again", hint="move it out of the source first"
+        )
+    if script.args.dry_run:
+        script.console.result(f"would drop {count(len(going), 'file')}; nothing was changed")
+    else:
+        loader.forget(going)
+        tell_star(script, loader)
+        script.console.result(
+            f"forgot {count(len(going), 'file')} in {seconds(script.console.elapsed)}", colour="green"
+        )
+    return finish(script, loader, Work([], [], 0))
+
+
+def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
+    """Say what was found, before anything is loaded."""
+    if work.pending:
+        script.console.say(
+            f"{count(work.new, 'new file')}, {work.changed:,} changed, {work.already_loaded:,} already loaded"
+        )
+    if not work.pending and not work.already_loaded:
+        script.console.note("the folders hold no *.json or *.json.gz file")
+    if work.vanished:
+        gone = f"{count(len(work.vanished), 'file')} gone from the source, rows kept"
+        script.console.note(f"{gone}: {work.vanished[0].path} (to drop them: python etl.py --forget PATH)")
+    unread = sorted(entry.path for entry in ledger if entry.status == "rejected")
+    if unread:
+        script.console.note(f"{count(len(unread), 'file')} could not be read, tried again when changed: {unread[0]}")
+
+
+def show_plan(script: Script, loader: StarLoader, work: Work) -> int:
+    """Say what a run would do."""
+    shown = work.pending if script.args.verbose else work.pending[:SHOWN_FILES]
+    for file in shown:
+        script.console.result(f"{'+' if file.replaces is None else '~'} {file.source.path}")
+    if len(shown) < len(work.pending):
+        script.console.result(f"... and {len(work.pending) - len(shown):,} more (-v shows all)")
+    if script.args.rebuild or loader.star_is_outdated():
+        script.console.result("~ the whole star, rebuilt from staging")
+    script.console.result("nothing was changed")
+    return finish(script, loader, work)
+
+
+def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
+    """Say what was loaded, and what the star holds now."""
+    console = script.console
+    if loader.left:
+        console.note(
+            f"{count(len(loader.left), 'file')} changed while being read, left for the next run: {min(loader.left)}"
+        )
+    if not loader.loads:
+        console.result(
+            f"nothing new: {count(work.already_loaded, 'file')} already loaded  in {seconds(console.elapsed)}"
+        )
+        return finish(script, loader, work)
+    rows = tell_star(script, loader)
+    if rows["rejected_lines"]:
+        console.note(
+            f"{count(rows['rejected_lines'], 'bad record')} in rejected_lines, tried again when the file changes"
+        )
+    files, records = sum(load.files for load in loader.loads), sum(load.records for load in loader.loads)
+    console.result(
+        f"loaded {count(files, 'file')}, {count(records, 'record')} in {seconds(console.elapsed)}", colour="green"
+    )
+    return finish(script, loader, work)
+
+
+def tell_star(script: Script, loader: StarLoader) -> dict[str, int]:
+    """Say how many rows each table of the star has; gives the rows of every table."""
+    rows = count_rows(loader)
+    script.console.result(
+        "the star: "
+        + "  ".join(f"{table} {rows[table]:,}" for table in ("songplays", "users", "songs", "artists", "time"))
+    )
+    return rows
+
+
+def count_rows(loader: StarLoader) -> dict[str, int]:
+    """Count the rows of staging, rejected_lines and the star."""
+    counted: list[tuple[str, int]] = loader.session.rows(q.COUNT_ROWS)
+    return dict(counted)
+
+
+def finish(script: Script, loader: StarLoader, work: Work) -> int:
+    """Print the object of --json."""
+    if script.console.json:
+        rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
+        script.console.finish(
+            {
+                "engine": script.engine.name,
+                "run_id": loader.run_id,
+                "seconds": round(script.console.elapsed, 3),
+                "files": {
+                    "new": work.new,
+                    "changed": work.changed,
+                    "vanished": len(work.vanished),
+                    "already_loaded": work.already_loaded,
+                    "rejected": rejected,
+                },
+                "rows": count_rows(loader),
+                "loads": [asdict(load) for load in loader.loads],
+            }
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

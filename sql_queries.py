@@ -1,0 +1,904 @@
+"""Every table and every statement of the suite: one text for DuckDB, PostgreSQL and Amazon Redshift.
+
+This is the file a data person edits. When a statement of the star changes, the next etl.py notices and rebuilds the
+star from staging.
+A new column of a star table is added by create_tables.py; a new column of staging needs create_tables.py --recreate.
+
+Rules of the portable text: explicit VARCHAR lengths (bytes on Redshift), ROW_NUMBER in a derived table instead of
+DISTINCT ON,
+delete and insert instead of upsert, NULLS LAST written out, TRIM(BOTH ' ' FROM x), no division of integers, no
+TRUNCATE (it commits on Redshift),
+no clock (times are bound from Python), values by parameter (%s), and neither a percent sign nor a question mark
+anywhere else.
+"""
+
+# ----------------------------------------------------------------------------------------------------------------
+# tables
+# One column a line: create_tables.py reads names and types from here to find out which columns are new.
+
+# One row per play. The columns after user_agent keep what the event said, so a play the catalogue does not know can
+# still be named.
+CREATE_SONGPLAYS = """
+CREATE TABLE IF NOT EXISTS songplays (
+    songplay_id VARCHAR(32) NOT NULL,
+    start_time TIMESTAMP NOT NULL,
+    user_id BIGINT,
+    level VARCHAR(64),
+    song_id VARCHAR(64),
+    artist_id VARCHAR(64),
+    session_id BIGINT NOT NULL,
+    location VARCHAR(1024),
+    user_agent VARCHAR(4096),
+    item_in_session BIGINT NOT NULL,
+    title VARCHAR(1024),
+    artist_name VARCHAR(1024),
+    duration DOUBLE PRECISION
+)
+"""
+
+# One row per user: the whole row of the latest event.
+CREATE_USERS = """
+CREATE TABLE IF NOT EXISTS users (
+    user_id BIGINT NOT NULL,
+    first_name VARCHAR(256),
+    last_name VARCHAR(256),
+    gender VARCHAR(16),
+    level VARCHAR(64),
+    last_seen TIMESTAMP NOT NULL
+)
+"""
+
+# One row per song; artist_name is the artist as credited on this song, and plays are matched by it.
+CREATE_SONGS = """
+CREATE TABLE IF NOT EXISTS songs (
+    song_id VARCHAR(64) NOT NULL,
+    title VARCHAR(1024),
+    artist_id VARCHAR(64),
+    year BIGINT,
+    duration DOUBLE PRECISION,
+    artist_name VARCHAR(1024)
+)
+"""
+
+CREATE_ARTISTS = """
+CREATE TABLE IF NOT EXISTS artists (
+    artist_id VARCHAR(64) NOT NULL,
+    name VARCHAR(1024),
+    location VARCHAR(1024),
+    latitude DOUBLE PRECISION,
+    longitude DOUBLE PRECISION
+)
+"""
+
+# The start times of songplays, exactly; UTC, ISO week, weekday 0 = Sunday.
+CREATE_TIME = """
+CREATE TABLE IF NOT EXISTS time (
+    start_time TIMESTAMP NOT NULL,
+    hour INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    week INTEGER NOT NULL,
+    month INTEGER NOT NULL,
+    year INTEGER NOT NULL,
+    weekday INTEGER NOT NULL
+)
+"""
+
+# Every event as it came, with the file that brought it. ts is in milliseconds since 1970, UTC.
+CREATE_STAGING_EVENTS = """
+CREATE TABLE IF NOT EXISTS staging_events (
+    file_id BIGINT NOT NULL,
+    artist VARCHAR(1024),
+    auth VARCHAR(64),
+    first_name VARCHAR(256),
+    gender VARCHAR(16),
+    item_in_session BIGINT,
+    last_name VARCHAR(256),
+    length DOUBLE PRECISION,
+    level VARCHAR(64),
+    location VARCHAR(1024),
+    method VARCHAR(16),
+    page VARCHAR(64) NOT NULL,
+    registration DOUBLE PRECISION,
+    session_id BIGINT,
+    song VARCHAR(1024),
+    status BIGINT,
+    ts BIGINT NOT NULL,
+    user_agent VARCHAR(4096),
+    user_id VARCHAR(64)
+)
+"""
+
+# Every song record as it came, with the file that brought it.
+CREATE_STAGING_SONGS = """
+CREATE TABLE IF NOT EXISTS staging_songs (
+    file_id BIGINT NOT NULL,
+    num_songs BIGINT,
+    artist_id VARCHAR(64),
+    artist_latitude DOUBLE PRECISION,
+    artist_longitude DOUBLE PRECISION,
+    artist_location VARCHAR(1024),
+    artist_name VARCHAR(1024),
+    song_id VARCHAR(64) NOT NULL,
+    title VARCHAR(1024),
+    duration DOUBLE PRECISION,
+    year BIGINT
+)
+"""
+
+# The ledger: a file is in it if and only if its rows are in staging. status: loaded, or rejected (could not be read
+# at all).
+CREATE_LOADED_FILES = """
+CREATE TABLE IF NOT EXISTS loaded_files (
+    file_id BIGINT NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    path VARCHAR(4096) NOT NULL,
+    fingerprint VARCHAR(256) NOT NULL,
+    records_read BIGINT NOT NULL,
+    staged BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
+    status VARCHAR(16) NOT NULL,
+    load_id BIGINT NOT NULL,
+    loaded_at TIMESTAMP NOT NULL
+)
+"""
+
+# One row per committed load; action: load, rebuild or forget.
+CREATE_LOADS = """
+CREATE TABLE IF NOT EXISTS loads (
+    load_id BIGINT NOT NULL,
+    run_id VARCHAR(64) NOT NULL,
+    action VARCHAR(16) NOT NULL,
+    loaded_at TIMESTAMP NOT NULL,
+    seconds DOUBLE PRECISION NOT NULL,
+    files BIGINT NOT NULL,
+    records BIGINT NOT NULL,
+    statements_sha256 VARCHAR(64) NOT NULL
+)
+"""
+
+# Records that were set aside (ON_BAD_LINE = quarantine). line_number is NULL when the whole file could not be read.
+CREATE_REJECTED_LINES = """
+CREATE TABLE IF NOT EXISTS rejected_lines (
+    file_id BIGINT NOT NULL,
+    line_number BIGINT,
+    reason VARCHAR(1024) NOT NULL,
+    line VARCHAR(65535)
+)
+"""
+
+LEDGER = {"loads": CREATE_LOADS, "loaded_files": CREATE_LOADED_FILES, "rejected_lines": CREATE_REJECTED_LINES}
+STAGING = {"staging_events": CREATE_STAGING_EVENTS, "staging_songs": CREATE_STAGING_SONGS}
+STAR = {
+    "users": CREATE_USERS,
+    "songs": CREATE_SONGS,
+    "artists": CREATE_ARTISTS,
+    "time": CREATE_TIME,
+    "songplays": CREATE_SONGPLAYS,
+}
+TABLES = {**LEDGER, **STAGING, **STAR}
+
+DROP_TABLES = (
+    "DROP TABLE IF EXISTS songplays",
+    "DROP TABLE IF EXISTS time",
+    "DROP TABLE IF EXISTS artists",
+    "DROP TABLE IF EXISTS songs",
+    "DROP TABLE IF EXISTS users",
+    "DROP TABLE IF EXISTS staging_songs",
+    "DROP TABLE IF EXISTS staging_events",
+    "DROP TABLE IF EXISTS rejected_lines",
+    "DROP TABLE IF EXISTS loaded_files",
+    "DROP TABLE IF EXISTS loads",
+)
+
+# ---------------------------------------------------------------------------------------------------------- incoming
+# A load first lands in temporary tables, every value as text, so that types are judged by the rules below and alike
+# on every engine.
+# reason, line_number, record_number and record are filled for files that were read record by record (see
+# dwh/records.py).
+
+# JSON key -> column, in the order of the columns.
+PROVENANCE_KEYS = {
+    "dwh_file_id": "file_id",
+    "dwh_record_number": "record_number",
+    "dwh_line_number": "line_number",
+    "dwh_reason": "reason",
+    "dwh_record": "record",
+}
+EVENT_KEYS = {
+    "artist": "artist",
+    "auth": "auth",
+    "firstName": "first_name",
+    "gender": "gender",
+    "itemInSession": "item_in_session",
+    "lastName": "last_name",
+    "length": "length",
+    "level": "level",
+    "location": "location",
+    "method": "method",
+    "page": "page",
+    "registration": "registration",
+    "sessionId": "session_id",
+    "song": "song",
+    "status": "status",
+    "ts": "ts",
+    "userAgent": "user_agent",
+    "userId": "user_id",
+}
+SONG_KEYS = {
+    "num_songs": "num_songs",
+    "artist_id": "artist_id",
+    "artist_latitude": "artist_latitude",
+    "artist_longitude": "artist_longitude",
+    "artist_location": "artist_location",
+    "artist_name": "artist_name",
+    "song_id": "song_id",
+    "title": "title",
+    "duration": "duration",
+    "year": "year",
+}
+FILE_KEYS = {
+    "file_id": "file_id",
+    "kind": "kind",
+    "path": "path",
+    "fingerprint": "fingerprint",
+    "records_read": "records_read",
+    "status": "status",
+}
+
+CREATE_INCOMING_EVENTS = """
+CREATE TEMP TABLE incoming_events (
+    file_id BIGINT,
+    record_number BIGINT,
+    line_number BIGINT,
+    reason VARCHAR(1024),
+    record VARCHAR(65535),
+    artist VARCHAR(65535),
+    auth VARCHAR(65535),
+    first_name VARCHAR(65535),
+    gender VARCHAR(65535),
+    item_in_session VARCHAR(65535),
+    last_name VARCHAR(65535),
+    length VARCHAR(65535),
+    level VARCHAR(65535),
+    location VARCHAR(65535),
+    method VARCHAR(65535),
+    page VARCHAR(65535),
+    registration VARCHAR(65535),
+    session_id VARCHAR(65535),
+    song VARCHAR(65535),
+    status VARCHAR(65535),
+    ts VARCHAR(65535),
+    user_agent VARCHAR(65535),
+    user_id VARCHAR(65535)
+)
+"""
+
+CREATE_INCOMING_SONGS = """
+CREATE TEMP TABLE incoming_songs (
+    file_id BIGINT,
+    record_number BIGINT,
+    line_number BIGINT,
+    reason VARCHAR(1024),
+    record VARCHAR(65535),
+    num_songs VARCHAR(65535),
+    artist_id VARCHAR(65535),
+    artist_latitude VARCHAR(65535),
+    artist_longitude VARCHAR(65535),
+    artist_location VARCHAR(65535),
+    artist_name VARCHAR(65535),
+    song_id VARCHAR(65535),
+    title VARCHAR(65535),
+    duration VARCHAR(65535),
+    year VARCHAR(65535)
+)
+"""
+
+CREATE_INCOMING_FILES = """
+CREATE TEMP TABLE incoming_files (
+    file_id BIGINT,
+    kind VARCHAR(16),
+    path VARCHAR(4096),
+    fingerprint VARCHAR(256),
+    records_read BIGINT,
+    status VARCHAR(16)
+)
+"""
+
+# The rules of a record: the first that is broken is its reason. They stand here once, for every engine.
+# 253402300799999 is the last millisecond of the year 9999.
+REFUSE_EVENTS = """
+CREATE TEMP TABLE refused_events AS
+SELECT file_id, record_number, line_number, reason, record
+FROM (
+    SELECT
+        file_id,
+        record_number,
+        line_number,
+        record,
+        CASE
+            WHEN reason IS NOT NULL THEN reason
+            WHEN page IS NULL OR TRIM(BOTH ' ' FROM page) = '' THEN 'page is missing'
+            WHEN ts IS NULL OR TRIM(BOTH ' ' FROM ts) = '' THEN 'ts is missing'
+            WHEN NOT ts ~ '^ *[0-9]{1,15} *$' THEN 'ts is not a whole number of milliseconds'
+            WHEN CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT) > 253402300799999 THEN 'ts is after the year 9999'
+            WHEN NOT user_id ~ '^ *([0-9]{1,18})? *$' THEN 'userId is not a whole number'
+            WHEN NOT session_id ~ '^ *(-?[0-9]{1,18})? *$' THEN 'sessionId is not a whole number'
+            WHEN NOT item_in_session ~ '^ *(-?[0-9]{1,18})? *$' THEN 'itemInSession is not a whole number'
+            WHEN NOT status ~ '^ *(-?[0-9]{1,18})? *$' THEN 'status is not a whole number'
+            WHEN NOT length ~ '^ *(-?[0-9]{1,18}([.][0-9]{1,40})?([eE][-+]?[0-9]{1,2})?)? *$'
+                THEN 'length is not a number'
+            WHEN NOT registration ~ '^ *(-?[0-9]{1,18}([.][0-9]{1,40})?([eE][-+]?[0-9]{1,2})?)? *$'
+                THEN 'registration is not a number'
+            WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' AND COALESCE(TRIM(BOTH ' ' FROM session_id), '') = ''
+                THEN 'sessionId is missing on a play'
+            WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' AND COALESCE(TRIM(BOTH ' ' FROM item_in_session), '') = ''
+                THEN 'itemInSession is missing on a play'
+            WHEN OCTET_LENGTH(artist) > 1024 THEN 'artist is longer than 1024 bytes'
+            WHEN OCTET_LENGTH(auth) > 64 THEN 'auth is longer than 64 bytes'
+            WHEN OCTET_LENGTH(first_name) > 256 THEN 'firstName is longer than 256 bytes'
+            WHEN OCTET_LENGTH(gender) > 16 THEN 'gender is longer than 16 bytes'
+            WHEN OCTET_LENGTH(last_name) > 256 THEN 'lastName is longer than 256 bytes'
+            WHEN OCTET_LENGTH(level) > 64 THEN 'level is longer than 64 bytes'
+            WHEN OCTET_LENGTH(location) > 1024 THEN 'location is longer than 1024 bytes'
+            WHEN OCTET_LENGTH(method) > 16 THEN 'method is longer than 16 bytes'
+            WHEN OCTET_LENGTH(page) > 64 THEN 'page is longer than 64 bytes'
+            WHEN OCTET_LENGTH(song) > 1024 THEN 'song is longer than 1024 bytes'
+            WHEN OCTET_LENGTH(user_agent) > 4096 THEN 'userAgent is longer than 4096 bytes'
+            WHEN OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
+        END AS reason
+    FROM incoming_events
+) AS judged
+WHERE reason IS NOT NULL
+"""
+
+REFUSE_SONGS = """
+CREATE TEMP TABLE refused_songs AS
+SELECT file_id, record_number, line_number, reason, record
+FROM (
+    SELECT
+        file_id,
+        record_number,
+        line_number,
+        record,
+        CASE
+            WHEN reason IS NOT NULL THEN reason
+            WHEN song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = '' THEN 'song_id is missing'
+            WHEN NOT num_songs ~ '^ *(-?[0-9]{1,18})? *$' THEN 'num_songs is not a whole number'
+            WHEN NOT year ~ '^ *(-?[0-9]{1,18})? *$' THEN 'year is not a whole number'
+            WHEN NOT duration ~ '^ *(-?[0-9]{1,18}([.][0-9]{1,40})?([eE][-+]?[0-9]{1,2})?)? *$'
+                THEN 'duration is not a number'
+            WHEN NOT artist_latitude ~ '^ *(-?[0-9]{1,18}([.][0-9]{1,40})?([eE][-+]?[0-9]{1,2})?)? *$'
+                THEN 'artist_latitude is not a number'
+            WHEN NOT artist_longitude ~ '^ *(-?[0-9]{1,18}([.][0-9]{1,40})?([eE][-+]?[0-9]{1,2})?)? *$'
+                THEN 'artist_longitude is not a number'
+            WHEN OCTET_LENGTH(artist_id) > 64 THEN 'artist_id is longer than 64 bytes'
+            WHEN OCTET_LENGTH(artist_location) > 1024 THEN 'artist_location is longer than 1024 bytes'
+            WHEN OCTET_LENGTH(artist_name) > 1024 THEN 'artist_name is longer than 1024 bytes'
+            WHEN OCTET_LENGTH(song_id) > 64 THEN 'song_id is longer than 64 bytes'
+            WHEN OCTET_LENGTH(title) > 1024 THEN 'title is longer than 1024 bytes'
+        END AS reason
+    FROM incoming_songs
+) AS judged
+WHERE reason IS NOT NULL
+"""
+
+# The first refused record, songs before events.
+SELECT_FIRST_REFUSED = """
+SELECT f.path, r.line_number, r.reason, r.record
+FROM (
+    SELECT file_id, record_number, line_number, reason, record FROM refused_songs
+    UNION ALL
+    SELECT file_id, record_number, line_number, reason, record FROM refused_events
+) AS r
+JOIN incoming_files AS f ON f.file_id = r.file_id
+ORDER BY f.kind DESC, f.path ASC, r.record_number ASC NULLS LAST
+LIMIT 1
+"""
+
+COUNT_REFUSED = """
+SELECT COUNT(*), COUNT(DISTINCT file_id)
+FROM (
+    SELECT file_id FROM refused_songs
+    UNION ALL
+    SELECT file_id FROM refused_events
+) AS r
+"""
+
+# A refused record without a number: its file has to be read again, record by record, to say which one it is.
+SELECT_FILES_TO_READ_AGAIN = """
+SELECT DISTINCT file_id
+FROM (
+    SELECT file_id FROM refused_songs WHERE record_number IS NULL
+    UNION ALL
+    SELECT file_id FROM refused_events WHERE record_number IS NULL
+) AS r
+"""
+
+# Files of which the engine loaded another number of records than were counted on the way in.
+SELECT_MISCOUNTED_FILES = """
+SELECT f.file_id, f.path, f.records_read, COALESCE(i.loaded, 0)
+FROM incoming_files AS f
+LEFT JOIN (
+    SELECT file_id, COUNT(*) AS loaded FROM incoming_events GROUP BY file_id
+    UNION ALL
+    SELECT file_id, COUNT(*) AS loaded FROM incoming_songs GROUP BY file_id
+) AS i ON i.file_id = f.file_id
+WHERE f.records_read <> COALESCE(i.loaded, 0)
+ORDER BY f.path ASC
+"""
+
+QUARANTINE_RECORDS = (
+    """
+INSERT INTO rejected_lines (file_id, line_number, reason, line)
+SELECT file_id, line_number, reason, record FROM refused_songs
+""",
+    """
+INSERT INTO rejected_lines (file_id, line_number, reason, line)
+SELECT file_id, line_number, reason, record FROM refused_events
+""",
+    """
+DELETE FROM incoming_songs
+WHERE EXISTS (
+    SELECT 1
+    FROM refused_songs AS r WHERE r.file_id = incoming_songs.file_id AND r.record_number = incoming_songs.record_number
+)
+""",
+    """
+DELETE FROM incoming_events
+WHERE EXISTS (
+    SELECT 1
+    FROM refused_events AS r
+    WHERE r.file_id = incoming_events.file_id AND r.record_number = incoming_events.record_number
+)
+""",
+)
+
+# ----------------------------------------------------------------------------------------------------------- staging
+
+STAGE_EVENTS = """
+INSERT INTO staging_events (
+    file_id, artist, auth, first_name, gender, item_in_session, last_name, length, level, location,
+    method, page, registration, session_id, song, status, ts, user_agent, user_id
+)
+SELECT
+    file_id,
+    artist,
+    auth,
+    first_name,
+    gender,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM item_in_session), '') AS BIGINT),
+    last_name,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM length), '') AS DOUBLE PRECISION),
+    level,
+    location,
+    method,
+    page,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM registration), '') AS DOUBLE PRECISION),
+    CAST(NULLIF(TRIM(BOTH ' ' FROM session_id), '') AS BIGINT),
+    song,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM status), '') AS BIGINT),
+    CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT),
+    user_agent,
+    user_id
+FROM incoming_events
+"""
+
+STAGE_SONGS = """
+INSERT INTO staging_songs (
+    file_id, num_songs, artist_id, artist_latitude, artist_longitude, artist_location,
+    artist_name, song_id, title, duration, year
+)
+SELECT
+    file_id,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM num_songs), '') AS BIGINT),
+    artist_id,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM artist_latitude), '') AS DOUBLE PRECISION),
+    CAST(NULLIF(TRIM(BOTH ' ' FROM artist_longitude), '') AS DOUBLE PRECISION),
+    artist_location,
+    artist_name,
+    song_id,
+    title,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM duration), '') AS DOUBLE PRECISION),
+    CAST(NULLIF(TRIM(BOTH ' ' FROM year), '') AS BIGINT)
+FROM incoming_songs
+"""
+
+# The files whose rows leave: changed ones make room for their new version, forgotten ones for nothing.
+CREATE_GOING_FILES = "CREATE TEMP TABLE going_files (file_id BIGINT)"
+
+TOUCH_FILES = """
+CREATE TEMP TABLE touched_files AS
+SELECT file_id FROM incoming_files
+UNION
+SELECT file_id FROM going_files
+"""
+
+TOUCH_ALL_FILES = """
+CREATE TEMP TABLE touched_files AS
+SELECT file_id FROM loaded_files
+"""
+
+REMOVE_GOING_ROWS = (
+    "DELETE FROM staging_songs WHERE file_id IN (SELECT file_id FROM going_files)",
+    "DELETE FROM staging_events WHERE file_id IN (SELECT file_id FROM going_files)",
+    "DELETE FROM rejected_lines WHERE file_id IN (SELECT file_id FROM going_files)",
+    "DELETE FROM loaded_files WHERE file_id IN (SELECT file_id FROM going_files)",
+)
+
+# ------------------------------------------------------------------------------------------------- touched keys
+# The keys of the rows that come and of the rows that go. Staging holds both when these run.
+
+TOUCH_SONGS = """
+CREATE TEMP TABLE touched_songs AS
+SELECT DISTINCT TRIM(BOTH ' ' FROM song_id) AS song_id
+FROM staging_songs
+WHERE file_id IN (SELECT file_id FROM touched_files)
+"""
+
+TOUCH_ARTISTS = """
+CREATE TEMP TABLE touched_artists AS
+SELECT DISTINCT TRIM(BOTH ' ' FROM artist_id) AS artist_id
+FROM staging_songs
+WHERE file_id IN (SELECT file_id FROM touched_files)
+AND TRIM(BOTH ' ' FROM artist_id) <> ''
+"""
+
+TOUCH_USERS = """
+CREATE TEMP TABLE touched_users AS
+SELECT DISTINCT CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id
+FROM staging_events
+WHERE file_id IN (SELECT file_id FROM touched_files)
+AND TRIM(BOTH ' ' FROM user_id) <> ''
+"""
+
+# session_id and item_in_session lead to the candidates in staging without an MD5 of every event; songplay_id decides.
+TOUCH_PLAYS = """
+CREATE TEMP TABLE touched_plays AS
+SELECT DISTINCT
+    MD5(
+        CAST(session_id AS VARCHAR(20)) || '|' || CAST(item_in_session AS VARCHAR(20)) || '|'
+        || COALESCE(TRIM(BOTH ' ' FROM user_id), '') || '|' || CAST(ts AS VARCHAR(20))
+    ) AS songplay_id,
+    session_id,
+    item_in_session
+FROM staging_events
+WHERE file_id IN (SELECT file_id FROM touched_files)
+AND TRIM(BOTH ' ' FROM page) = 'NextSong'
+"""
+
+# A song touches the plays that name it: as it stood in the star before the load ...
+TOUCH_NAMES_BEFORE = """
+CREATE TEMP TABLE touched_names AS
+SELECT DISTINCT title, artist_name
+FROM songs
+WHERE song_id IN (SELECT song_id FROM touched_songs)
+AND title IS NOT NULL
+AND artist_name IS NOT NULL
+"""
+
+# ... and as it stands after: a new variant can change which one wins.
+TOUCH_NAMES_AFTER = """
+INSERT INTO touched_names (title, artist_name)
+SELECT title, artist_name
+FROM songs
+WHERE song_id IN (SELECT song_id FROM touched_songs)
+AND title IS NOT NULL
+AND artist_name IS NOT NULL
+"""
+
+TOUCH_PLAYS_BY_NAME = """
+INSERT INTO touched_plays (songplay_id, session_id, item_in_session)
+SELECT p.songplay_id, p.session_id, p.item_in_session
+FROM songplays AS p
+WHERE EXISTS (SELECT 1 FROM touched_names AS n WHERE n.title = p.title AND n.artist_name = p.artist_name)
+"""
+
+TOUCH_TIMES_BEFORE = """
+CREATE TEMP TABLE touched_times AS
+SELECT DISTINCT start_time
+FROM songplays
+WHERE songplay_id IN (SELECT songplay_id FROM touched_plays)
+"""
+
+TOUCH_TIMES_AFTER = """
+INSERT INTO touched_times (start_time)
+SELECT start_time
+FROM songplays
+WHERE songplay_id IN (SELECT songplay_id FROM touched_plays)
+"""
+
+# ---------------------------------------------------------------------------------------------- choosing the star rows
+# Which of several records wins is decided by content, whole record, with all output columns in the order so that no
+# tie is left.
+# etl.py inserts what these choose for the touched keys; sql_validate.py chooses for all keys and compares.
+
+CHOOSE_SONGS = """
+SELECT song_id, title, artist_id, year, duration, artist_name
+FROM (
+    SELECT
+        c.song_id, c.title, c.artist_id, c.year, c.duration, c.artist_name,
+        ROW_NUMBER() OVER (
+            PARTITION BY c.song_id
+            ORDER BY
+                CASE WHEN c.year IS NULL THEN 1 ELSE 0 END ASC, c.title ASC NULLS LAST, c.artist_name ASC NULLS LAST,
+                c.artist_id ASC NULLS LAST, c.year ASC NULLS LAST, c.duration ASC NULLS LAST
+        ) AS choice
+    FROM (
+        SELECT
+            TRIM(BOTH ' ' FROM song_id) AS song_id,
+            NULLIF(TRIM(BOTH ' ' FROM title), '') AS title,
+            NULLIF(TRIM(BOTH ' ' FROM artist_id), '') AS artist_id,
+            NULLIF(year, 0) AS year,
+            duration,
+            NULLIF(TRIM(BOTH ' ' FROM artist_name), '') AS artist_name
+        FROM staging_songs
+        WHERE TRIM(BOTH ' ' FROM song_id) IN (SELECT song_id FROM touched_songs)
+    ) AS c
+) AS ranked
+WHERE choice = 1
+"""
+
+CHOOSE_ARTISTS = """
+SELECT artist_id, name, location, latitude, longitude
+FROM (
+    SELECT
+        c.artist_id, c.name, c.location, c.latitude, c.longitude,
+        ROW_NUMBER() OVER (
+            PARTITION BY c.artist_id
+            ORDER BY
+                CASE WHEN c.location IS NULL THEN 1 ELSE 0 END ASC,
+                CASE WHEN c.latitude IS NULL OR c.longitude IS NULL THEN 1 ELSE 0 END ASC,
+                c.name ASC NULLS LAST, c.location ASC NULLS LAST, c.latitude ASC NULLS LAST, c.longitude ASC NULLS LAST
+        ) AS choice
+    FROM (
+        SELECT
+            TRIM(BOTH ' ' FROM artist_id) AS artist_id,
+            NULLIF(TRIM(BOTH ' ' FROM artist_name), '') AS name,
+            NULLIF(TRIM(BOTH ' ' FROM artist_location), '') AS location,
+            artist_latitude AS latitude,
+            artist_longitude AS longitude
+        FROM staging_songs
+        WHERE TRIM(BOTH ' ' FROM artist_id) IN (SELECT artist_id FROM touched_artists)
+    ) AS c
+) AS ranked
+WHERE choice = 1
+"""
+
+# start_time from whole days and whole milliseconds: exact on all three engines, where dividing or EXTRACT(EPOCH)
+# drops milliseconds on one.
+CHOOSE_USERS = """
+SELECT
+    user_id, first_name, last_name, gender, level,
+    TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
+    + CAST(MOD(ts, 86400000) AS INTEGER) * INTERVAL '0.001 second' AS last_seen
+FROM (
+    SELECT
+        c.user_id, c.first_name, c.last_name, c.gender, c.level, c.ts,
+        ROW_NUMBER() OVER (
+            PARTITION BY c.user_id
+            ORDER BY
+                c.ts DESC NULLS LAST, c.level ASC NULLS LAST, c.first_name ASC NULLS LAST,
+                c.last_name ASC NULLS LAST, c.gender ASC NULLS LAST
+        ) AS choice
+    FROM (
+        SELECT
+            CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id,
+            NULLIF(TRIM(BOTH ' ' FROM first_name), '') AS first_name,
+            NULLIF(TRIM(BOTH ' ' FROM last_name), '') AS last_name,
+            NULLIF(TRIM(BOTH ' ' FROM gender), '') AS gender,
+            NULLIF(TRIM(BOTH ' ' FROM level), '') AS level,
+            ts
+        FROM staging_events
+        WHERE TRIM(BOTH ' ' FROM user_id) <> ''
+    ) AS c
+    WHERE c.user_id IN (SELECT user_id FROM touched_users)
+) AS ranked
+WHERE choice = 1
+"""
+
+# A play matches a song when title and artist name are equal; of several the nearest duration, then the lowest song_id.
+CHOOSE_SONGPLAYS = """
+WITH candidate AS (
+    SELECT
+        MD5(
+            CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
+            || COALESCE(TRIM(BOTH ' ' FROM e.user_id), '') || '|' || CAST(e.ts AS VARCHAR(20))
+        ) AS songplay_id,
+        e.ts,
+        CAST(NULLIF(TRIM(BOTH ' ' FROM e.user_id), '') AS BIGINT) AS user_id,
+        NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
+        e.session_id,
+        NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
+        NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent,
+        e.item_in_session,
+        NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
+        NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
+        e.length AS duration
+    FROM staging_events AS e
+    WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
+    AND EXISTS (
+        SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
+    )
+),
+
+play AS (
+    SELECT
+        songplay_id, ts, user_id, level, session_id, location, user_agent, item_in_session, title, artist_name, duration
+    FROM (
+        SELECT
+            c.songplay_id, c.ts, c.user_id, c.level, c.session_id, c.location, c.user_agent, c.item_in_session,
+            c.title, c.artist_name, c.duration,
+            ROW_NUMBER() OVER (
+                PARTITION BY c.songplay_id
+                ORDER BY
+                    c.title ASC NULLS LAST, c.artist_name ASC NULLS LAST, c.duration ASC NULLS LAST,
+                    c.level ASC NULLS LAST, c.location ASC NULLS LAST, c.user_agent ASC NULLS LAST
+            ) AS choice
+        FROM candidate AS c
+        WHERE c.songplay_id IN (SELECT songplay_id FROM touched_plays)
+    ) AS ranked
+    WHERE choice = 1
+),
+
+matched AS (
+    SELECT songplay_id, song_id, artist_id
+    FROM (
+        SELECT
+            p.songplay_id, s.song_id, s.artist_id,
+            ROW_NUMBER() OVER (
+                PARTITION BY p.songplay_id
+                ORDER BY ABS(s.duration - p.duration) ASC NULLS LAST, s.song_id ASC NULLS LAST
+            ) AS choice
+        FROM play AS p
+        JOIN songs AS s ON s.title = p.title AND s.artist_name = p.artist_name
+    ) AS ranked
+    WHERE choice = 1
+)
+
+SELECT
+    p.songplay_id,
+    TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(p.ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
+    + CAST(MOD(p.ts, 86400000) AS INTEGER) * INTERVAL '0.001 second' AS start_time,
+    p.user_id, p.level, m.song_id, m.artist_id, p.session_id, p.location, p.user_agent,
+    p.item_in_session, p.title, p.artist_name, p.duration
+FROM play AS p
+LEFT JOIN matched AS m ON m.songplay_id = p.songplay_id
+"""
+
+# The ISO week is computed: what EXTRACT(WEEK) means on Redshift depends on its patch level. The formula equals it
+# elsewhere for 18,262 days.
+CHOOSE_TIME = """
+SELECT
+    start_time,
+    CAST(EXTRACT(HOUR FROM start_time) AS INTEGER) AS hour,
+    CAST(EXTRACT(DAY FROM start_time) AS INTEGER) AS day,
+    CAST(FLOOR((EXTRACT(DOY FROM DATE_TRUNC('week', start_time) + INTERVAL '3 day') + 6) / 7.0) AS INTEGER) AS week,
+    CAST(EXTRACT(MONTH FROM start_time) AS INTEGER) AS month,
+    CAST(EXTRACT(YEAR FROM start_time) AS INTEGER) AS year,
+    CAST(EXTRACT(DOW FROM start_time) AS INTEGER) AS weekday
+FROM (
+    SELECT DISTINCT start_time
+    FROM songplays
+    WHERE start_time IN (SELECT start_time FROM touched_times)
+) AS t
+"""
+
+INSERT_SONGS = "INSERT INTO songs (song_id, title, artist_id, year, duration, artist_name)" + CHOOSE_SONGS
+INSERT_ARTISTS = "INSERT INTO artists (artist_id, name, location, latitude, longitude)" + CHOOSE_ARTISTS
+INSERT_USERS = "INSERT INTO users (user_id, first_name, last_name, gender, level, last_seen)" + CHOOSE_USERS
+INSERT_TIME = "INSERT INTO time (start_time, hour, day, week, month, year, weekday)" + CHOOSE_TIME
+INSERT_SONGPLAYS = (
+    "INSERT INTO songplays (songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location,"
+    " user_agent, item_in_session, title, artist_name, duration)" + CHOOSE_SONGPLAYS
+)
+
+DELETE_TOUCHED_SONGS = "DELETE FROM songs WHERE song_id IN (SELECT song_id FROM touched_songs)"
+DELETE_TOUCHED_ARTISTS = "DELETE FROM artists WHERE artist_id IN (SELECT artist_id FROM touched_artists)"
+DELETE_TOUCHED_USERS = "DELETE FROM users WHERE user_id IN (SELECT user_id FROM touched_users)"
+DELETE_TOUCHED_PLAYS = "DELETE FROM songplays WHERE songplay_id IN (SELECT songplay_id FROM touched_plays)"
+DELETE_TOUCHED_TIMES = "DELETE FROM time WHERE start_time IN (SELECT start_time FROM touched_times)"
+
+EMPTY_STAR = (
+    "DELETE FROM songplays",
+    "DELETE FROM time",
+    "DELETE FROM artists",
+    "DELETE FROM songs",
+    "DELETE FROM users",
+)
+
+# ------------------------------------------------------------------------------------------------------ the load, in
+# order
+
+CREATE_INCOMING = (CREATE_INCOMING_FILES, CREATE_INCOMING_SONGS, CREATE_INCOMING_EVENTS, CREATE_GOING_FILES)
+REFUSE_RECORDS = (REFUSE_SONGS, REFUSE_EVENTS)
+STAGE_RECORDS = (STAGE_SONGS, STAGE_EVENTS)
+TOUCH_KEYS = (TOUCH_SONGS, TOUCH_ARTISTS, TOUCH_USERS, TOUCH_PLAYS, TOUCH_NAMES_BEFORE)
+REBUILD_TOUCHED = (
+    DELETE_TOUCHED_SONGS,
+    INSERT_SONGS,
+    DELETE_TOUCHED_ARTISTS,
+    INSERT_ARTISTS,
+    DELETE_TOUCHED_USERS,
+    INSERT_USERS,
+    TOUCH_NAMES_AFTER,
+    TOUCH_PLAYS_BY_NAME,
+    TOUCH_TIMES_BEFORE,
+    DELETE_TOUCHED_PLAYS,
+    INSERT_SONGPLAYS,
+    TOUCH_TIMES_AFTER,
+    DELETE_TOUCHED_TIMES,
+    INSERT_TIME,
+)
+DROP_TEMPORARY = (
+    "DROP TABLE IF EXISTS incoming_files",
+    "DROP TABLE IF EXISTS incoming_songs",
+    "DROP TABLE IF EXISTS incoming_events",
+    "DROP TABLE IF EXISTS refused_songs",
+    "DROP TABLE IF EXISTS refused_events",
+    "DROP TABLE IF EXISTS going_files",
+    "DROP TABLE IF EXISTS touched_files",
+    "DROP TABLE IF EXISTS touched_songs",
+    "DROP TABLE IF EXISTS touched_artists",
+    "DROP TABLE IF EXISTS touched_users",
+    "DROP TABLE IF EXISTS touched_plays",
+    "DROP TABLE IF EXISTS touched_names",
+    "DROP TABLE IF EXISTS touched_times",
+)
+
+# What decides the content of the star: etl.py rebuilds it when one of these differs from what the last load ran.
+STAR_STATEMENTS = (*STAR.values(), *TOUCH_KEYS, *REBUILD_TOUCHED)
+
+# ------------------------------------------------------------------------------------------------------------ the
+# ledger
+
+SELECT_LEDGER = "SELECT kind, path, fingerprint, file_id, status, records_read FROM loaded_files"
+
+SELECT_LAST_LOAD = """
+SELECT load_id, statements_sha256
+FROM loads
+ORDER BY load_id DESC
+LIMIT 1
+"""
+
+SELECT_NEXT_FILE_ID = "SELECT COALESCE(MAX(file_id), 0) + 1 FROM loaded_files"
+
+INSERT_LOAD = """
+INSERT INTO loads (load_id, run_id, action, loaded_at, seconds, files, records, statements_sha256)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+RECORD_FILES = """
+INSERT INTO loaded_files (file_id, kind, path, fingerprint, records_read, staged, rejected, status, load_id, loaded_at)
+SELECT
+    f.file_id, f.kind, f.path, f.fingerprint, f.records_read, COALESCE(s.staged, 0), COALESCE(r.rejected, 0), f.status,
+    CAST(%s AS BIGINT), CAST(%s AS TIMESTAMP)
+FROM incoming_files AS f
+LEFT JOIN (
+    SELECT file_id, COUNT(*) AS staged FROM incoming_events GROUP BY file_id
+    UNION ALL
+    SELECT file_id, COUNT(*) AS staged FROM incoming_songs GROUP BY file_id
+) AS s ON s.file_id = f.file_id
+LEFT JOIN (
+    SELECT file_id, COUNT(*) AS rejected FROM refused_events GROUP BY file_id
+    UNION ALL
+    SELECT file_id, COUNT(*) AS rejected FROM refused_songs GROUP BY file_id
+) AS r ON r.file_id = f.file_id
+"""
+
+COUNT_ROWS = """
+SELECT 'staging_events', COUNT(*) FROM staging_events
+UNION ALL
+SELECT 'staging_songs', COUNT(*) FROM staging_songs
+UNION ALL
+SELECT 'rejected_lines', COUNT(*) FROM rejected_lines
+UNION ALL
+SELECT 'songplays', COUNT(*) FROM songplays
+UNION ALL
+SELECT 'users', COUNT(*) FROM users
+UNION ALL
+SELECT 'songs', COUNT(*) FROM songs
+UNION ALL
+SELECT 'artists', COUNT(*) FROM artists
+UNION ALL
+SELECT 'time', COUNT(*) FROM time
+"""

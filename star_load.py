@@ -1,0 +1,256 @@
+"""One load: some files, one transaction, all or nothing. etl.py decides which files; the statements stand in
+sql_queries.py.
+
+The star is a function of the contents loaded: any order, any split into loads, any retry or kill gives the same star.
+So a load finds the keys
+that its rows touch (those that come, and those of an earlier version that go), deletes them from the star and chooses
+them again from staging.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import sql_queries as q
+from dwh.console import Console, count
+from dwh.engines import Session
+from dwh.errors import Busy, DataError, RecordsRefused
+from dwh.ledger import Entry, Pending
+from dwh.sources import is_unchanged
+from dwh.spool import SMALL_FILE, Changed, IncomingFile, Spool, Unreadable, needs_care
+
+# Songs come before events, so that the plays of a load find its songs.
+KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
+KEY_NAMES = {kind: frozenset(keys) for kind, keys in KEYS.items()}
+INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
+STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
+REPORT_EVERY = 500  # files, between two moves of the progress line
+SHOWN_TEXT = 60  # characters of a bad record
+
+
+class ReadAgain(Exception):
+    """These files need reading record by record; the load starts again."""
+
+    def __init__(self, paths: set[str]) -> None:
+        super().__init__(paths)
+        self.paths = paths
+
+
+class LeaveOut(Exception):
+    """These files changed while they were read; the load starts again without them."""
+
+    def __init__(self, paths: set[str]) -> None:
+        super().__init__(paths)
+        self.paths = paths
+
+
+@dataclass(frozen=True)
+class Load:
+    """One committed load: its id in the table `loads`, how many files and records it read, and how long it took."""
+
+    load_id: int
+    files: int
+    records: int
+    seconds: float
+
+
+@dataclass
+class StarLoader:
+    """The loads of one run. `left` are the files that changed while they were read, for the next run."""
+
+    session: Session
+    console: Console
+    start_spool: Callable[[], Spool]
+    quarantine: bool
+    run_id: str = field(default_factory=lambda: time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
+    loads: list[Load] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
+
+    def read_ledger(self) -> list[Entry]:
+        """Read which files are loaded, and remember up to which load that is known."""
+        self._last_load = self._find_last_load()
+        return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
+
+    def star_is_outdated(self) -> bool:
+        """Tell whether other statements than today's made the star."""
+        return self._last_load is not None and self._last_load[1] != STAR_SHA256
+
+    def rebuild(self) -> None:
+        """Empty the star and build all of it again from staging."""
+        with self._transaction("rebuild", files=0):
+            self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.TOUCH_KEYS, *q.EMPTY_STAR, *q.REBUILD_TOUCHED))
+
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """Drop the rows of files, take them out of the ledger, and build again what they touched."""
+        with self._transaction("forget", files=len(entries)):
+            self._run(q.CREATE_INCOMING)
+            self._name_going([entry.file_id for entry in entries], self.start_spool())
+            self._rebuild_touched()
+
+    def load(self, files: Sequence[Pending]) -> None:
+        """Load files. What the engine or a rule refuses is looked for record by record, in another try of the same
+        load.
+
+        Raises DataError at a bad record when there is no quarantine: nothing of this load is stored then, earlier
+        loads stay.
+        """
+        careful: set[str] = set()
+        while files := [file for file in files if file.source.path not in self.left]:
+            try:
+                return self._try(files, careful)
+            except LeaveOut as changed:
+                self.left |= changed.paths
+            except ReadAgain as again:
+                careful |= again.paths
+            except RecordsRefused as refused:
+                found = self._find_careless(files, careful)
+                if not found:
+                    raise refused
+                careful |= found
+        return None
+
+    def _try(self, files: Sequence[Pending], careful: set[str]) -> None:
+        spool = self.start_spool()
+        with self._transaction("load", files=len(files)) as count_records:
+            self._run(q.CREATE_INCOMING)
+            incoming = self._spool(files, careful, spool)
+            for kind, table in INCOMING.items():
+                self.session.load(table, KEYS[kind], spool.parts(kind))
+            self._recount(careful)
+            self._refuse(incoming, careful)
+            self._name_going([file.replaces for file in files if file.replaces is not None], spool)
+            self._run(q.STAGE_RECORDS)
+            self._rebuild_touched()
+            count_records(sum(records for _, records in incoming.values()))
+            changed = {
+                file.source.path for file in files if file.source.size > SMALL_FILE and not is_unchanged(file.source)
+            }
+            if changed:
+                raise LeaveOut(changed)
+
+    def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
+        """Bring the files in and name them in incoming_files; gives path and number of records of each file_id."""
+        first_id: int = self.session.rows(q.SELECT_NEXT_FILE_ID)[0][0]
+        incoming: dict[int, tuple[str, int]] = {}
+        rows = []
+        with self.console.progress("reading", len(files) if len(files) >= REPORT_EVERY else 0, "files") as advance:
+            for file_id, (kind, source, _) in enumerate(files, first_id):
+                file, status = IncomingFile(file_id, kind, source), "loaded"
+                try:
+                    records = spool.add(file, carefully=source.path in careful)
+                except Unreadable as reason:
+                    records, status = spool.add_unreadable(file, str(reason)), "rejected"
+                except Changed:
+                    raise LeaveOut({source.path}) from None
+                incoming[file_id] = source.path, records
+                rows.append((file_id, kind, source.path, source.fingerprint, records, status))
+                if not len(rows) % REPORT_EVERY:
+                    advance(REPORT_EVERY)
+        part = spool.add_rows("files", (dict(zip(q.FILE_KEYS, row, strict=True)) for row in rows))
+        self.session.load("incoming_files", q.FILE_KEYS, [part])
+        return incoming
+
+    def _recount(self, careful: set[str]) -> None:
+        """Make sure that every record that was read has arrived."""
+        miscounted = self.session.rows(q.SELECT_MISCOUNTED_FILES)
+        again = {path for _, path, _, _ in miscounted} - careful
+        if again:
+            raise ReadAgain(again)
+        for _, path, read, loaded in miscounted:
+            raise DataError(
+                f"{path}: {count(read, 'record')} read, {loaded:,} arrived",
+                evidence="nothing of this load was stored",
+                hint="report this, with the file",
+            )
+
+    def _refuse(self, incoming: dict[int, tuple[str, int]], careful: set[str]) -> None:
+        """Judge every record by the rules; set the bad ones aside, or stop at the first."""
+        self._run(q.REFUSE_RECORDS)
+        again = {incoming[file_id][0] for (file_id,) in self.session.rows(q.SELECT_FILES_TO_READ_AGAIN)} - careful
+        if again:
+            raise ReadAgain(again)
+        refused = self.session.rows(q.SELECT_FIRST_REFUSED)
+        if refused and not self.quarantine:
+            records, files = self.session.rows(q.COUNT_REFUSED)[0]
+            read = (
+                f"{count(len(incoming), 'file')}, {count(sum(n for _, n in incoming.values()), 'record')} rolled back"
+            )
+            raise bad_record(*refused[0], others=(records - 1, files), read=read)
+        if refused:
+            self._run(q.QUARANTINE_RECORDS)
+
+    def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:
+        """Find the files to read record by record after the engine refused one that it did not name; all, when none
+        looks bad."""
+        rest = [file for file in files if file.source.path not in careful]
+        try:
+            found = {f.source.path for f in rest if needs_care(f.source, KEY_NAMES[f.kind])}
+        except FileNotFoundError as error:
+            raise LeaveOut({str(error.filename)}) from None
+        return found or {file.source.path for file in rest}
+
+    def _name_going(self, file_ids: Sequence[int], spool: Spool) -> None:
+        if file_ids:
+            part = spool.add_rows("going", ({"file_id": file_id} for file_id in file_ids))
+            self.session.load("going_files", {"file_id": "file_id"}, [part])
+
+    def _rebuild_touched(self) -> None:
+        self._run((q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
+
+    def _run(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            self.session.execute(statement)
+
+    def _find_last_load(self) -> tuple[int, str] | None:
+        return next((tuple(row) for row in self.session.rows(q.SELECT_LAST_LOAD)), None)
+
+    @contextmanager
+    def _transaction(self, action: str, files: int) -> Iterator[Callable[[int], None]]:
+        """Open one load, and record it at the end of the block together with its files; the block says how many
+        records it read.
+
+        Raises Busy when somebody else loaded since the ledger was read: what there is to do has to be found out again.
+        """
+        started = time.monotonic()
+        records = 0
+
+        def count_records(number: int) -> None:
+            nonlocal records
+            records = number
+
+        with self.session.transaction(lock="loaded_files"):
+            if self._find_last_load() != self._last_load:
+                raise Busy("somebody else has just loaded into this warehouse", hint="the same command again")
+            yield count_records
+            load_id = (self._last_load[0] if self._last_load else 0) + 1
+            took, now = time.monotonic() - started, datetime.now(timezone.utc).replace(tzinfo=None)
+            self.session.execute(q.INSERT_LOAD, (load_id, self.run_id, action, now, took, files, records, STAR_SHA256))
+            if action == "load":
+                self.session.execute(q.RECORD_FILES, (load_id, now))
+            self._run(q.DROP_TEMPORARY)
+        self._last_load = (load_id, STAR_SHA256)
+        self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))
+
+
+def bad_record(
+    path: str, line: int | None, reason: str, text: str | None, *, others: tuple[int, int], read: str
+) -> DataError:
+    """Word the error of the first bad record; `others` are how many more there are, and in how many files in all."""
+    hint = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
+    more = f"; {count(others[0], 'more bad record')} in {count(others[1], 'file')}" if others[0] else ""
+    stored = f"nothing of this load was stored ({read}){more}"
+    if line is None:
+        return DataError(
+            f"{path} cannot be read", evidence=(reason, stored), hint=("mend or remove the file and run again", hint)
+        )
+    shown = (text or "")[:SHOWN_TEXT]
+    return DataError(
+        f"bad record in {path} line {line}",
+        evidence=(f"{shown}      <- {reason}", stored),
+        hint=(f"mend line {line} and run again", hint),
+    )
