@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.console import ScriptParser, confirmation_flag, count, run, seconds, warehouse_parser
-from dwh.engines import Change, Session
 from dwh.errors import ConfigError
 from dwh.script import Script, begin
+
+if TYPE_CHECKING:
+    from dwh.engines import Session
 
 _COLUMN = re.compile(r"^    (\w+) (.+?),?$", re.MULTILINE)
 
@@ -108,7 +111,7 @@ def tell_end(script: Script, steps: Sequence[tuple[str, str, str]]) -> None:
         console.result(f"= all {len(q.TABLES)} tables are there, in {seconds(console.elapsed)}")
     else:
         console.result(f"in {seconds(console.elapsed)}   next: python etl.py")
-    changes = [str(Change(mark, name)) for mark, name, _ in steps]  # type: ignore[arg-type]
+    changes = [f"{mark} {name}" for mark, name, _ in steps]
     console.finish({"engine": script.engine.name, "changes": changes})
 
 

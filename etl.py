@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.console import ScriptParser, confirmation_flag, count, duration, run, seconds, warehouse_parser
@@ -18,8 +18,9 @@ from dwh.errors import ConfigError
 from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.script import Script, begin
 from dwh.sources import is_under, list_files
-from dwh.spool import open_spool
-from star_load import KEY_NAMES, StarLoader
+
+if TYPE_CHECKING:
+    from star_load import StarLoader
 
 SHOWN_FILES = 10
 
@@ -50,6 +51,9 @@ def parser() -> ScriptParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Find what is new, load it, say what changed."""
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
+    from dwh.spool import open_spool
+    from star_load import KEY_NAMES, StarLoader
+
     locations = {"songs": script.config.s3.song_data, "events": script.config.s3.log_data}
     script.console.title(", ".join(place for places in locations.values() for place in places))
     if script.args.rebuild and not script.args.dry_run:
@@ -201,7 +205,7 @@ def finish(script: Script, loader: StarLoader, work: Work) -> int:
                     "rejected": rejected,
                 },
                 "rows": count_rows(loader),
-                "loads": [asdict(load) for load in loader.loads],
+                "loads": [load._asdict() for load in loader.loads],
             }
         )
     return 0

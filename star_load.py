@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 import sql_queries as q
 from dwh.console import Console, count
@@ -49,8 +50,7 @@ class LeaveOut(Exception):
         self.paths = paths
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(NamedTuple):
     """One committed load: its id in the table `loads`, how many files and records it read, and how long it took."""
 
     load_id: int

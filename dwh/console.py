@@ -4,7 +4,6 @@ codes."""
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -138,6 +137,8 @@ class Console:
     def finish(self, payload: dict[str, Any], *, ok: bool = True) -> None:
         """Print the object of --json: `script` and `ok`, then the payload."""
         if self.json:
+            import json
+
             print(json.dumps({"script": self.script, "ok": ok, **payload}, ensure_ascii=False, default=str), flush=True)
 
     @property

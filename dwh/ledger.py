@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from dwh.errors import ConfigError
@@ -29,8 +28,7 @@ class Pending(NamedTuple):
     replaces: int | None
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What a run has to do, and what it leaves alone."""
 
     pending: Sequence[Pending]

@@ -7,20 +7,20 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dwh.config import Config, load_config
 from dwh.console import Console, ScriptParser
-from dwh.engines import Engine, Session, Trace, open_engine
 from dwh.errors import Busy
+
+if TYPE_CHECKING:
+    from dwh.config import Config
+    from dwh.engines import Engine, Session, Trace
 
 RETRY_SECONDS = 0.2
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(NamedTuple):
     """One run of one script: its flags, its settings, its voice and its engine."""
 
     args: argparse.Namespace
@@ -52,6 +52,10 @@ def begin(
     Raises ConfigError for a wrong flag or setting. Nothing is connected to yet.
     """
     args = parser.parse_args(argv)
+    # only now: --help is answered in a third of the time that these take
+    from dwh.config import load_config
+    from dwh.engines import open_engine
+
     overrides = {("WAREHOUSE", "ENGINE"): args.engine} | {
         key: getattr(args, flag) for flag, key in (flags or {}).items()
     }

@@ -104,11 +104,15 @@ def setting(default: str, meaning: str, parse: Parse = _text) -> Any:
 
 @dataclass(frozen=True)
 class Warehouse:
+    """Which engine."""
+
     engine: str = setting("duckdb", "duckdb, postgres or redshift", _one_of("duckdb", "postgres", "redshift"))
 
 
 @dataclass(frozen=True)
 class S3:
+    """Where the data is."""
+
     log_data: tuple[str, ...] = setting(
         "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", _locations
     )
@@ -123,6 +127,8 @@ class S3:
 
 @dataclass(frozen=True)
 class Aws:
+    """Who is asking."""
+
     key: Secret = setting("", "access key id; empty: the standard AWS credential chain", _secret)
     secret: Secret = setting("", "secret access key", _secret)
     region: str = setting("", "region of the cluster")
@@ -131,6 +137,8 @@ class Aws:
 
 @dataclass(frozen=True)
 class DuckDb:
+    """The embedded engine."""
+
     path: str = setting("sparkify.duckdb", "the database file", _path)
     memory_limit: int = setting("2 GB", "most memory DuckDB may use; beyond it, it spills to disk", _size)
     threads: int = setting("0", "0: one for each core", _integer)
@@ -138,6 +146,8 @@ class DuckDb:
 
 @dataclass(frozen=True)
 class Postgres:
+    """A PostgreSQL server."""
+
     host: str = setting("localhost", "server")
     port: int = setting("5432", "port", _positive)
     db_name: str = setting("sparkify", "database")
@@ -150,6 +160,8 @@ class Postgres:
 
 @dataclass(frozen=True)
 class Cluster:
+    """An Amazon Redshift cluster."""
+
     identifier: str = setting("sparkify-dwh", "name of the cluster")
     node_type: str = setting("ra3.large", "node type")
     num_nodes: int = setting("1", "number of nodes", _positive)
@@ -169,12 +181,16 @@ class Cluster:
 
 @dataclass(frozen=True)
 class IamRole:
+    """The role that COPY uses."""
+
     name: str = setting("", "role that COPY uses")
     arn: str = setting("", "an existing role")
 
 
 @dataclass(frozen=True)
 class Etl:
+    """How files are loaded."""
+
     on_bad_line: str = setting(
         "stop",
         "stop: a bad record rolls its load back; quarantine: it goes to rejected_lines",
@@ -186,6 +202,8 @@ class Etl:
 
 @dataclass(frozen=True)
 class Checks:
+    """What sql_validate.py accepts."""
+
     max_rejected: int = setting("0", "rejected records beyond this fail sql_validate, up to it they warn", _integer)
     min_match_ratio: float = setting("0", "warn when a smaller share of the plays finds its song (0 to 1)", _ratio)
     max_age_days: int | None = setting("off", "warn when the last play is older (days)", _optional_integer)

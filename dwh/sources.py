@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from dwh.errors import EnvironmentFailure
@@ -41,7 +40,7 @@ def list_files(location: str) -> list[SourceFile]:
             hint="[S3] LOG_DATA and SONG_DATA in dwh.cfg",
         )
     try:
-        return sorted(_walk(location, set()))
+        return sorted(_walk(location))
     except OSError as error:
         raise EnvironmentFailure(
             f"{error.filename} cannot be read",
@@ -68,22 +67,24 @@ def is_under(path: str, location: str) -> bool:
     return path == location or path.startswith(location.rstrip("/") + "/")
 
 
-def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[SourceFile]:
-    status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    folders = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                folders.append(entry.path)
-            elif entry.name.endswith(PATTERNS):
-                yield _source_file(entry.path, entry.stat())
-    for path in sorted(folders):
-        yield from _walk(path, seen)
+def _walk(top: str) -> list[SourceFile]:
+    files = []
+    folders, seen = [top], set()
+    while folders:
+        folder = folders.pop()
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.name.endswith(PATTERNS):
+                    files.append(_source_file(entry.path, entry.stat()))
+    return files
 
 
 def _source_file(path: str, status: os.stat_result) -> SourceFile:
