@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 console.say(str(change))
             name = os.path.basename(engine.place)
             console.confirm(name, f"All data in it is lost. Type its name to delete it ({name})", yes=script.args.yes)
-        changes = until_free(lambda: engine.stop(console.say, keep_data=not delete), script.args.wait)
+        changes = until_free(lambda: engine.stop(console.say, keep_data=not delete), script.args.wait, console)
     for change in changes:
         console.result(str(change))
     console.result("nothing was changed" if script.args.dry_run else f"closed in {seconds(console.elapsed)}")

@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if script.args.dry_run:
         changes = engine.plan("start")
     else:
-        changes = until_free(lambda: engine.start(console.say), 0.0 if script.args.no_wait else script.args.timeout)
+        wait = 0.0 if script.args.no_wait else script.args.timeout
+        changes = until_free(lambda: engine.start(console.say), wait, console)
     for change in changes:
         console.result(str(change))
     console.result(

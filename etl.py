@@ -17,7 +17,7 @@ from dwh.console import ScriptParser, confirmation_flag, count, duration, run, s
 from dwh.errors import ConfigError
 from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.script import Script, begin
-from dwh.sources import is_under, list_files
+from dwh.sources import is_under, list_locations
 
 if TYPE_CHECKING:
     from star_load import StarLoader
@@ -65,9 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ledger = loader.read_ledger()
         if script.args.forget:
             return forget(script, loader, ledger)
-        listings = {
-            kind: [file for place in places for file in list_files(place)] for kind, places in locations.items()
-        }
+        listings = {kind: list_locations(places) for kind, places in locations.items()}
         work = find_work(listings, ledger, locations)
         if not script.args.add_source:
             refuse_other_sources(work, ledger, locations)
@@ -79,10 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def load_all(script: Script, loader: StarLoader, work: Work) -> int:
     """Rebuild when that is due, then load what is pending, load by load."""
-    if script.args.rebuild or loader.star_is_outdated():
-        if not script.args.rebuild:
-            script.console.note("the statements of the star changed since the last load: it is rebuilt from staging")
-        loader.rebuild()
+    rebuild_when_due(script, loader)
     settings = script.config.etl
     cut = list(cut_loads(work.pending, settings.max_load_files, settings.max_load_bytes))
     for number, files in enumerate(cut, 1):
@@ -92,6 +87,14 @@ def load_all(script: Script, loader: StarLoader, work: Work) -> int:
             loaded = f"{count(done.files, 'file')}  {count(done.records, 'record')}  {seconds(done.seconds)}"
             script.console.say(f"load {number}/{len(cut)}  {loaded}")
     return tell_result(script, loader, work)
+
+
+def rebuild_when_due(script: Script, loader: StarLoader) -> None:
+    """Rebuild the star when that was asked for, or when other statements than today's made it."""
+    if loader.star_is_outdated():
+        script.console.note("the statements of the star changed since the last load: it is rebuilt from staging")
+    if script.args.rebuild or loader.star_is_outdated():
+        loader.rebuild()
 
 
 def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
@@ -111,6 +114,7 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     if script.args.dry_run:
         script.console.result(f"would drop {count(len(going), 'file')}; nothing was changed")
     else:
+        rebuild_when_due(script, loader)
         loader.forget(going)
         tell_star(script, loader)
         script.console.result(

@@ -70,6 +70,7 @@ class StarLoader:
     run_id: str = field(default_factory=lambda: time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     loads: list[Load] = field(default_factory=list)
     left: set[str] = field(default_factory=set)
+    _last_load: tuple[int, str] | None = field(default=None, init=False)
 
     def read_ledger(self) -> list[Entry]:
         """Read which files are loaded, and remember up to which load that is known."""
@@ -180,7 +181,7 @@ class StarLoader:
             read = (
                 f"{count(len(incoming), 'file')}, {count(sum(n for _, n in incoming.values()), 'record')} rolled back"
             )
-            raise bad_record(*refused[0], others=(records - 1, files), read=read)
+            raise bad_record(*refused[0], bad=(records, files), read=read)
         if refused:
             self._run(q.QUARANTINE_RECORDS)
 
@@ -238,19 +239,17 @@ class StarLoader:
 
 
 def bad_record(
-    path: str, line: int | None, reason: str, text: str | None, *, others: tuple[int, int], read: str
+    path: str, line: int | None, reason: str, text: str | None, *, bad: tuple[int, int], read: str
 ) -> DataError:
-    """Word the error of the first bad record; `others` are how many more there are, and in how many files in all."""
-    hint = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
-    more = f"; {count(others[0], 'more bad record')} in {count(others[1], 'file')}" if others[0] else ""
-    stored = f"nothing of this load was stored ({read}){more}"
+    """Word the error of the first bad record; `bad` counts all of them, and the files they are in."""
+    quarantine = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
+    others = f"; {count(bad[0], 'bad record')} in {count(bad[1], 'file')} in all" if bad[0] > 1 else ""
+    stored = f"nothing of this load was stored ({read}){others}"
     if line is None:
-        return DataError(
-            f"{path} cannot be read", evidence=(reason, stored), hint=("mend or remove the file and run again", hint)
-        )
-    shown = (text or "")[:SHOWN_TEXT]
+        hint = "mend the file, or move it out of the source, and run again"
+        return DataError(f"{path} cannot be read", evidence=(reason, stored), hint=(hint, quarantine))
     return DataError(
         f"bad record in {path} line {line}",
-        evidence=(f"{shown}      <- {reason}", stored),
-        hint=(f"mend line {line} and run again", hint),
+        evidence=(f"{(text or '')[:SHOWN_TEXT]}      <- {reason}", stored),
+        hint=(f"mend line {line} and run again", quarantine),
     )

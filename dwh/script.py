@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dwh.console import Console, ScriptParser
+from dwh.console import Console, ScriptParser, seconds
 from dwh.errors import Busy
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Script(NamedTuple):
     def connected(self, wait: float = 0.0) -> Iterator[Session]:
         """Connect for the block; for up to `wait` seconds try again while somebody else holds the warehouse, then
         raise Busy."""
-        session = until_free(lambda: self.engine.connect(self._trace), wait)
+        session = until_free(lambda: self.engine.connect(self._trace), wait, self.console)
         try:
             yield session
         finally:
@@ -69,14 +69,18 @@ def begin(
     return Script(args, config, console, open_engine(config))
 
 
-def until_free(action: Callable[[], T], wait: float) -> T:
+def until_free(action: Callable[[], T], wait: float, console: Console) -> T:
     """Do something that somebody else may be in the way of, trying again for up to `wait` seconds. Raises Busy after
     that."""
     deadline = time.monotonic() + wait
+    told = False
     while True:
         try:
             return action()
-        except Busy:
+        except Busy as busy:
             if time.monotonic() >= deadline:
                 raise
+            if not told:
+                console.say(f"waiting up to {seconds(wait)}: {busy.message}")
+                told = True
             time.sleep(RETRY_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dwh.errors import EnvironmentFailure
@@ -47,6 +48,11 @@ def list_files(location: str) -> list[SourceFile]:
             evidence=str(error.strerror),
             hint=f"ls -la {os.path.dirname(str(error.filename))}",
         ) from error
+
+
+def list_locations(locations: Iterable[str]) -> list[SourceFile]:
+    """List several locations; a file that lies under two of them is listed once."""
+    return sorted({file for location in locations for file in list_files(location)})
 
 
 def fingerprint(status: os.stat_result) -> str:

@@ -29,6 +29,7 @@ CHUNK = 1024 * 1024  # bytes
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
 FOLDER_PREFIX = "dwh-spool-"
 GZIP_MAGIC = b"\x1f\x8b"
+GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
 class Part(NamedTuple):
@@ -146,7 +147,7 @@ class Spool:
         try:
             with gzip.open(file.source.path, "rb") as packed, _open_private(path) as unpacked:
                 shutil.copyfileobj(packed, unpacked, CHUNK)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except GZIP_FAULTS as error:
             path.unlink()
             raise Unreadable(f"it is not whole gzip: {error}") from error
         if path.stat().st_size > SMALL_FILE:
@@ -155,8 +156,11 @@ class Spool:
 
 
 def needs_care(source: SourceFile, keys: frozenset[str]) -> bool:
-    """Tell whether a file holds something else than one good object a line: read through record by record."""
-    lines = 0
+    """Tell whether a file holds something else than one good object a line: read through record by record.
+
+    A file that is no gzip although its name says so needs none: it is refused whole, either way.
+    """
+    lines = records = 0
 
     def counted(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
         nonlocal lines
@@ -165,12 +169,13 @@ def needs_care(source: SourceFile, keys: frozenset[str]) -> bool:
             yield line
 
     opened = gzip.open if source.path.endswith(".gz") else open
-    with opened(source.path, "rb") as stream:
-        records = 0
-        for record in read_records(counted(stream), keys):
-            records += 1
-            if record.fault:
-                return True
+    try:
+        with opened(source.path, "rb") as stream:
+            for records, record in enumerate(read_records(counted(stream), keys), 1):  # noqa: B007
+                if record.fault:
+                    return True
+    except GZIP_FAULTS:
+        return False
     return records != lines
 
 

@@ -1,0 +1,112 @@
+"""The SQL text itself: valid on Redshift, portable, and free of values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlfluff.core import FluffConfig, Linter
+
+import sql_queries
+
+# What sqlfluff's Redshift grammar lets through although Redshift (or PostgreSQL, or DuckDB) refuses it, or means
+# something else by it.
+DENIED = {
+    r"\bFILTER\s*\(": "SUM(CASE ...) instead",
+    r"\bDISTINCT\s+ON\b": "ROW_NUMBER() in a derived table instead",
+    r"\bON\s+CONFLICT\b": "delete and insert instead",
+    r"\bMERGE\b": "delete and insert instead",
+    r"\bQUALIFY\b": "ROW_NUMBER() in a derived table instead",
+    r"\bLATERAL\b": "a join instead",
+    r"\bRETURNING\b": "a query instead",
+    r"\bTRUNCATE\b": "DELETE instead: TRUNCATE commits on Redshift",
+    r"\bGENERATE_SERIES\b|\bSTRING_AGG\b|\bARRAY_AGG\b": "not on Redshift",
+    r"\bIS\s+(NOT\s+)?DISTINCT\s+FROM\b": "not on Redshift",
+    r"\bNOW\s*\(|\bCURRENT_(TIMESTAMP|TIME|DATE)\b|\bGETDATE\b|\bSYSDATE\b": "bind the time from Python",
+    r"\bEXTRACT\s*\(\s*(EPOCH|WEEK|SECOND|MILLISECONDS?)\b": "means something else on another engine",
+    r"\bSERIAL\b|\bIDENTITY\b|\bJSONB?\b|\bTEXT\b": "not a portable type",
+    r"\bPRIMARY\s+KEY\b|\bUNIQUE\b|\bREFERENCES\b|\bDISTKEY\b|\bSORTKEY\b": "not declared, see docs/decisions",
+    r"\bVARCHAR\b(?!\s*\()": "VARCHAR needs a length: without one it is 256 bytes on Redshift",
+    r"(?<!')\bTRIM\s*\((?!BOTH ' ' FROM)": "bare TRIM strips other characters on other engines",
+    r"\bSAVEPOINT\b": "not on Redshift",
+    r"\bLIKE\b": "a percent sign is a parameter's mark for the driver",
+    r"\bCONCAT\s*\(": "|| instead: CONCAT skips NULL on some engines",
+    r"(?<![/*])/(?![/*])(?!\s*\d+\.\d)": "division of integers differs: divide by a decimal literal",
+    r"::": "CAST instead",
+    r'"': "identifiers are plain lower case",
+    r"\bINSERT\s+INTO\s+\w+\s+(SELECT|VALUES)\b": "name the columns",
+    r"\bSELECT\s+\*": "name the columns",
+}
+
+
+def named_statements() -> Iterator[tuple[str, str]]:
+    """Every statement of sql_queries.py with the name it stands under."""
+    for name, value in vars(sql_queries).items():
+        if name.startswith("_") or name in ("STAR_STATEMENTS", "TABLES", "LEDGER", "STAGING", "STAR"):
+            continue
+        if isinstance(value, str):
+            yield name, value
+        elif isinstance(value, tuple):
+            for number, statement in enumerate(value):
+                if isinstance(statement, str):
+                    yield f"{name}_{number}", statement
+
+
+STATEMENTS = {text: name for name, text in reversed(list(named_statements()))}
+by_name = pytest.mark.parametrize("statement", list(STATEMENTS), ids=list(STATEMENTS.values()))
+
+
+@pytest.fixture(scope="module")
+def redshift() -> Linter:
+    """sqlfluff's parser of Redshift's dialect."""
+    return Linter(config=FluffConfig(overrides={"dialect": "redshift"}))
+
+
+def test_there_are_statements_to_look_at() -> None:
+    """The guards below see the statements: every table and every step of the load is among them."""
+    assert set(sql_queries.TABLES.values()) <= set(STATEMENTS)
+    assert set(sql_queries.STAR_STATEMENTS) <= set(STATEMENTS)
+
+
+@by_name
+def test_redshift_can_parse_it(redshift: Linter, statement: str) -> None:
+    """Every statement parses as Redshift SQL."""
+    parsed = redshift.parse_string(statement.replace("%s", "1") + ";\n")
+    assert not parsed.violations, [f"{v.line_no}:{v.line_pos} {v.desc()}" for v in parsed.violations]
+
+
+@by_name
+def test_it_uses_nothing_that_differs_between_engines(statement: str) -> None:
+    """No statement uses a construct of the deny-list."""
+    text = re.sub(r"'[^']*'", lambda quoted: "' '" if quoted[0] == "' '" else "''", statement)
+    text = re.sub(r"--.*", "", text)
+    assert {found: why for found, why in DENIED.items() if re.search(found, text, re.IGNORECASE)} == {}
+
+
+@by_name
+def test_its_only_percent_signs_are_parameters(statement: str) -> None:
+    """Both parameter styles are safe: no other percent sign, no question mark."""
+    assert "%" not in statement.replace("%s", "")
+    assert "?" not in statement
+
+
+@by_name
+def test_every_order_says_where_nulls_go(statement: str) -> None:
+    """NULLs come first on one engine and last on another, unless it is written: each sorted column says so, or cannot
+    be NULL."""
+    never_null = r"CASE WHEN .*? END|choice|load_id|f\.path|f\.kind"
+    for order in re.findall(r"ORDER BY\s+(.*?)(?:\n\s*\)|\nLIMIT|\Z)", statement, re.DOTALL):
+        for column in re.split(r",\s+(?![^(]*\))", order.strip()):
+            assert re.search(r"NULLS (FIRST|LAST)$", column) or re.match(never_null, column), column
+
+
+def test_the_deny_list_finds_what_it_is_for() -> None:
+    """Each pattern of the deny-list is able to fire."""
+    offending = """
+        SELECT * FROM t; COUNT(x) FILTER (WHERE y); DISTINCT ON (a); ON CONFLICT DO NOTHING; MERGE INTO; QUALIFY x;
+        LATERAL; RETURNING id; TRUNCATE t; GENERATE_SERIES(1, 2); a IS DISTINCT FROM b; NOW(); EXTRACT(EPOCH FROM t);
+        id SERIAL; PRIMARY KEY; CAST(x AS VARCHAR); TRIM(x); SAVEPOINT a; a LIKE b; CONCAT(a, b); a / b; a::int; "a";
+        INSERT INTO t SELECT 1
+    """
+    assert [pattern for pattern in DENIED if not re.search(pattern, offending, re.IGNORECASE)] == []
