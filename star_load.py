@@ -31,6 +31,10 @@ KEY_NAMES = {kind: frozenset(keys) for kind, keys in KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
+LARGE_FILES, LARGE_BYTES = 2_000, 64 * 1024 * 1024  # from here on a load takes seconds, and shows how far it is
+STEPS = len((*INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS)) + len(
+    q.REBUILD_TOUCHED
+)
 SHOWN_TEXT = 60  # characters of a bad record
 
 
@@ -71,6 +75,7 @@ class StarLoader:
     loads: list[Load] = field(default_factory=list)
     left: set[str] = field(default_factory=set)
     _last_load: tuple[int, str] | None = field(default=None, init=False)
+    _advance: Callable[[int], None] = field(default_factory=lambda: lambda _steps: None, init=False)
 
     def read_ledger(self) -> list[Entry]:
         """Read which files are loaded, and remember up to which load that is known."""
@@ -120,14 +125,16 @@ class StarLoader:
         with self._transaction("load", files=len(files)) as count_records:
             self._run(q.CREATE_INCOMING)
             incoming = self._spool(files, careful, spool)
-            for kind, table in INCOMING.items():
-                self.session.load(table, KEYS[kind], spool.parts(kind))
-            self._recount(careful)
-            self._refuse(incoming, careful)
-            self._name_going([file.replaces for file in files if file.replaces is not None], spool)
-            self._run(q.STAGE_RECORDS)
-            self._rebuild_touched()
             count_records(sum(records for _, records in incoming.values()))
+            with self.console.progress("loading", STEPS if is_large(files) else 0, "steps") as self._advance:
+                for kind, table in INCOMING.items():
+                    self.session.load(table, KEYS[kind], spool.parts(kind))
+                    self._advance(1)
+                self._recount(careful)
+                self._refuse(incoming, careful)
+                self._name_going([file.replaces for file in files if file.replaces is not None], spool)
+                self._run(q.STAGE_RECORDS)
+                self._rebuild_touched()
             changed = {
                 file.source.path for file in files if file.source.size > SMALL_FILE and not is_unchanged(file.source)
             }
@@ -139,7 +146,7 @@ class StarLoader:
         first_id: int = self.session.rows(q.SELECT_NEXT_FILE_ID)[0][0]
         incoming: dict[int, tuple[str, int]] = {}
         rows = []
-        with self.console.progress("reading", len(files) if len(files) >= REPORT_EVERY else 0, "files") as advance:
+        with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
             for file_id, (kind, source, _) in enumerate(files, first_id):
                 file, status = IncomingFile(file_id, kind, source), "loaded"
                 try:
@@ -206,6 +213,7 @@ class StarLoader:
     def _run(self, statements: Sequence[str]) -> None:
         for statement in statements:
             self.session.execute(statement)
+            self._advance(1)
 
     def _find_last_load(self) -> tuple[int, str] | None:
         return next((tuple(row) for row in self.session.rows(q.SELECT_LAST_LOAD)), None)
@@ -236,6 +244,11 @@ class StarLoader:
             self._run(q.DROP_TEMPORARY)
         self._last_load = (load_id, STAR_SHA256)
         self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))
+
+
+def is_large(files: Sequence[Pending]) -> bool:
+    """Tell whether loading these files takes long enough to show how far it is."""
+    return len(files) >= LARGE_FILES or sum(file.source.size for file in files) >= LARGE_BYTES
 
 
 def bad_record(
