@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+_COMMA_TOO_MANY = re.compile(rb",(\s*[}\]])")
 _TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
 
 
@@ -59,6 +60,8 @@ class _RecordReader:
     def read(self, number: int, line: bytes) -> Iterator[Record]:
         if line.startswith(b"{"):
             yield from self.end()
+        if len(line) > LONGEST_RECORD:
+            self._break(number, "longer than 4 MB")
         if self.fault is None:
             unread = yield from self._read_objects(number, line)
         else:
@@ -128,6 +131,20 @@ def judge_record(line: int, text: bytes, keys: frozenset[str]) -> Record:
         return Record(line, text, "a NUL character (\\u0000) cannot be stored")
     twice = sorted(content.twice & keys)
     return Record(line, text, f"the key {twice[0]!r} stands twice" if twice else None)
+
+
+def is_let_through(text: bytes) -> bool:
+    """Tell whether an engine may take a text that JSON does not allow: a comma too many, NaN, or very deep nesting.
+
+    DuckDB 2.0 takes all three, so a file with no other fault was not the one that it refused.
+    """
+    try:
+        json.loads(_COMMA_TOO_MANY.sub(rb"\1", text))
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 class _Object(dict[str, Any]):

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
-from dwh.records import LONGEST_RECORD, Record, read_lines, read_records
+from dwh.records import LONGEST_RECORD, Record, is_let_through, read_lines, read_records
 from dwh.sources import SourceFile, fingerprint
 
 SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
 CHUNK = 1024 * 1024  # bytes
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
+OUR_KEYS = b'"dwh_'  # the keys we splice in; somebody else's keys of that name are dropped
 FOLDER_PREFIX = "dwh-spool-"
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
@@ -111,8 +112,9 @@ class Spool:
         if not body:
             return 0
         breaks = body.count(b"\n")
-        plain = body[:1] == b"{" and body.count(b"\n{") == breaks and b"\\u0000" not in body
-        if not plain or (body.count(b"}") > breaks + 1 and _may_share_lines(body)):
+        if body[:1] != b"{" or body.count(b"\n{") != breaks or b"\\u0000" in body or OUR_KEYS in body:
+            return None
+        if body.count(b"}") > breaks + 1 and _may_share_lines(body):
             return None
         mark = b'{"dwh_file_id":%d,' % file.file_id
         stream = self._streams[file.kind]
@@ -135,10 +137,9 @@ class Spool:
             if _starts_with(source, b"["):
                 raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
             for number, record in enumerate(read_records(read_lines(source), self.keys[file.kind]), 1):
-                stream.write(_provenance(file.file_id, number, record))
-                stream.write(
-                    b"}\n" if record.fault or record.text.strip(b"{ }") == b"" else b"," + record.text[1:] + b"\n"
-                )
+                text = _without_our_keys(record.text) if OUR_KEYS in record.text and not record.fault else record.text
+                empty = record.fault or not text.strip(b"{ }")
+                stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
         return number
 
     def _unzip(self, file: IncomingFile) -> tuple[str, bytes | None]:
@@ -172,7 +173,7 @@ def needs_care(source: SourceFile, keys: frozenset[str]) -> bool:
     try:
         with opened(source.path, "rb") as stream:
             for records, record in enumerate(read_records(counted(stream), keys), 1):  # noqa: B007
-                if record.fault:
+                if record.fault and not is_let_through(record.text):
                     return True
     except GZIP_FAULTS:
         return False
@@ -195,23 +196,23 @@ def open_spool(keys: Mapping[str, frozenset[str]]) -> Iterator[Callable[[], Spoo
     for leftover in Path(tempfile.gettempdir()).glob(FOLDER_PREFIX + "*"):
         _remove_if_abandoned(leftover)
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    spools: list[Spool] = []
+
+    def start() -> Spool:
+        while spools:
+            spools.pop().close()
+        for file in folder.glob("*.json"):
+            file.unlink()
+        spools.append(Spool(folder, keys))
+        return spools[0]
+
     try:
         with (folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            spools: list[Spool] = []
-
-            def start() -> Spool:
-                while spools:
-                    spools.pop().close()
-                for file in folder.glob("*.json"):
-                    file.unlink()
-                spools.append(Spool(folder, keys))
-                return spools[0]
-
             yield start
-            for spool in spools:
-                spool.close()
     finally:
+        for spool in spools:
+            spool.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -276,6 +277,11 @@ def _provenance(file_id: int, number: int, record: Record) -> bytes:
         "dwh_record": record.text.decode("utf-8", "backslashreplace")[:KEPT_TEXT].replace("\0", "\\x00"),
     }
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace")[:-1]
+
+
+def _without_our_keys(text: bytes) -> bytes:
+    content = json.loads(text)
+    return json.dumps({key: value for key, value in content.items() if not key.startswith("dwh_")}).encode()
 
 
 def _remove_if_abandoned(folder: Path) -> None:
