@@ -904,3 +904,603 @@ SELECT 'artists', COUNT(*) FROM artists
 UNION ALL
 SELECT 'time', COUNT(*) FROM time
 """
+
+# ----------------------------------------------------------------------------------------------------------- the checks
+# sql_validate.py names them and runs them. A CHECK_ gives the rows that break a promise, at most three, each led by the
+# number of all of them; no row is as it should be. A BALANCE_ gives one row of two numbers, expected and found.
+
+COUNT_ALL_ROWS = (
+    COUNT_ROWS
+    + """UNION ALL
+SELECT 'loads', COUNT(*) FROM loads
+UNION ALL
+SELECT 'loaded_files', COUNT(*) FROM loaded_files
+"""
+)
+
+# What some checks need before they run: every play of staging by its id, and how often it came ...
+COUNT_STAGED_PLAYS = (
+    """
+CREATE TEMP TABLE staged_plays AS
+SELECT songplay_id, COUNT(*) AS times
+FROM (
+    SELECT
+        MD5(
+            CAST(session_id AS VARCHAR(20)) || '|' || CAST(item_in_session AS VARCHAR(20)) || '|'
+            || COALESCE(TRIM(BOTH ' ' FROM user_id), '') || '|' || CAST(ts AS VARCHAR(20))
+        ) AS songplay_id
+    FROM staging_events
+    WHERE TRIM(BOTH ' ' FROM page) = 'NextSong'
+) AS p
+GROUP BY songplay_id
+""",
+)
+
+# ... and the star, chosen once more for all keys, beside the one that is there.
+CHOOSE_STAR_AGAIN = (
+    TOUCH_ALL_FILES,
+    *TOUCH_KEYS,
+    "CREATE TEMP TABLE touched_times AS SELECT DISTINCT start_time FROM songplays",
+    "CREATE TEMP TABLE chosen_users AS" + CHOOSE_USERS,
+    "CREATE TEMP TABLE chosen_songs AS" + CHOOSE_SONGS,
+    "CREATE TEMP TABLE chosen_artists AS" + CHOOSE_ARTISTS,
+    "CREATE TEMP TABLE chosen_time AS" + CHOOSE_TIME,
+    "CREATE TEMP TABLE chosen_songplays AS" + CHOOSE_SONGPLAYS,
+)
+
+# -- source, ledger, staging
+
+CHECK_READ = """
+SELECT COUNT(*) OVER (), path, records_read, staged, rejected
+FROM loaded_files
+WHERE records_read <> staged + rejected
+ORDER BY path ASC NULLS LAST
+LIMIT 3
+"""
+
+BALANCE_READ = """
+SELECT CAST(COALESCE(SUM(records_read), 0) AS BIGINT), CAST(COALESCE(SUM(staged + rejected), 0) AS BIGINT)
+FROM loaded_files
+"""
+
+CHECK_STAGED = """
+SELECT COUNT(*) OVER (), f.path, f.staged, COALESCE(s.staged, 0)
+FROM loaded_files AS f
+LEFT JOIN (
+    SELECT 'songs' AS kind, file_id, COUNT(*) AS staged FROM staging_songs GROUP BY file_id
+    UNION ALL
+    SELECT 'events' AS kind, file_id, COUNT(*) AS staged FROM staging_events GROUP BY file_id
+) AS s ON s.file_id = f.file_id AND s.kind = f.kind
+WHERE f.staged <> COALESCE(s.staged, 0)
+ORDER BY f.path ASC NULLS LAST
+LIMIT 3
+"""
+
+BALANCE_STAGED = """
+SELECT f.staged, s.staged + e.staged
+FROM (SELECT CAST(COALESCE(SUM(staged), 0) AS BIGINT) AS staged FROM loaded_files) AS f
+CROSS JOIN (SELECT COUNT(*) AS staged FROM staging_songs) AS s
+CROSS JOIN (SELECT COUNT(*) AS staged FROM staging_events) AS e
+"""
+
+CHECK_REJECTED = """
+SELECT COUNT(*) OVER (), f.path, f.rejected, COALESCE(r.rejected, 0)
+FROM loaded_files AS f
+LEFT JOIN (SELECT file_id, COUNT(*) AS rejected FROM rejected_lines GROUP BY file_id) AS r ON r.file_id = f.file_id
+WHERE f.rejected <> COALESCE(r.rejected, 0)
+ORDER BY f.path ASC NULLS LAST
+LIMIT 3
+"""
+
+BALANCE_REJECTED = """
+SELECT f.rejected, r.rejected
+FROM (SELECT CAST(COALESCE(SUM(rejected), 0) AS BIGINT) AS rejected FROM loaded_files) AS f
+CROSS JOIN (SELECT COUNT(*) AS rejected FROM rejected_lines) AS r
+"""
+
+CHECK_LOADED_FILES_ID = """
+SELECT COUNT(*) OVER (), file_id, COUNT(*)
+FROM loaded_files
+GROUP BY file_id
+HAVING COUNT(*) > 1
+ORDER BY file_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_LOADED_FILES_PATH = """
+SELECT COUNT(*) OVER (), kind, path, COUNT(*)
+FROM loaded_files
+GROUP BY kind, path
+HAVING COUNT(*) > 1
+ORDER BY kind ASC NULLS LAST, path ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_LOADED_FILES_VALUES = """
+SELECT COUNT(*) OVER (), path, kind, status, records_read, staged, rejected
+FROM loaded_files
+WHERE file_id IS NULL OR path IS NULL OR fingerprint IS NULL OR loaded_at IS NULL
+OR COALESCE(kind, '') NOT IN ('songs', 'events')
+OR COALESCE(status, '') NOT IN ('loaded', 'rejected')
+OR COALESCE(records_read, -1) < 0 OR COALESCE(staged, -1) < 0 OR COALESCE(rejected, -1) < 0
+ORDER BY path ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_LOADED_FILES_LOAD = """
+SELECT COUNT(*) OVER (), f.path, f.load_id
+FROM loaded_files AS f
+LEFT JOIN loads AS l ON l.load_id = f.load_id
+WHERE l.load_id IS NULL
+ORDER BY f.path ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_LOADS_KEY = """
+SELECT COUNT(*) OVER (), load_id, COUNT(*)
+FROM loads
+GROUP BY load_id
+HAVING COUNT(*) > 1
+ORDER BY load_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_LOADS_VALUES = """
+SELECT COUNT(*) OVER (), load_id, run_id, action, files, records
+FROM loads
+WHERE load_id IS NULL OR run_id IS NULL OR loaded_at IS NULL OR statements_sha256 IS NULL
+OR COALESCE(action, '') NOT IN ('load', 'rebuild', 'forget')
+OR COALESCE(files, -1) < 0 OR COALESCE(records, -1) < 0
+ORDER BY load_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAGING_EVENTS_FILE = """
+SELECT COUNT(*) OVER (), r.file_id, r.session_id, r.item_in_session, r.ts
+FROM staging_events AS r
+LEFT JOIN loaded_files AS f ON f.file_id = r.file_id
+WHERE f.file_id IS NULL
+ORDER BY r.file_id ASC NULLS LAST, r.ts ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAGING_EVENTS_VALUES = """
+SELECT COUNT(*) OVER (), file_id, page, ts, user_id, session_id, item_in_session
+FROM staging_events
+WHERE page IS NULL OR TRIM(BOTH ' ' FROM page) = ''
+OR ts IS NULL OR ts < 0 OR ts > 253402300799999
+OR NOT user_id ~ '^ *[0-9]{0,18} *$'
+OR (TRIM(BOTH ' ' FROM page) = 'NextSong' AND (session_id IS NULL OR item_in_session IS NULL))
+ORDER BY file_id ASC NULLS LAST, ts ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAGING_SONGS_FILE = """
+SELECT COUNT(*) OVER (), r.file_id, r.song_id, r.title
+FROM staging_songs AS r
+LEFT JOIN loaded_files AS f ON f.file_id = r.file_id
+WHERE f.file_id IS NULL
+ORDER BY r.file_id ASC NULLS LAST, r.song_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAGING_SONGS_VALUES = """
+SELECT COUNT(*) OVER (), file_id, song_id, title
+FROM staging_songs
+WHERE song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = ''
+ORDER BY file_id ASC NULLS LAST, title ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_REJECTED_LINES_FILE = """
+SELECT COUNT(*) OVER (), r.file_id, r.line_number, r.reason
+FROM rejected_lines AS r
+LEFT JOIN loaded_files AS f ON f.file_id = r.file_id
+WHERE f.file_id IS NULL
+ORDER BY r.file_id ASC NULLS LAST, r.line_number ASC NULLS LAST
+LIMIT 3
+"""
+
+# -- songplays
+
+CHECK_PLAYS = """
+SELECT
+    COUNT(*) OVER (),
+    CASE
+        WHEN p.songplay_id IS NULL THEN 'missing from songplays'
+        WHEN s.songplay_id IS NULL THEN 'not in staging'
+        ELSE 'more than one row'
+    END,
+    COALESCE(s.songplay_id, p.songplay_id)
+FROM staged_plays AS s
+FULL JOIN (
+    SELECT songplay_id, COUNT(*) AS times FROM songplays GROUP BY songplay_id
+) AS p ON p.songplay_id = s.songplay_id
+WHERE p.songplay_id IS NULL OR s.songplay_id IS NULL OR p.times > 1
+ORDER BY COALESCE(s.songplay_id, p.songplay_id) ASC NULLS LAST
+LIMIT 3
+"""
+
+BALANCE_PLAYS = """
+SELECT e.plays, f.plays
+FROM (SELECT COUNT(*) AS plays FROM staged_plays) AS e
+CROSS JOIN (SELECT COUNT(*) AS plays FROM songplays) AS f
+"""
+
+# The one exclusion between staged plays and songplays: a play that was staged before.
+BALANCE_SAME_PLAY_AGAIN = """
+SELECT e.again, e.plays - f.plays
+FROM (
+    SELECT CAST(COALESCE(SUM(times), 0) AS BIGINT) AS plays, CAST(COALESCE(SUM(times - 1), 0) AS BIGINT) AS again
+    FROM staged_plays
+) AS e
+CROSS JOIN (SELECT COUNT(*) AS plays FROM songplays) AS f
+"""
+
+# Whole 1/100,000 s: sums of doubles depend on their order. Beyond 10^9 s it is no duration, and might not fit.
+BALANCE_DURATIONS = """
+SELECT e.duration, f.duration
+FROM (
+    SELECT
+        CAST(COALESCE(SUM(
+            CASE WHEN ABS(duration) <= 1000000000 THEN CAST(ROUND(duration * 100000) AS BIGINT) END
+        ), 0) AS BIGINT) AS duration
+    FROM chosen_songplays
+) AS e
+CROSS JOIN (
+    SELECT
+        CAST(COALESCE(SUM(
+            CASE WHEN ABS(duration) <= 1000000000 THEN CAST(ROUND(duration * 100000) AS BIGINT) END
+        ), 0) AS BIGINT) AS duration
+    FROM songplays
+) AS f
+"""
+
+CHECK_SONGPLAYS_KEY = """
+SELECT COUNT(*) OVER (), songplay_id, COUNT(*)
+FROM songplays
+GROUP BY songplay_id
+HAVING COUNT(*) > 1
+ORDER BY songplay_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGPLAYS_VALUES = """
+SELECT COUNT(*) OVER (), songplay_id, start_time, session_id, item_in_session
+FROM songplays
+WHERE songplay_id IS NULL OR NOT songplay_id ~ '^[0-9a-f]{32}$'
+OR start_time IS NULL OR session_id IS NULL OR item_in_session IS NULL
+ORDER BY songplay_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGPLAYS_USER = """
+SELECT COUNT(*) OVER (), p.songplay_id, p.user_id
+FROM songplays AS p
+LEFT JOIN users AS u ON u.user_id = p.user_id
+WHERE p.user_id IS NOT NULL AND u.user_id IS NULL
+ORDER BY p.songplay_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGPLAYS_SONG = """
+SELECT COUNT(*) OVER (), p.songplay_id, p.song_id
+FROM songplays AS p
+LEFT JOIN songs AS s ON s.song_id = p.song_id
+WHERE p.song_id IS NOT NULL AND s.song_id IS NULL
+ORDER BY p.songplay_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGPLAYS_ARTIST = """
+SELECT COUNT(*) OVER (), p.songplay_id, p.artist_id
+FROM songplays AS p
+LEFT JOIN artists AS a ON a.artist_id = p.artist_id
+WHERE p.artist_id IS NOT NULL AND a.artist_id IS NULL
+ORDER BY p.songplay_id ASC NULLS LAST
+LIMIT 3
+"""
+
+# -- users, songs, artists, time
+
+CHECK_USERS_KEY = """
+SELECT COUNT(*) OVER (), user_id, COUNT(*)
+FROM users
+GROUP BY user_id
+HAVING COUNT(*) > 1
+ORDER BY user_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_USERS_VALUES = """
+SELECT COUNT(*) OVER (), user_id, first_name, last_name, last_seen
+FROM users
+WHERE user_id IS NULL OR last_seen IS NULL
+ORDER BY user_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGS_KEY = """
+SELECT COUNT(*) OVER (), song_id, COUNT(*)
+FROM songs
+GROUP BY song_id
+HAVING COUNT(*) > 1
+ORDER BY song_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGS_VALUES = """
+SELECT COUNT(*) OVER (), song_id, title, year
+FROM songs
+WHERE song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = '' OR year = 0
+ORDER BY song_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGS_ARTIST = """
+SELECT COUNT(*) OVER (), s.song_id, s.artist_id
+FROM songs AS s
+LEFT JOIN artists AS a ON a.artist_id = s.artist_id
+WHERE s.artist_id IS NOT NULL AND a.artist_id IS NULL
+ORDER BY s.song_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_ARTISTS_KEY = """
+SELECT COUNT(*) OVER (), artist_id, COUNT(*)
+FROM artists
+GROUP BY artist_id
+HAVING COUNT(*) > 1
+ORDER BY artist_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_ARTISTS_VALUES = """
+SELECT COUNT(*) OVER (), artist_id, name
+FROM artists
+WHERE artist_id IS NULL OR TRIM(BOTH ' ' FROM artist_id) = ''
+ORDER BY name ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_TIME_KEY = """
+SELECT COUNT(*) OVER (), start_time, COUNT(*)
+FROM time
+GROUP BY start_time
+HAVING COUNT(*) > 1
+ORDER BY start_time ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_TIME_VALUES = """
+SELECT COUNT(*) OVER (), start_time, hour, day, week, month, year, weekday
+FROM time
+WHERE start_time IS NULL OR year IS NULL
+OR COALESCE(hour, -1) NOT BETWEEN 0 AND 23
+OR COALESCE(day, -1) NOT BETWEEN 1 AND 31
+OR COALESCE(week, -1) NOT BETWEEN 1 AND 53
+OR COALESCE(month, -1) NOT BETWEEN 1 AND 12
+OR COALESCE(weekday, -1) NOT BETWEEN 0 AND 6
+ORDER BY start_time ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_TIMES = """
+SELECT
+    COUNT(*) OVER (),
+    CASE WHEN t.start_time IS NULL THEN 'missing from time' ELSE 'no play starts then' END,
+    COALESCE(p.start_time, t.start_time)
+FROM (SELECT DISTINCT start_time FROM songplays) AS p
+FULL JOIN time AS t ON t.start_time = p.start_time
+WHERE p.start_time IS NULL OR t.start_time IS NULL
+ORDER BY COALESCE(p.start_time, t.start_time) ASC NULLS LAST
+LIMIT 3
+"""
+
+BALANCE_TIMES = """
+SELECT e.times, f.times
+FROM (SELECT COUNT(DISTINCT start_time) AS times FROM songplays) AS e
+CROSS JOIN (SELECT COUNT(*) AS times FROM time) AS f
+"""
+
+# -- the star is what staging gives
+# A row counts +1 where it was chosen again and -1 where it stands in the star: one that was dropped, changed or doubled
+# does not come to 0.
+
+CHECK_STAR_SONGPLAYS = """
+SELECT
+    COUNT(*) OVER (), CASE WHEN SUM(side) > 0 THEN 'missing from the star' ELSE 'not from staging' END,
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent,
+    item_in_session, title, artist_name, duration
+FROM (
+    SELECT
+        1 AS side, songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent,
+        item_in_session, title, artist_name, duration
+    FROM chosen_songplays
+    UNION ALL
+    SELECT
+        -1 AS side, songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent,
+        item_in_session, title, artist_name, duration
+    FROM songplays
+) AS b
+GROUP BY
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent,
+    item_in_session, title, artist_name, duration
+HAVING SUM(side) <> 0
+ORDER BY songplay_id ASC NULLS LAST, SUM(side) DESC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAR_USERS = """
+SELECT
+    COUNT(*) OVER (), CASE WHEN SUM(side) > 0 THEN 'missing from the star' ELSE 'not from staging' END,
+    user_id, first_name, last_name, gender, level, last_seen
+FROM (
+    SELECT 1 AS side, user_id, first_name, last_name, gender, level, last_seen FROM chosen_users
+    UNION ALL
+    SELECT -1 AS side, user_id, first_name, last_name, gender, level, last_seen FROM users
+) AS b
+GROUP BY user_id, first_name, last_name, gender, level, last_seen
+HAVING SUM(side) <> 0
+ORDER BY user_id ASC NULLS LAST, SUM(side) DESC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAR_SONGS = """
+SELECT
+    COUNT(*) OVER (), CASE WHEN SUM(side) > 0 THEN 'missing from the star' ELSE 'not from staging' END,
+    song_id, title, artist_id, year, duration, artist_name
+FROM (
+    SELECT 1 AS side, song_id, title, artist_id, year, duration, artist_name FROM chosen_songs
+    UNION ALL
+    SELECT -1 AS side, song_id, title, artist_id, year, duration, artist_name FROM songs
+) AS b
+GROUP BY song_id, title, artist_id, year, duration, artist_name
+HAVING SUM(side) <> 0
+ORDER BY song_id ASC NULLS LAST, SUM(side) DESC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAR_ARTISTS = """
+SELECT
+    COUNT(*) OVER (), CASE WHEN SUM(side) > 0 THEN 'missing from the star' ELSE 'not from staging' END,
+    artist_id, name, location, latitude, longitude
+FROM (
+    SELECT 1 AS side, artist_id, name, location, latitude, longitude FROM chosen_artists
+    UNION ALL
+    SELECT -1 AS side, artist_id, name, location, latitude, longitude FROM artists
+) AS b
+GROUP BY artist_id, name, location, latitude, longitude
+HAVING SUM(side) <> 0
+ORDER BY artist_id ASC NULLS LAST, SUM(side) DESC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAR_TIME = """
+SELECT
+    COUNT(*) OVER (), CASE WHEN SUM(side) > 0 THEN 'missing from the star' ELSE 'not from staging' END,
+    start_time, hour, day, week, month, year, weekday
+FROM (
+    SELECT 1 AS side, start_time, hour, day, week, month, year, weekday FROM chosen_time
+    UNION ALL
+    SELECT -1 AS side, start_time, hour, day, week, month, year, weekday FROM time
+) AS b
+GROUP BY start_time, hour, day, week, month, year, weekday
+HAVING SUM(side) <> 0
+ORDER BY start_time ASC NULLS LAST, SUM(side) DESC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_STAR = {
+    "songplays": CHECK_STAR_SONGPLAYS,
+    "users": CHECK_STAR_USERS,
+    "songs": CHECK_STAR_SONGS,
+    "artists": CHECK_STAR_ARTISTS,
+    "time": CHECK_STAR_TIME,
+}
+
+# -- what a person should look at, though nothing is broken
+
+CHECK_REJECTED_RECORDS = """
+SELECT COUNT(*) OVER (), f.path, r.line_number, r.reason
+FROM rejected_lines AS r
+LEFT JOIN loaded_files AS f ON f.file_id = r.file_id
+ORDER BY f.path ASC NULLS LAST, r.line_number ASC NULLS LAST, r.reason ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_EMPTY_TABLES = """
+SELECT COUNT(*) OVER (), name
+FROM (
+    SELECT 'songplays' AS name, COUNT(*) AS lines FROM songplays
+    UNION ALL
+    SELECT 'users' AS name, COUNT(*) AS lines FROM users
+    UNION ALL
+    SELECT 'songs' AS name, COUNT(*) AS lines FROM songs
+    UNION ALL
+    SELECT 'artists' AS name, COUNT(*) AS lines FROM artists
+) AS t
+WHERE lines = 0
+ORDER BY name ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_PLAYS_WITHOUT_USER = """
+SELECT COUNT(*) OVER (), songplay_id, session_id, start_time
+FROM songplays
+WHERE user_id IS NULL
+ORDER BY start_time ASC NULLS LAST, songplay_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_LEVELS = """
+SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), name, level, COUNT(*)
+FROM (
+    SELECT 'songplays' AS name, level FROM songplays
+    UNION ALL
+    SELECT 'users' AS name, level FROM users
+) AS t
+WHERE level NOT IN ('free', 'paid')
+GROUP BY name, level
+ORDER BY COUNT(*) DESC NULLS LAST, name ASC NULLS LAST, level ASC NULLS LAST
+LIMIT 3
+"""
+
+# UTF-8 that was taken for Latin-1 and encoded once more: U+00C2 or U+00C3, then a character from U+0080 to U+00BF.
+CHECK_SONGPLAYS_ENCODING = """
+SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), title, artist_name, COUNT(*)
+FROM songplays
+WHERE ASCII(SUBSTRING(title, NULLIF(POSITION('Ã' IN title), 0) + 1, 1)) BETWEEN 128 AND 191
+OR ASCII(SUBSTRING(title, NULLIF(POSITION('Â' IN title), 0) + 1, 1)) BETWEEN 128 AND 191
+OR ASCII(SUBSTRING(artist_name, NULLIF(POSITION('Ã' IN artist_name), 0) + 1, 1)) BETWEEN 128 AND 191
+OR ASCII(SUBSTRING(artist_name, NULLIF(POSITION('Â' IN artist_name), 0) + 1, 1)) BETWEEN 128 AND 191
+GROUP BY title, artist_name
+ORDER BY COUNT(*) DESC NULLS LAST, title ASC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_SONGS_ENCODING = """
+SELECT COUNT(*) OVER (), song_id, title, artist_name
+FROM songs
+WHERE ASCII(SUBSTRING(title, NULLIF(POSITION('Ã' IN title), 0) + 1, 1)) BETWEEN 128 AND 191
+OR ASCII(SUBSTRING(title, NULLIF(POSITION('Â' IN title), 0) + 1, 1)) BETWEEN 128 AND 191
+OR ASCII(SUBSTRING(artist_name, NULLIF(POSITION('Ã' IN artist_name), 0) + 1, 1)) BETWEEN 128 AND 191
+OR ASCII(SUBSTRING(artist_name, NULLIF(POSITION('Â' IN artist_name), 0) + 1, 1)) BETWEEN 128 AND 191
+ORDER BY song_id ASC NULLS LAST
+LIMIT 3
+"""
+
+CHECK_MATCHES = """
+SELECT COUNT(*) OVER (), plays, matched
+FROM (SELECT COUNT(*) AS plays, COUNT(song_id) AS matched FROM songplays) AS p
+WHERE matched < plays * CAST(%s AS DOUBLE PRECISION)
+"""
+
+BALANCE_MATCHES = "SELECT COUNT(*), COUNT(song_id) FROM songplays"
+
+CHECK_DAYS = """
+SELECT COUNT(*) OVER (), day, next_day
+FROM (
+    SELECT
+        day,
+        LEAD(day) OVER (
+            ORDER BY day ASC NULLS LAST
+        ) AS next_day
+    FROM (SELECT DISTINCT CAST(start_time AS DATE) AS day FROM songplays) AS d
+) AS n
+WHERE next_day - day > 1
+ORDER BY day ASC NULLS LAST
+LIMIT 3
+"""
+
+BALANCE_DAYS = """
+SELECT COALESCE(MAX(day) - MIN(day) + 1, 0), COUNT(*)
+FROM (SELECT DISTINCT CAST(start_time AS DATE) AS day FROM songplays) AS d
+"""
+
+# Led by the number of days that the last play is too old.
+CHECK_AGE = """
+SELECT oldest - last_day, last_day
+FROM (SELECT CAST(MAX(start_time) AS DATE) AS last_day, CAST(%s AS DATE) AS oldest FROM songplays) AS p
+WHERE last_day < oldest
+"""

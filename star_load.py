@@ -32,8 +32,19 @@ INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
 LARGE_FILES, LARGE_BYTES = 2_000, 64 * 1024 * 1024  # from here on a load takes seconds, and shows how far it is
-STEPS = len((*INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS)) + len(
-    q.REBUILD_TOUCHED
+STEPS = sum(
+    map(
+        len,
+        (
+            INCOMING,
+            q.REFUSE_RECORDS,
+            q.STAGE_RECORDS,
+            [q.TOUCH_FILES],
+            q.TOUCH_KEYS,
+            q.REMOVE_GOING_ROWS,
+            q.REBUILD_TOUCHED,
+        ),
+    )
 )
 SHOWN_TEXT = 60  # characters of a bad record
 

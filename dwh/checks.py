@@ -45,6 +45,7 @@ class Check:
     balance: str = ""
     share: bool = False  # the numbers of `balance` are a whole and its part: they may differ
     needs: tuple[str, ...] = ()  # statements that run before, once
+    trusts: Check | None = None  # a check without which this one cannot be run
     parameters: Callable[[Checks], Sequence[object]] = lambda _settings: ()  # of `offending`
     look: Callable[[Script, Session], Finding | None] | None = None  # instead of SQL; None: it cannot be told
     severity: Literal["warn", "fail"] = "fail"
@@ -92,19 +93,36 @@ class _RollBack(Exception):
 
 
 def run_checks(script: Script, session: Session, checks: Sequence[Check]) -> Iterator[Result]:
-    """Run checks in their order; one that cannot be told has no result."""
-    done: set[str] = set()
+    """Run checks in their order; one that cannot be told has no result.
+
+    Where what a check trusts is broken, it is not run, and that other check's result is given, chosen or not.
+    """
+    prepared: set[str] = set()
+    broken: dict[str, bool] = {}
     for check in checks:
-        for statement in check.needs:
-            if statement not in done:
-                session.execute(statement)
-                done.add(statement)
-        finding = check.look(script, session) if check.look else _measure(session, check, script.config.checks)
-        if finding is not None:
-            names = check.shows.split()
-            sample = [dict(zip(names, row, strict=True)) for row in finding.rows]
-            status = _judge(check, finding, script.config.checks)
-            yield Result(check, status, finding.expected, finding.found, sample)
+        for needed in (check.trusts, check):
+            if needed is None or needed.name in broken:
+                continue
+            if needed.trusts and broken[needed.trusts.name]:
+                script.console.note(f"{needed.name}: not checked, since {needed.trusts.name} is not so")
+                continue
+            result = _run_check(script, session, needed, prepared)
+            broken[needed.name] = result is not None and result.status == "fail"
+            if result is not None and (needed is check or broken[needed.name]):
+                yield result
+
+
+def _run_check(script: Script, session: Session, check: Check, prepared: set[str]) -> Result | None:
+    for statement in check.needs:
+        if statement not in prepared:
+            session.execute(statement)
+            prepared.add(statement)
+    finding = check.look(script, session) if check.look else _measure(session, check, script.config.checks)
+    if finding is None:
+        return None
+    names = check.shows.split()
+    sample = [dict(zip(names, row, strict=True)) for row in finding.rows]
+    return Result(check, _judge(check, finding, script.config.checks), finding.expected, finding.found, sample)
 
 
 def _measure(session: Session, check: Check, settings: Checks) -> Finding:
