@@ -52,14 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Find what is new, load it, say what changed."""
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
     from dwh.spool import open_spool
-    from star_load import KEY_NAMES, StarLoader
+    from star_load import StarLoader, record_rules
 
     locations = {"songs": script.config.s3.song_data, "events": script.config.s3.log_data}
     script.console.title(", ".join(place for places in locations.values() for place in places))
     if script.args.rebuild and not script.args.dry_run:
         question = "The star is emptied and built again from staging. Type star to go on"
         script.console.confirm("star", question, yes=script.args.yes)
-    with script.connected(script.args.wait) as session, open_spool(KEY_NAMES) as start_spool:
+    with (
+        script.connected(script.args.wait) as session,
+        open_spool(record_rules(lenient=session.lenient_json)) as start_spool,
+    ):
         quarantine = script.config.etl.on_bad_line == "quarantine"
         loader = StarLoader(session, script.console, start_spool, quarantine)
         ledger = loader.read_ledger()

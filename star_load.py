@@ -22,31 +22,33 @@ from dwh.console import Console, count
 from dwh.engines import Session
 from dwh.errors import Busy, DataError, RecordsRefused
 from dwh.ledger import Entry, Pending
+from dwh.records import Strictness
 from dwh.sources import is_unchanged
 from dwh.spool import SMALL_FILE, Changed, IncomingFile, Spool, Unreadable, needs_care
 
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
-KEY_NAMES = {kind: frozenset(keys) for kind, keys in KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
 LARGE_FILES, LARGE_BYTES = 2_000, 64 * 1024 * 1024  # from here on a load takes seconds, and shows how far it is
-STEPS = sum(
-    map(
-        len,
-        (
-            INCOMING,
-            q.REFUSE_RECORDS,
-            q.STAGE_RECORDS,
-            [q.TOUCH_FILES],
-            q.TOUCH_KEYS,
-            q.REMOVE_GOING_ROWS,
-            q.REBUILD_TOUCHED,
-        ),
+STEPS = len(
+    (
+        *INCOMING,
+        *q.REFUSE_RECORDS,
+        *q.STAGE_RECORDS,
+        q.TOUCH_FILES,
+        *q.TOUCH_KEYS,
+        *q.REMOVE_GOING_ROWS,
+        *q.REBUILD_TOUCHED,
     )
 )
 SHOWN_TEXT = 60  # characters of a bad record
+
+
+def record_rules(*, lenient: bool) -> dict[str, Strictness]:
+    """Say of each kind of file which records are bad before any rule of sql_queries.py has seen them."""
+    return {kind: Strictness(frozenset(keys), lenient) for kind, keys in KEYS.items()}
 
 
 class ReadAgain(Exception):
@@ -207,8 +209,9 @@ class StarLoader:
         """Find the files to read record by record after the engine refused one that it did not name; all, when none
         looks bad."""
         rest = [file for file in files if file.source.path not in careful]
+        rules = record_rules(lenient=self.session.lenient_json)
         try:
-            found = {f.source.path for f in rest if needs_care(f.source, KEY_NAMES[f.kind])}
+            found = {f.source.path for f in rest if needs_care(f.source, rules[f.kind])}
         except FileNotFoundError as error:
             raise LeaveOut({str(error.filename)}) from None
         return found or {file.source.path for file in rest}

@@ -12,12 +12,14 @@ import gzip
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-_COMMA_TOO_MANY = re.compile(rb",(\s*[}\]])")
+_COMMA_TOO_MANY = re.compile(r",(\s*[}\]])")
+_NO_NUMBER = re.compile(r"(?<=[:\[,\s])-?(?:nan|inf(?:inity)?)(?![^\s,}\]])", re.IGNORECASE)
 _TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
 
 
@@ -38,9 +40,20 @@ def read_lines(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
             line = stream.readline(LONGEST_RECORD + 1)
 
 
-def read_records(lines: Iterable[bytes], keys: frozenset[str]) -> Iterator[Record]:
-    """Cut lines into records and find the faults of each. `keys` are those that may stand only once in an object."""
-    reader = _RecordReader(keys)
+class Strictness(NamedTuple):
+    """What makes a record bad: one of `keys` standing twice, and, unless `lenient`, all that JSON does not allow.
+
+    `lenient` lets a comma too many and NaN through, for an engine that takes them wherever it reads a file itself:
+    whether a record is good must not depend on who reads it.
+    """
+
+    keys: frozenset[str]
+    lenient: bool
+
+
+def read_records(lines: Iterable[bytes], strictness: Strictness) -> Iterator[Record]:
+    """Cut lines into records and find the faults of each."""
+    reader = _RecordReader(strictness)
     for number, line in enumerate(lines, 1):
         yield from reader.read(number, line)
     yield from reader.end()
@@ -50,8 +63,8 @@ class _RecordReader:
     """Where the reader stands: the open record's bytes, first line, depth of brackets, and its fault once it has
     one."""
 
-    def __init__(self, keys: frozenset[str]) -> None:
-        self.keys = keys
+    def __init__(self, strictness: Strictness) -> None:
+        self.strictness = strictness
         self.text = bytearray()
         self.start = 0
         self.depth = 0
@@ -93,7 +106,7 @@ class _RecordReader:
             elif mark in b"}]":
                 self.depth -= 1
                 if not self.depth:
-                    yield judge_record(self.start, bytes(self.text) + line[at : token.end()], self.keys)
+                    yield judge_record(self.start, bytes(self.text) + line[at : token.end()], self.strictness)
                     at = token.end()
                     self._reset()
             elif mark == b'"':
@@ -113,11 +126,10 @@ class _RecordReader:
         self.start, self.depth, self.fault = 0, 0, None
 
 
-def judge_record(line: int, text: bytes, keys: frozenset[str]) -> Record:
+def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
     """Parse one object and say what is wrong with it, if anything."""
     try:
-        decoded = text.decode("utf-8")
-        content = _DECODER.decode(decoded)
+        content = _parse(text.decode("utf-8"), strictness.lenient)
         json.dumps(content, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         return Record(line, text, f"not UTF-8, column {error.start + 1}")
@@ -129,22 +141,8 @@ def judge_record(line: int, text: bytes, keys: frozenset[str]) -> Record:
         return Record(line, text, "nested too deep" if isinstance(error, RecursionError) else str(error))
     if b"\\u0000" in text and any("\0" in value for value in content.values() if isinstance(value, str)):
         return Record(line, text, "a NUL character (\\u0000) cannot be stored")
-    twice = sorted(content.twice & keys)
+    twice = sorted(content.twice & strictness.keys)
     return Record(line, text, f"the key {twice[0]!r} stands twice" if twice else None)
-
-
-def is_let_through(text: bytes) -> bool:
-    """Tell whether an engine may take a text that JSON does not allow: a comma too many, NaN, or very deep nesting.
-
-    DuckDB 2.0 takes all three, so a file with no other fault was not the one that it refused.
-    """
-    try:
-        json.loads(_COMMA_TOO_MANY.sub(rb"\1", text))
-    except RecursionError:
-        return True
-    except ValueError:
-        return False
-    return True
 
 
 class _Object(dict[str, Any]):
@@ -162,6 +160,17 @@ def _refuse_constant(name: str) -> None:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=_refuse_constant)
+
+
+def _parse(text: str, lenient: bool) -> _Object:
+    try:
+        content: _Object = _DECODER.decode(text)
+    except ValueError:
+        if lenient:
+            with suppress(ValueError):
+                return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1", text)), lenient=False)
+        raise
+    return content
 
 
 def _outside(text: bytes) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
-from dwh.records import LONGEST_RECORD, Record, is_let_through, read_lines, read_records
+from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records
 from dwh.sources import SourceFile, fingerprint
 
 SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
@@ -59,11 +59,11 @@ class Changed(Exception):
 class Spool:
     """The private folder of one run, and one file in it for every kind."""
 
-    def __init__(self, folder: Path, keys: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, folder: Path, rules: Mapping[str, Strictness]) -> None:
         self.folder = folder
-        self.keys = keys
-        self._streams = {kind: _open_private(folder / f"{kind}.json") for kind in keys}
-        self._parts: dict[str, list[Part]] = {kind: [] for kind in keys}
+        self.rules = rules
+        self._streams = {kind: _open_private(folder / f"{kind}.json") for kind in rules}
+        self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 
     def add(self, file: IncomingFile, *, carefully: bool) -> int:
         """Bring one file in and give the number of records read.
@@ -136,7 +136,7 @@ class Spool:
         with Path(path).open("rb") as source:
             if _starts_with(source, b"["):
                 raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
-            for number, record in enumerate(read_records(read_lines(source), self.keys[file.kind]), 1):
+            for number, record in enumerate(read_records(read_lines(source), self.rules[file.kind]), 1):
                 text = _without_our_keys(record.text) if OUR_KEYS in record.text and not record.fault else record.text
                 empty = record.fault or not text.strip(b"{ }")
                 stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
@@ -156,7 +156,7 @@ class Spool:
         return str(path), path.read_bytes()
 
 
-def needs_care(source: SourceFile, keys: frozenset[str]) -> bool:
+def needs_care(source: SourceFile, rules: Strictness) -> bool:
     """Tell whether a file holds something else than one good object a line: read through record by record.
 
     A file that is no gzip although its name says so needs none: it is refused whole, either way.
@@ -172,8 +172,8 @@ def needs_care(source: SourceFile, keys: frozenset[str]) -> bool:
     opened = gzip.open if source.path.endswith(".gz") else open
     try:
         with opened(source.path, "rb") as stream:
-            for records, record in enumerate(read_records(counted(stream), keys), 1):  # noqa: B007
-                if record.fault and not is_let_through(record.text):
+            for records, record in enumerate(read_records(counted(stream), rules), 1):  # noqa: B007
+                if record.fault:
                     return True
     except GZIP_FAULTS:
         return False
@@ -185,7 +185,7 @@ def _open_private(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def open_spool(keys: Mapping[str, frozenset[str]]) -> Iterator[Callable[[], Spool]]:
+def open_spool(rules: Mapping[str, Strictness]) -> Iterator[Callable[[], Spool]]:
     """Give a function that starts an empty spool in a private folder (0700), one at a time; removes the folder at the
     end.
 
@@ -203,7 +203,7 @@ def open_spool(keys: Mapping[str, frozenset[str]]) -> Iterator[Callable[[], Spoo
             spools.pop().close()
         for file in folder.glob("*.json"):
             file.unlink()
-        spools.append(Spool(folder, keys))
+        spools.append(Spool(folder, rules))
         return spools[0]
 
     try:

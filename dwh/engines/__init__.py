@@ -42,8 +42,12 @@ class Trace:
 
 
 class Session(Protocol):
-    """One connection. Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
+    """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids.
+
+    Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
+
+    lenient_json: bool
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement; gives the number of rows it changed (-1: not known)."""

@@ -113,6 +113,8 @@ class DuckDbEngine:
 class DuckDbSession:
     """One connection to the file; while it is open no other process can open it."""
 
+    lenient_json = True
+
     def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
         self._connection = connection
         self._trace = trace
