@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-_COMMA_TOO_MANY = re.compile(r",(\s*[}\]])")
+_COMMA_TOO_MANY = re.compile(r"([^\s,\[{]\s*),(\s*[}\]])")
 _NO_NUMBER = re.compile(r"(?<=[:\[,\s])-?(?:nan|inf(?:inity)?)(?![^\s,}\]])", re.IGNORECASE)
 _TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
 
@@ -168,7 +168,7 @@ def _parse(text: str, lenient: bool) -> _Object:
     except ValueError:
         if lenient:
             with suppress(ValueError):
-                return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1", text)), lenient=False)
+                return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1\2", text)), lenient=False)
         raise
     return content
 
