@@ -3,6 +3,7 @@ Again changes nothing. On DuckDB this makes the database file.
 
   python conn_start.py                make what is missing, wait until it can be used
   python conn_start.py --dry-run      show what would be made
+  python conn_start.py --timeout 5m   give up sooner while another program holds it
 """
 
 from __future__ import annotations

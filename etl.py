@@ -9,7 +9,7 @@ Files already loaded are skipped, changed files are loaded again, a load is all 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import sql_queries as q
@@ -17,7 +17,7 @@ from dwh.console import ScriptParser, confirmation_flag, count, duration, run, s
 from dwh.errors import ConfigError
 from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.script import Script, begin
-from dwh.sources import is_under, list_locations
+from dwh.sources import SourceFile, is_under, list_locations
 
 if TYPE_CHECKING:
     from star_load import StarLoader
@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if script.args.forget:
             return forget(script, loader, ledger)
         listings = {kind: list_locations(places) for kind, places in locations.items()}
+        tell_empty_places(script, listings, locations)
         work = find_work(listings, ledger, locations)
         if not script.args.add_source:
             refuse_other_sources(work, ledger, locations)
@@ -126,14 +127,22 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     return finish(script, loader, Work([], [], 0))
 
 
+def tell_empty_places(
+    script: Script, listings: Mapping[str, Sequence[SourceFile]], locations: Mapping[str, Sequence[str]]
+) -> None:
+    """Say of which folders nothing came: nothing to load is no failure, and never silent."""
+    for kind, places in locations.items():
+        for place in places:
+            if not any(is_under(file.path, place) for file in listings[kind]):
+                script.console.note(f"{place} holds no *.json or *.json.gz file")
+
+
 def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
     """Say what was found, before anything is loaded."""
     if work.pending:
         script.console.say(
             f"{count(work.new, 'new file')}, {work.changed:,} changed, {work.already_loaded:,} already loaded"
         )
-    if not work.pending and not work.already_loaded:
-        script.console.note("the folders hold no *.json or *.json.gz file")
     if work.vanished:
         gone = f"{count(len(work.vanished), 'file')} gone from the source, rows kept"
         script.console.note(f"{gone}: {work.vanished[0].path} (to drop them: python etl.py --forget PATH)")

@@ -12,8 +12,7 @@ no clock (times are bound from Python), values by parameter (%s), and neither a 
 anywhere else.
 """
 
-# ----------------------------------------------------------------------------------------------------------------
-# tables
+# --------------------------------------------------------------------------------------------------------------- tables
 # One column a line: create_tables.py reads names and types from here to find out which columns are new.
 
 # One row per play. The columns after user_agent keep what the event said, so a play the catalogue does not know can
@@ -190,7 +189,7 @@ DROP_TABLES = (
     "DROP TABLE IF EXISTS loads",
 )
 
-# ---------------------------------------------------------------------------------------------------------- incoming
+# ------------------------------------------------------------------------------------------------------------- incoming
 # A load first lands in temporary tables, every value as text, so that types are judged by the rules below and alike
 # on every engine.
 # reason, line_number, record_number and record are filled for files that were read record by record (see
@@ -455,7 +454,7 @@ WHERE EXISTS (
 """,
 )
 
-# ----------------------------------------------------------------------------------------------------------- staging
+# -------------------------------------------------------------------------------------------------------------- staging
 
 STAGE_EVENTS = """
 INSERT INTO staging_events (
@@ -527,7 +526,7 @@ REMOVE_GOING_ROWS = (
     "DELETE FROM loaded_files WHERE file_id IN (SELECT file_id FROM going_files)",
 )
 
-# ------------------------------------------------------------------------------------------------- touched keys
+# --------------------------------------------------------------------------------------------------------- touched keys
 # The keys of the rows that come and of the rows that go. Staging holds both when these run.
 
 TOUCH_SONGS = """
@@ -609,7 +608,7 @@ FROM songplays
 WHERE songplay_id IN (SELECT songplay_id FROM touched_plays)
 """
 
-# ---------------------------------------------------------------------------------------------- choosing the star rows
+# ----------------------------------------------------------------------------------------------- choosing the star rows
 # Which of several records wins is decided by content, whole record, with all output columns in the order so that no
 # tie is left.
 # etl.py inserts what these choose for the touched keys; sql_validate.py chooses for all keys and compares.
@@ -808,8 +807,7 @@ EMPTY_STAR = (
     "DELETE FROM users",
 )
 
-# ------------------------------------------------------------------------------------------------------ the load, in
-# order
+# --------------------------------------------------------------------------------------------------- the load, in order
 
 CREATE_INCOMING = (CREATE_INCOMING_FILES, CREATE_INCOMING_SONGS, CREATE_INCOMING_EVENTS, CREATE_GOING_FILES)
 REFUSE_RECORDS = (REFUSE_SONGS, REFUSE_EVENTS)
@@ -850,8 +848,7 @@ DROP_TEMPORARY = (
 # What decides the content of the star: etl.py rebuilds it when one of these differs from what the last load ran.
 STAR_STATEMENTS = (*STAR.values(), *TOUCH_KEYS, *REBUILD_TOUCHED)
 
-# ------------------------------------------------------------------------------------------------------------ the
-# ledger
+# ----------------------------------------------------------------------------------------------------------- the ledger
 
 SELECT_LEDGER = "SELECT kind, path, fingerprint, file_id, status, records_read FROM loaded_files"
 

@@ -139,7 +139,7 @@ class Console:
         if self.json:
             import json
 
-            print(json.dumps({"script": self.script, "ok": ok, **payload}, ensure_ascii=False, default=str), flush=True)
+            print(json.dumps({"script": self.script, "ok": ok, **payload}, default=str), flush=True)
 
     @property
     def elapsed(self) -> float:

@@ -19,12 +19,12 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[1] / "make_sample.py"
 Record = dict[str, Any]
 SONG_KEYS = [
-    "num_songs", "artist_id", "artist_latitude", "artist_longitude", "artist_location", "artist_name", "song_id", "title",
-    "duration", "year",
+    "num_songs", "artist_id", "artist_latitude", "artist_longitude", "artist_location", "artist_name", "song_id",
+    "title", "duration", "year",
 ]  # fmt: skip
 EVENT_KEYS = [
-    "artist", "auth", "firstName", "gender", "itemInSession", "lastName", "length", "level", "location", "method", "page",
-    "registration", "sessionId", "song", "status", "ts", "userAgent", "userId",
+    "artist", "auth", "firstName", "gender", "itemInSession", "lastName", "length", "level", "location", "method",
+    "page", "registration", "sessionId", "song", "status", "ts", "userAgent", "userId",
 ]  # fmt: skip
 NULL_WITHOUT_USER = {
     "artist",

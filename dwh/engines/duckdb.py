@@ -91,7 +91,13 @@ class DuckDbEngine:
         return self._open(trace)
 
     def _open(self, trace: Callable[[Trace], None]) -> DuckDbSession:
-        import duckdb
+        try:
+            import duckdb
+        except ModuleNotFoundError as error:
+            raise EnvironmentFailure(
+                f"the Python package {error.name} is not installed here",
+                hint=(". .venv/bin/activate     (./run_all.sh makes it)", "pip install -r requirements.txt"),
+            ) from error
 
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{self.settings.memory_limit}B",

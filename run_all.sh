@@ -1,0 +1,149 @@
+#!/bin/sh
+# The whole sequence in one command: see usage below.
+set -eu
+
+usage() {
+    cat <<'END'
+usage: run_all.sh [options]
+
+Bring the warehouse up, load what is new, check it, close it. A second run finds nothing new.
+The first run makes .venv, and a sample in data/ when the settings look there and there is nothing.
+
+  ./run_all.sh                       everything, on DuckDB
+  ./run_all.sh --keep                the same, and the warehouse stays up
+  ./run_all.sh --json | jq .script   one JSON object a script, a line each
+
+  --keep           do not run conn_close.py
+  --always-close   run conn_close.py after a failed or stopped step too (for unattended runs)
+  --yes            accepted; nothing asks, as only what this run made is closed
+  -h, --help       show this and exit
+
+Every script gets: --config FILE, --engine NAME, -q, -v, --json, --no-color, --log-file FILE (python etl.py --help).
+SPARKIFY_VENV=FOLDER in the environment: a virtual environment there instead of .venv beside this script.
+
+exit code: that of the first step that fails: 1 bad data, 2 usage, 3 environment, 4 busy, 70 bug, 130 interrupted
+END
+}
+
+self=$0
+while [ -L "$self" ]; do
+    link=$(readlink "$self")
+    case $link in /*) self=$link ;; *) self=$(dirname "$self")/$link ;; esac
+done
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd -P)
+# shellcheck source=setup_venv.sh
+. "$here/setup_venv.sh"
+
+misused() {
+    fail 2 "run_all.sh: $1" "./run_all.sh --help"
+}
+
+say() {
+    [ -n "$quiet" ] || printf '%s\n' "$1" >&2
+}
+
+# Tenths of a second where date knows nanoseconds, else whole seconds.
+now() {
+    ns=$(date +%s%N)
+    case $ns in *[!0-9]* | ??????????) ns=$(date +%s)000000000 ;; esac
+    echo "${ns%????????}"
+}
+
+seconds_since() {
+    tenths=$(($(now) - $1))
+    echo "$((tenths / 10)).$((tenths % 10))s"
+}
+
+# The sample is for who has no data yet: settings that look elsewhere get no data/ folder.
+looks_for_sample() {
+    "$python" -c '
+import os, sys
+here, flags = sys.argv[1], sys.argv[2:]
+sys.path.insert(0, here)
+from dwh.config import load_config
+from dwh.console import warehouse_parser
+s3 = load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).s3
+sys.exit(s3.log_data + s3.song_data != (here + "/data/log_data", here + "/data/song_data"))' "$here" "$@" 2>/dev/null
+}
+
+# Runs a script; leaves its name in `step` and its exit code in `code`, and adds its line to the table.
+run_step() {
+    step=$1 began=$(now) code=0
+    shift
+    [ -n "$stopped" ] || "$python" "$here/$step.py" "$@" || code=$?
+    [ -z "$stopped" ] || code=130
+    table=$table$(printf '  %-15s %6s' "$step" "$(seconds_since "$began")")$newline
+}
+
+started=$(now) keep='' always='' quiet='' stopped='' table='' value_of=''
+newline='
+'
+for arg do # what the scripts understand is put back, in order
+    shift
+    case $value_of$arg in
+    --config | --engine | --log-file) value_of=$arg && continue ;;
+    -h | --help) usage && exit 0 ;;
+    --keep) keep=1 ;;
+    --always-close) always=1 ;;
+    --yes) ;;
+    -q | --quiet) quiet=-q && set -- "$@" -q ;;
+    -v | -vv | --verbose | --json | --no-color) set -- "$@" "$arg" ;;
+    --config?* | --engine?* | --log-file?*) set -- "$@" "${value_of:+$value_of=}$arg" ;;
+    *) misused "unknown argument $arg" ;;
+    esac
+    value_of=''
+done
+[ -z "$value_of" ] || misused "$value_of needs a value"
+[ -z "$keep" ] || [ -z "$always" ] || misused "--keep and --always-close exclude each other"
+
+trap 'exit 130' INT TERM
+setup_venv requirements.txt >&2
+
+# The step that runs gets Ctrl-C itself, rolls back and exits 130; this shell waits for that, and does not go on.
+trap 'stopped=1' INT TERM
+code=0
+if [ ! -e "$here/data" ] && looks_for_sample "$@"; then
+    run_step make_sample ${quiet:+"$quiet"} "$here/data" >&2
+fi
+# What conn_start would make, this run may take down. When the plan fails, conn_start fails too, and says why.
+plan=$("$python" "$here/conn_start.py" "$@" --dry-run --json 2>/dev/null) || plan=''
+engine=$(printf '%s\n' "$plan" | sed -n 's/.*"engine": "\([a-z]*\)".*/\1/p')
+for next in conn_start create_tables etl sql_validate; do
+    [ "$code" -eq 0 ] || break
+    run_step "$next" "$@"
+done
+failed=$code at=$step open=''
+
+# On DuckDB closing keeps the file, so it always may; elsewhere a warehouse that was up before is not this run's.
+case $engine:$plan in duckdb:* | *:*'["+ '* | *:*', "+ '*) ours=1 ;; *) ours='' ;; esac
+if [ -n "$keep" ]; then
+    open=--keep
+elif [ "$failed" -ne 0 ] && [ -z "$always" ]; then
+    open="$at failed"
+elif [ -z "$ours" ]; then
+    open='the warehouse was up before this run'
+else
+    stopped=''
+    run_step conn_close "$@" --yes
+    [ "$failed" -ne 0 ] || { failed=$code at=$step; }
+fi
+say "$newline$table${open:+  conn_close      not run: $open$newline}"
+
+took=$(seconds_since "$started")
+if [ "$failed" -ne 0 ]; then
+    echo "$at ended with exit code $failed, the rest was not run; $took" >&2
+    [ -z "$open" ] || [ "$at" = conn_start ] || echo "the warehouse was left as it is, for a look" >&2
+elif [ "$engine" = duckdb ]; then
+    by_hand='. .venv/bin/activate'
+    [ "$PWD/.venv" = "$venv" ] || by_hand="cd '$here' && . '$venv/bin/activate'"
+    say "done in $took. Step by step:    $by_hand
+              Load new files:  python etl.py                     (loads only what is new)
+              Check it again:  python sql_validate.py
+              Remove it all:   python conn_close.py --delete-data"
+else
+    say "done in $took"
+fi
+if [ -n "$open" ] && [ "$engine" = redshift ]; then
+    echo "redshift is billed while it is up; this ends it: python conn_close.py --engine redshift" >&2
+fi
+exit "$failed"

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Checks and tests: ruff, mypy and shellcheck, then pytest. With arguments: only pytest, which gets them.
+#
+#   ./run_tests.sh                            everything
+#   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
+#
+# The exit code is that of the first check that fails; the others run all the same.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
+# shellcheck source=setup_venv.sh
+. "$here/setup_venv.sh"
+setup_venv requirements-dev.txt
+cd "$here"
+
+first=0
+check() {
+    "$@" || { code=$? && [ "$first" -ne 0 ] || first=$code; }
+}
+
+if [ $# -eq 0 ]; then
+    check "$python" -m ruff check
+    check "$python" -m ruff format --check
+    check "$python" -m mypy
+    check "$venv/bin/shellcheck" run_all.sh run_tests.sh setup_venv.sh .ci/run
+    set -- -n auto
+fi
+check "$python" -m pytest "$@"
+exit "$first"

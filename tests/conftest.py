@@ -1,0 +1,56 @@
+"""What the tests share: a fresh warehouse for each test, and one with the real data for those that only read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from warehouse import REAL, Warehouse
+
+# The settings of whoever runs the tests must not reach the suite that is tested.
+for _name in [name for name in os.environ if name.startswith("DWH_")]:
+    del os.environ[_name]
+
+settings.register_profile(
+    "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables and no rows, to be copied."""
+    return Warehouse(tmp_path_factory.mktemp("template")).create().database
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Warehouse:
+    """Source folders and settings; the database is not made yet."""
+    return Warehouse(tmp_path / "w")
+
+
+@pytest.fixture
+def warehouse(bare: Warehouse, empty_database: Path) -> Warehouse:
+    """A warehouse with all tables and no rows, and empty source folders."""
+    return bare.create(empty_database)
+
+
+@pytest.fixture(scope="session")
+def real_source() -> Path:
+    """The folder of the real data; the tests on it are skipped where it is not."""
+    if not REAL.is_dir():
+        pytest.skip("the real song and event files are not beside this repository")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def real_warehouse(real_source: Path, tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Warehouse:
+    """A warehouse loaded with the real data, in one run. Tests must not change it."""
+    warehouse = Warehouse(tmp_path_factory.mktemp("real")).create(empty_database)
+    for folder in ("song_data", "log_data"):
+        shutil.copytree(real_source / folder, warehouse.root / folder, dirs_exist_ok=True)
+    warehouse.etl()
+    return warehouse

@@ -1,0 +1,238 @@
+"""The star is a function of the contents loaded: any order, any split into loads, any repetition gives the same star.
+
+Random worlds are compared with the reference; then single steps are taken out of the load, to see that it goes wrong.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from checker import Wrong, check, compare
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from warehouse import Warehouse, event, lines, song
+from worlds import ANCHORS, Step, World, every_tie, expected_star, shuffled_steps, worlds
+
+import sql_queries as q
+
+SPLITS = st.sampled_from([1, 2, 3, 20000])  # most files in one load
+
+
+def fresh(folder: str, template: Path, most_files: int = 20000) -> Warehouse:
+    """Make an empty warehouse in a folder that is removed with the example."""
+    warehouse = Warehouse(Path(folder).resolve()).create(template)
+    warehouse.configure(ETL={"MAX_LOAD_FILES": most_files}, DUCKDB={"THREADS": 1})
+    return warehouse
+
+
+def play(warehouse: Warehouse, world: World) -> None:
+    """Let the source folders change step by step, with a load after each."""
+    for step in world.steps:
+        warehouse.apply(step)
+        warehouse.etl()
+
+
+@settings(max_examples=14)
+@given(world=worlds(), most_files=SPLITS)
+def test_each_step_of_a_world_gives_the_star_of_what_was_seen(
+    empty_database: Path, world: World, most_files: int
+) -> None:
+    """After each run the star is that of the last content seen of every file, whatever the loads were cut into."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = fresh(folder, empty_database, most_files)
+        for number, step in enumerate(world.steps):
+            warehouse.apply(step)
+            warehouse.etl()
+            compare(expected_star(world.contents_seen(number)), warehouse.star())
+        check(warehouse)
+
+
+@settings(max_examples=10)
+@given(data=st.data(), most_files=SPLITS)
+def test_another_way_to_the_same_contents_gives_the_same_star(
+    empty_database: Path, data: st.DataObject, most_files: int
+) -> None:
+    """Files that arrive in another order, in other steps, after a draft or vanishing later, give the same star."""
+    world = data.draw(worlds())
+    other = data.draw(shuffled_steps(world))
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = fresh(folder, empty_database, most_files)
+        play(warehouse, other)
+        compare(expected_star(world.contents_seen(world.last)), warehouse.star())
+
+
+@settings(max_examples=6)
+@given(world=worlds())
+def test_a_run_with_nothing_new_leaves_every_row(empty_database: Path, world: World) -> None:
+    """Run again, no row of any table is another, nor is there a load more."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = fresh(folder, empty_database)
+        play(warehouse, world)
+        before = warehouse.dump()
+        warehouse.etl()
+        assert warehouse.dump() == before
+
+
+@settings(max_examples=6)
+@given(world=worlds())
+def test_a_full_rebuild_gives_the_rows_of_the_steps(empty_database: Path, world: World) -> None:
+    """Built from staging at once, the star is the one that the loads built touched key by touched key."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = fresh(folder, empty_database)
+        play(warehouse, world)
+        before = warehouse.star()
+        warehouse.etl("--rebuild", "--yes")
+        compare(before, warehouse.star())
+
+
+@settings(max_examples=6)
+@given(data=st.data())
+def test_forgetting_a_file_gives_the_star_without_it(empty_database: Path, data: st.DataObject) -> None:
+    """A file that vanished and is forgotten leaves the star of all the others."""
+    world = data.draw(worlds())
+    seen = world.contents_seen(world.last)
+    path = data.draw(st.sampled_from(sorted(seen)))
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = fresh(folder, empty_database)
+        play(warehouse, world)
+        (warehouse.root / path).unlink(missing_ok=True)
+        warehouse.etl("--forget", str(warehouse.root / path))
+        del seen[path]
+        compare(expected_star(seen), warehouse.star())
+        check(warehouse)
+
+
+@pytest.mark.parametrize("most_files", [1, 20000])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_every_tie_is_decided_by_content(warehouse: Warehouse, swapped: bool, most_files: int) -> None:
+    """In a world where each column of each order decides something, the names of the files and the loads do not."""
+    world = every_tie(swapped)
+    warehouse.configure(ETL={"MAX_LOAD_FILES": most_files})
+    play(warehouse, world)
+    compare(expected_star(world.contents_seen(world.last)), warehouse.star())
+
+
+# --------------------------------------------------------------------------------------------------- one step taken out
+
+LOG, MORE, CATALOGUE = "log_data/a.json", "log_data/b.json", "song_data/a.json"
+BAD = b'{"page": "NextSong"}\n'
+
+
+def history() -> list[Step]:
+    """Return a short history in which each statement of a load is needed: late, corrected and repeated records."""
+    there = {LOG: lines([event()]), ANCHORS[1]: b""}
+    other = event(ts=event()["ts"] + 5000, sessionId=6, song="Other")
+    later = event(ts=event()["ts"] + 1000, firstName="Eve", level="paid")
+    return [
+        Step(there),  # a play whose song is not known yet,
+        Step({CATALOGUE: lines([song()]) + BAD}),  # its song, late, beside a bad record,
+        Step({MORE: lines([other])}),  # a play that names another title,
+        Step({CATALOGUE: lines([song(title="Other", artist_location="Oslo")])}),  # to which the song is corrected,
+        Step({LOG: lines([later])}),  # the first play is corrected to another time,
+        Step({LOG: lines([]), "log_data/c.json": lines([later])}),  # it moves to another file,
+        Step({CATALOGUE: b""}),  # and the catalogue is emptied.
+    ]
+
+
+def live_through_history(warehouse: Warehouse) -> None:
+    """Load the history step by step, and check after each."""
+    for step in history():
+        warehouse.apply(step)
+        warehouse.etl("--on-bad-line", "quarantine")
+        mended = warehouse.root / CATALOGUE
+        good = {CATALOGUE: lines([song()])} if mended.exists() and BAD in mended.read_bytes() else {}
+        check(warehouse, good)
+
+
+EMPTIED = ("TOUCH_SONGS", "TOUCH_ARTISTS", "TOUCH_USERS", "TOUCH_PLAYS", "TOUCH_NAMES_BEFORE", "TOUCH_TIMES_BEFORE")
+REMOVED = (
+    *("TOUCH_NAMES_AFTER", "TOUCH_PLAYS_BY_NAME", "TOUCH_TIMES_AFTER"),
+    *("DELETE_TOUCHED_SONGS", "DELETE_TOUCHED_ARTISTS", "DELETE_TOUCHED_USERS"),
+    *("DELETE_TOUCHED_PLAYS", "DELETE_TOUCHED_TIMES"),
+    *("INSERT_SONGS", "INSERT_ARTISTS", "INSERT_USERS", "INSERT_SONGPLAYS", "INSERT_TIME"),
+)
+
+
+def take_out(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    """Put another statement in the place of one of the load."""
+    groups = {name: getattr(q, name) for name in ("TOUCH_KEYS", "REBUILD_TOUCHED")}
+    assert sum(statements.count(old) for statements in groups.values()) == 1
+    for name, statements in groups.items():
+        monkeypatch.setattr(q, name, tuple(new if text == old else text for text in statements))
+
+
+def test_the_short_history_goes_well(warehouse: Warehouse) -> None:
+    """With every statement in place the history is told right: what follows fails for its mutation alone."""
+    live_through_history(warehouse)
+
+
+@pytest.mark.parametrize("name", [*EMPTIED, *REMOVED])
+def test_the_star_goes_wrong_without(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each statement between staging and star is needed: without it the history is told wrong."""
+    statement = getattr(q, name)
+    take_out(monkeypatch, statement, f"{statement}\nLIMIT 0" if name in EMPTIED else "SELECT 1")
+    with pytest.raises(Wrong):
+        live_through_history(warehouse)
+
+
+def test_every_statement_of_the_load_was_taken_out() -> None:
+    """There is no other statement between staging and star: a new one has to be seen failing too."""
+    assert {getattr(q, name) for name in (*EMPTIED, *REMOVED)} == {*q.TOUCH_KEYS, *q.REBUILD_TOUCHED}
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_warehouse_goes_wrong_when_rows_that_go_stay(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The earlier version of a changed file has to leave staging, rejected_lines and the ledger."""
+    assert len(q.REMOVE_GOING_ROWS) == 4
+    kept = tuple(text for n, text in enumerate(q.REMOVE_GOING_ROWS) if n != number)
+    monkeypatch.setattr(q, "REMOVE_GOING_ROWS", kept)
+    with pytest.raises(Wrong):
+        live_through_history(warehouse)
+
+
+def test_the_other_rivals_of_a_touched_key_count(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is chosen for a touched key is chosen from all of staging, not from the files of this load."""
+    narrowed = q.INSERT_SONGS.replace(
+        "FROM staging_songs", "FROM (SELECT * FROM staging_songs WHERE file_id IN (SELECT file_id FROM touched_files))"
+    )
+    assert narrowed != q.INSERT_SONGS
+    take_out(monkeypatch, q.INSERT_SONGS, narrowed)
+    with pytest.raises(Wrong):
+        for path, title in (("song_data/a.json", "A"), ("song_data/b.json", "B")):
+            warehouse.write(path, [song(title=title)])
+            warehouse.etl()
+            check(warehouse)
+
+
+# --------------------------------------------------------------------------------------------------- the checker itself
+
+DAMAGES = {
+    "a play is gone": "DELETE FROM songplays",
+    "a play stands twice": "INSERT INTO songplays SELECT * FROM songplays",
+    "a user has another level": "UPDATE users SET level = 'gold'",
+    "a time is gone": "DELETE FROM time",
+    "an event is gone from staging": "DELETE FROM staging_events",
+    "a stranger's row in staging": "INSERT INTO staging_songs (file_id, song_id) VALUES (99, 'S9')",
+    "a stranger's rejected line": "INSERT INTO rejected_lines (file_id, reason) VALUES (99, 'x')",
+    "the ledger counts one too many": "UPDATE loaded_files SET records_read = records_read + 1",
+    "the ledger says rejected": "UPDATE loaded_files SET rejected = 1, staged = staged - 1 WHERE kind = 'songs'",
+    "a file is gone from the ledger": "DELETE FROM loaded_files WHERE kind = 'songs'",
+    "a file stands twice in the ledger": "INSERT INTO loaded_files SELECT * FROM loaded_files",
+    "another version in the ledger": "UPDATE loaded_files SET fingerprint = '1:1'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_checker_sees(warehouse: Warehouse, damage: str) -> None:
+    """The checker was seen failing: it accepts a good warehouse, and not one that was damaged by hand."""
+    warehouse.write(LOG, [event()])
+    warehouse.write(CATALOGUE, [song()])
+    warehouse.etl()
+    check(warehouse)
+    warehouse.rows(DAMAGES[damage])
+    with pytest.raises(Wrong):
+        check(warehouse)

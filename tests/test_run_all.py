@@ -1,0 +1,451 @@
+"""run_all.sh runs the sequence in order, stops where it fails, closes only what it made, and sets itself up."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "conn_close"]
+SHELL_SCRIPTS = ["run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
+SECOND_RUN_SECONDS = 6.0
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", "data", "data.partial-*", "*.duckdb*", "dwh.local.cfg", "__pycache__", ".*_cache", ".hypothesis"
+)
+BAD_EVENT = '{"page":"NextSong","ts":"yesterday","sessionId":1,"itemInSession":0}\n'
+
+# Stands in for a script: notes its name and flags in calls.txt, prints its name, and fails when FAIL names it.
+STUB = """
+import os, pathlib, sys
+name = pathlib.Path(__file__).stem
+if "--dry-run" in sys.argv:
+    sys.exit(print(os.environ["PLAN"]))
+with open(pathlib.Path(__file__).with_name("calls.txt"), "a") as calls:
+    print(name, *sys.argv[1:], file=calls)
+print(name)
+sys.exit(3 if os.environ.get("FAIL") == name else 0)
+"""
+FILE_IS_THERE = json.dumps({"script": "conn_start", "engine": "duckdb", "changes": ["= sparkify.duckdb"]})
+ROLE_IS_OLD = json.dumps({"script": "conn_start", "engine": "redshift", "changes": ["= role", "+ cluster"]})
+CLUSTER_IS_NEW = json.dumps({"script": "conn_start", "engine": "redshift", "changes": ["+ cluster", "= role"]})
+CLUSTER_IS_THERE = json.dumps({"script": "conn_start", "engine": "redshift", "changes": ["= role", "= cluster"]})
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A copy of the suite in a folder of its own, and the environment its scripts run in."""
+
+    folder: Path
+    environ: dict[str, str]
+
+    def run(self, *flags: str, command: str = "", cwd: Path | None = None, **environ: str) -> Run:
+        """Run run_all.sh, or another command, to its end."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [command or str(self.folder / "run_all.sh"), *flags],
+            cwd=cwd or self.folder,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Run(done.returncode, done.stdout, done.stderr, used)
+
+    def calls(self) -> list[str]:
+        """Give what the stubs were called with, in order."""
+        noted = self.folder / "calls.txt"
+        return noted.read_text().splitlines() if noted.exists() else []
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a command left."""
+
+    code: int
+    out: str
+    err: str
+    cpu_seconds: float = 0.0
+
+    def steps(self) -> list[str]:
+        """Give the steps of the table at the end that were run, in order."""
+        words = [line.split() for line in self.err.splitlines() if line.startswith("  ")]
+        return [w[0] for w in words if len(w) == 2 and w[0] in STEPS and w[1][-1] == "s" and w[1][0].isdigit()]
+
+
+def copy_suite(parent: Path, environ: dict[str, str]) -> Suite:
+    """Copy the suite into a folder whose name would do harm in a shell that does not quote."""
+    folder = parent / "our ware'house $(touch harm)"
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    return Suite(folder, environ)
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment without settings, and with a virtual environment that borrows the packages of this one."""
+    venv = tmp_path_factory.mktemp("venv") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    site = next(venv.glob("lib/python3*/site-packages"))
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("DWH_", "SPARKIFY_"))}
+    ours |= {"SPARKIFY_VENV": str(venv)}
+    stamp = subprocess.run(
+        ["sh", "-c", "here=. venv=$SPARKIFY_VENV && . ./setup_venv.sh && venv_stamp requirements.txt"],
+        cwd=ROOT, env=ours, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    (venv / "requirements.txt.stamp").write_text(stamp.stdout)
+    return ours
+
+
+@pytest.fixture
+def suite(tmp_path: Path, environ: dict[str, str]) -> Suite:
+    return copy_suite(tmp_path, environ)
+
+
+@pytest.fixture
+def stubs(tmp_path: Path, environ: dict[str, str]) -> Suite:
+    """A copy whose scripts only note that they were called."""
+    suite = copy_suite(tmp_path, {**environ, "PLAN": FILE_IS_THERE})
+    for step in [*STEPS, "make_sample"]:
+        (suite.folder / f"{step}.py").write_text(STUB)
+    return suite
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]) -> tuple[Suite, Run]:
+    """A copy that ran once, and what that printed."""
+    suite = copy_suite(tmp_path_factory.mktemp("ran"), environ)
+    return suite, suite.run()
+
+
+# ----------------------------------------------------------------------------------------------------- with the scripts
+
+
+def test_first_run_does_every_step_and_says_how_long_each_took(ran: tuple[Suite, Run]) -> None:
+    """The first run makes the sample, loads and checks it, closes, and ends with the steps and what to do next."""
+    suite, run = ran
+    assert (run.code, run.steps()) == (0, STEPS), run.err
+    assert (suite.folder / "data" / "log_data").is_dir()
+    assert (suite.folder / "sparkify.duckdb").stat().st_size > 0
+    assert "done in " in run.err
+    assert "python etl.py" in run.err.split("done in ")[1]
+
+
+def test_second_run_finds_nothing_new_and_is_quick(ran: tuple[Suite, Run]) -> None:
+    """A second run finds nothing new and takes at most six seconds; with -q it prints nothing at all."""
+    run, quiet = ran[0].run(), ran[0].run("-q", "--yes")
+    assert (run.code, quiet.code, quiet.out, quiet.err) == (0, 0, "", "")
+    assert "nothing new: 100 files already loaded" in run.out
+    # no step waits for anything: this is the time on an idle machine, where a clock would measure its neighbours
+    assert min(run.cpu_seconds, quiet.cpu_seconds) <= SECOND_RUN_SECONDS
+
+
+def test_json_is_one_object_a_script_and_nothing_else(ran: tuple[Suite, Run]) -> None:
+    """--json prints the object of each script on a line of its own, in order, and nothing else on stdout."""
+    lines = ran[0].run("--json").out.removesuffix("\n").split("\n")
+    assert [(each["script"], each["ok"]) for each in map(json.loads, lines)] == [(step, True) for step in STEPS]
+
+
+def test_no_name_of_a_folder_becomes_shell(ran: tuple[Suite, Run]) -> None:
+    """A folder with a command in its name runs no command."""
+    assert not [path for path in (ran[0].folder, ran[0].folder.parent) if (path / "harm").exists()]
+
+
+def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path: Path) -> None:
+    """Called through a link to a link it finds its scripts, and a relative --config starts at the caller's folder."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "near").symlink_to(ran[0].folder)
+    (tmp_path / "bin" / "hop").symlink_to("../near/run_all.sh")
+    (tmp_path / "bin" / "load").symlink_to("hop")
+    (tmp_path / "my own.cfg").write_text("[S3]\nLOG_DATA = bin\nSONG_DATA = bin\n[DUCKDB]\nPATH = mine.duckdb\n")
+    run = ran[0].run("--config", "my own.cfg", "--keep", command=str(tmp_path / "bin" / "load"), cwd=tmp_path)
+    assert run.steps()[:3] == STEPS[:3], run.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "mine.duckdb", "my own.cfg", "near"]
+
+
+def test_broken_settings_stop_at_the_first_step(suite: Suite) -> None:
+    """With a key nobody knows the first step fails with 2, said once; the later steps are not run."""
+    (suite.folder / "dwh.local.cfg").write_text("[DUCKDB]\nPAHT = x\n")
+    run = suite.run()
+    assert (run.code, run.steps()) == (2, ["conn_start"])
+    assert run.err.count("error:") == 1
+    assert "conn_start ended with exit code 2" in run.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "steps"),
+    [((), STEPS[:3]), (("--always-close",), [*STEPS[:3], "conn_close"])],
+)
+def test_a_bad_record_ends_the_run(suite: Suite, flags: Sequence[str], steps: list[str]) -> None:
+    """A bad line in a log gives exit 1, nothing is checked then; only --always-close still closes."""
+    for kind, text in (("log_data", BAD_EVENT), ("song_data", "")):
+        (suite.folder / "data" / kind).mkdir(parents=True)
+        (suite.folder / "data" / kind / "one.json").write_text(text)
+    run = suite.run(*flags)
+    assert (run.code, run.steps()) == (1, steps)
+    assert "one.json line 1" in run.err
+    assert "etl ended with exit code 1" in run.err
+
+
+# ------------------------------------------------------------------------------------------- with stubs of the scripts
+
+
+def test_every_step_gets_the_flags_in_order(stubs: Suite) -> None:
+    """Each script gets the flags and their values as they were given; conn_close is not left to ask."""
+    flags = ["--config", "a b.cfg", "--engine=duckdb", "-vv", "--no-color", "--log-file", "l"]
+    stubs.run(*flags, "--yes")
+    passed = "--config=a b.cfg --engine=duckdb -vv --no-color --log-file=l"
+    assert stubs.calls()[-5:] == [f"{step} {passed}" for step in STEPS[:-1]] + [f"conn_close {passed} --yes"]
+
+
+def test_keep_leaves_the_warehouse_up(stubs: Suite) -> None:
+    """--keep runs everything but conn_close, and says so."""
+    run = stubs.run("--keep")
+    assert (run.code, run.steps()) == (0, STEPS[:-1])
+    assert "not run: --keep" in run.err
+
+
+@pytest.mark.parametrize("plan", [CLUSTER_IS_NEW, ROLE_IS_OLD], ids=["cluster first", "role first"])
+def test_a_cluster_that_this_run_made_is_closed(stubs: Suite, plan: str) -> None:
+    """What conn_start makes in this run, conn_close takes down at its end."""
+    assert stubs.run(PLAN=plan).code == 0
+    assert stubs.calls()[-1] == "conn_close --yes"
+
+
+@pytest.mark.parametrize("flags", [(), ("--always-close",)])
+@pytest.mark.parametrize("failing", ["", "etl"])
+def test_a_cluster_that_was_up_before_is_never_closed(stubs: Suite, flags: Sequence[str], failing: str) -> None:
+    """A cluster that this run found is left alone, whatever happens, and its cost is named."""
+    run = stubs.run(*flags, PLAN=CLUSTER_IS_THERE, FAIL=failing)
+    assert not [call for call in stubs.calls() if call.startswith("conn_close")]
+    assert "redshift is billed while it is up; this ends it: python conn_close.py --engine redshift" in run.err
+
+
+def test_a_failed_step_on_a_cluster_says_that_it_is_billed(stubs: Suite) -> None:
+    """After a failure the cluster stays for a look, and the last line says what it costs and how to end that."""
+    run = stubs.run("-q", PLAN=ROLE_IS_OLD, FAIL="create_tables")
+    assert run.code == 3
+    assert [call.split()[0] for call in stubs.calls()[-2:]] == ["conn_start", "create_tables"]
+    assert "create_tables ended with exit code 3" in run.err
+    assert run.err.splitlines()[-1].endswith("python conn_close.py --engine redshift")
+
+
+def test_a_failed_close_is_a_failed_run(stubs: Suite) -> None:
+    """When only conn_close fails, its exit code is the exit code."""
+    run = stubs.run(FAIL="conn_close")
+    assert run.code == 3
+    assert "conn_close ended with exit code 3" in run.err
+
+
+def test_always_close_keeps_the_exit_code_of_the_failure(stubs: Suite) -> None:
+    """The exit code is that of the step that failed, though closing went well after it."""
+    assert stubs.run("--always-close", FAIL="sql_validate").code == 3
+    assert stubs.calls()[-1] == "conn_close --yes"
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_ctrl_c_stops_the_step_and_the_run(stubs: Suite, closing: bool) -> None:
+    """Ctrl-C ends the step that runs and the run with it, exit 130; only --always-close goes on to close."""
+    (stubs.folder / "etl.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(30)\n")
+    command = [str(stubs.folder / "run_all.sh"), *(["--always-close"] if closing else [])]
+    with subprocess.Popen(
+        command, env=stubs.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert "loading\n" in iter(process.stdout.readline, "")
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert "etl ended with exit code 130" in err
+    assert [call.split()[0] for call in stubs.calls()[-1:]] == (["conn_close"] if closing else ["create_tables"])
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere: bool) -> None:
+    """The sample is made when the settings look for it and it is not there, and not for who has data elsewhere."""
+    mine = {"DWH_S3_LOG_DATA": "/logs", "DWH_S3_SONG_DATA": "/songs"} if elsewhere else {}
+    run = Suite(stubs.folder, stubs.environ | mine).run("--json")
+    assert (stubs.calls()[0] == f"make_sample {stubs.folder}/data") is not elsewhere
+    assert run.out.split() == STEPS  # what making the sample prints would be no JSON
+
+
+@pytest.mark.parametrize("flags", [["--nope"], ["again"], ["--config"], ["--keep", "--always-close"]])
+def test_a_wrong_call_is_refused_before_anything_runs(stubs: Suite, flags: list[str]) -> None:
+    """A flag nobody knows, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
+    run = stubs.run(*flags)
+    lines = run.err.splitlines()
+    assert (run.code, len(lines), stubs.calls()) == (2, 2, [])
+    assert lines[0].startswith("error: run_all.sh: ")
+    assert lines[1] == "  try: ./run_all.sh --help"
+
+
+def test_help_names_every_flag_and_needs_no_python(stubs: Suite) -> None:
+    """--help names every flag of its own, and answers before anything is set up."""
+    run = stubs.run("--help", SPARKIFY_VENV="/nowhere/at all")
+    assert run.code == 0
+    assert [flag for flag in ("--keep", "--always-close", "--yes", "SPARKIFY_VENV") if flag not in run.out] == []
+
+
+def test_shell_scripts_are_clean() -> None:
+    """shellcheck finds nothing in any shell script."""
+    shellcheck = shutil.which("shellcheck", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
+    if not shellcheck:
+        pytest.skip("shellcheck is not installed here (./run_tests.sh installs it)")
+    found = subprocess.run([shellcheck, *SHELL_SCRIPTS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+# ------------------------------------------------------------------------------------- setting up on various machines
+
+
+OLD_PYTHON = 'case "$1" in -V) echo Python 3.8.1 ;; *) exit 1 ;; esac'
+PYTHON = f"""case "$*" in *"import %s"* | *"import %s,"*) exit 1 ;; esac
+exec "{sys.executable}" "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine with few programs, to set up on: `tools` is all of its PATH."""
+
+    folder: Path
+    tools: Path
+
+    def add(self, name: str, text: str) -> None:
+        """Put a shell script on the PATH."""
+        (self.tools / name).unlink(missing_ok=True)
+        (self.tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.tools / name).chmod(0o755)
+
+    def add_python(self, name: str = "python3", *, without: str) -> None:
+        """Put a Python on the PATH that lacks up to two modules."""
+        lacking = without.split()
+        self.add(name, PYTHON % (lacking[0], lacking[-1]))
+
+    def set_up(self, **environ: str) -> Run:
+        """Set the environment up as run_all.sh does, and print what Python there says of itself."""
+        program = (
+            'here=$PWD; . ./setup_venv.sh; setup_venv requirements.txt; "$python" -c "import sys; print(sys.prefix)"'
+        )
+        kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "HOME"))}
+        done = subprocess.run(
+            ["sh", "-euc", program], cwd=self.folder, env={**kept, "PATH": str(self.tools), **environ},
+            capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        return Run(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine without Python, whose uv makes environments and only notes what it should install."""
+    machine = Machine(tmp_path / "a place", tmp_path / "bin")
+    for folder in (machine.folder, machine.tools):
+        folder.mkdir()
+    for tool in ("sh", "cat", "cksum", "rm"):
+        (machine.tools / tool).symlink_to(str(shutil.which(tool)))
+    made = f'for last; do :; done; "{sys.executable}" -m venv --without-pip "$last"'
+    machine.add("uv", f'echo "$1 $2" >>uv.txt; [ "$1" = pip ] || {{ {made}; }}')
+    shutil.copy(ROOT / "setup_venv.sh", machine.folder)
+    (machine.folder / "requirements.txt").write_text("# nothing\n")
+    return machine
+
+
+def test_set_up_happens_once(machine: Machine) -> None:
+    """The environment is made on first use, which is said in one line; the next time nothing is done or said."""
+    machine.add_python(without="ensurepip pip")
+    runs = [machine.set_up(), machine.set_up()]
+    assert [(run.code, run.out.strip()) for run in runs] == [(0, str(machine.folder / ".venv"))] * 2, runs[0].err
+    assert [run.err for run in runs] == ["setting up .venv (once) ...\n", ""]
+    assert (machine.folder / "uv.txt").read_text() == "venv --quiet\npip install\n"
+
+
+@pytest.mark.parametrize("damage", ["requirements", "python", "half", "killed"])
+def test_set_up_happens_again_when_it_must(machine: Machine, damage: str) -> None:
+    """Other requirements, a Python that is gone, or a set-up that was killed: it is made good, once."""
+    machine.add_python(without="ensurepip pip")
+    machine.set_up()
+    venv = machine.folder / ".venv"
+    if damage == "requirements":
+        (machine.folder / "requirements.txt").write_text("# nothing else\n")
+    elif damage == "python":
+        for name in ("python", "python3"):
+            (venv / "bin" / name).unlink(missing_ok=True)
+            (venv / "bin" / name).symlink_to("/nowhere/python3")
+    elif damage == "half":
+        shutil.rmtree(venv)
+        venv.mkdir()
+    else:
+        (venv / "requirements.txt.stamp").unlink()
+    again = machine.set_up()
+    assert (again.code, again.out.strip()) == (0, str(venv)), again.err
+    assert (again.err, machine.set_up().err) == ("setting up .venv (once) ...\n", "")
+
+
+def test_without_ensurepip_and_uv_the_pip_of_the_machine_installs(machine: Machine) -> None:
+    """Debian with python3-pip and without python3-venv: its pip installs into an environment that has none."""
+    (machine.tools / "uv").unlink()
+    machine.add_python(without="ensurepip")
+    run = machine.set_up()
+    assert (run.code, run.out.strip()) == (0, str(machine.folder / ".venv")), run.err
+
+
+def test_an_old_python_is_passed_over(machine: Machine) -> None:
+    """When python3 is too old and a newer one is beside it, the newer one is taken."""
+    machine.add("python3", OLD_PYTHON)
+    machine.add_python("python3.12", without="ensurepip pip")
+    assert machine.set_up().code == 0
+
+
+@pytest.mark.parametrize(
+    ("python", "told"),
+    [
+        ("", "error: Python 3.10 or newer is needed; this machine has no python3\n"),
+        (OLD_PYTHON, "error: Python 3.10 or newer is needed; this machine has Python 3.8.1\n"),
+        (PYTHON % ("ensurepip", "pip"), "  try: sudo apt install python3-venv\n"),
+    ],
+    ids=["no python", "old python", "no ensurepip"],
+)
+def test_a_machine_that_lacks_something_is_told_what(machine: Machine, python: str, told: str) -> None:
+    """What is missing is said in one error with exit 3, and no half environment is left."""
+    (machine.tools / "uv").unlink()
+    if python:
+        machine.add("python3", python)
+    run = machine.set_up()
+    assert run.code == 3
+    assert told in run.err
+    assert run.err.count("error:") == 1
+    assert not (machine.folder / ".venv").exists()
+
+
+def test_a_failed_install_is_an_error_and_is_tried_again(machine: Machine) -> None:
+    """When packages cannot be installed that is exit 3, and the next run does not take it for done."""
+    machine.add_python(without="ensurepip pip")
+    machine.set_up()
+    (machine.folder / "requirements.txt").write_text("# more\n")
+    machine.add("uv", "exit 1")
+    runs = [machine.set_up(), machine.set_up()]
+    assert [run.code for run in runs] == [3, 3]
+    assert "error: what requirements.txt names cannot be installed\n" in runs[1].err
+
+
+def test_a_folder_that_is_no_environment_is_not_replaced(machine: Machine) -> None:
+    """SPARKIFY_VENV naming a folder with something else in it is refused, and the folder is left as it is."""
+    machine.add_python(without="ensurepip pip")
+    (machine.folder / "home").mkdir()
+    (machine.folder / "home" / "letter").touch()
+    run = machine.set_up(SPARKIFY_VENV="home")
+    assert run.code == 2
+    assert (machine.folder / "home" / "letter").exists()
