@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from dwh.console import ScriptParser, confirmation_flag, duration, run, seconds, warehouse_parser
+from dwh.console import run, seconds
+from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
 from dwh.script import begin, until_free
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dwh.console import ScriptParser, duration, run, seconds, warehouse_parser
+from dwh.console import run, seconds
+from dwh.flags import ScriptParser, duration, warehouse_parser
 from dwh.script import begin, until_free
 
 DEFAULT_TIMEOUT = "30m"

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import sql_queries as q
-from dwh.console import ScriptParser, confirmation_flag, count, run, seconds, warehouse_parser
+from dwh.console import count, run, seconds
 from dwh.errors import ConfigError
+from dwh.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.script import Script, begin
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not script.args.dry_run:
             with session.transaction():
                 apply(session, changes)
+                if any(name in q.STAR for mark, name, _ in changes if mark == "+"):
+                    session.execute(q.MARK_STAR_INCOMPLETE)
     for mark in ("-", "+", "~"):
         named = [name for change, name, _ in changes if change == mark]
         if named:

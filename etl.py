@@ -13,16 +13,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import sql_queries as q
-from dwh.console import ScriptParser, confirmation_flag, count, duration, run, seconds, warehouse_parser
+from dwh.console import count, run, seconds
 from dwh.errors import ConfigError
+from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
 from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.script import Script, begin
-from dwh.sources import SourceFile, is_under, list_locations
+from dwh.sources import SourceFile, is_under
 
 if TYPE_CHECKING:
     from star_load import StarLoader
 
 SHOWN_FILES = 10
+COUNTED = ("staging_events", "staging_songs", "rejected_lines", "songplays", "users", "songs", "artists", "time")
 
 
 def parser() -> ScriptParser:
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from dwh.spool import open_spool
     from star_load import StarLoader, record_rules
 
-    locations = {"songs": script.config.s3.song_data, "events": script.config.s3.log_data}
+    locations = script.locations
     script.console.title(", ".join(place for places in locations.values() for place in places))
     if script.args.rebuild and not script.args.dry_run:
         question = "The star is emptied and built again from staging. Type star to go on"
@@ -68,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ledger = loader.read_ledger()
         if script.args.forget:
             return forget(script, loader, ledger)
-        listings = {kind: list_locations(places) for kind, places in locations.items()}
+        listings = script.list_sources()
         tell_empty_places(script, listings, locations)
         work = find_work(listings, ledger, locations)
         if not script.args.add_source:
@@ -200,8 +202,8 @@ def tell_star(script: Script, loader: StarLoader) -> dict[str, int]:
 
 def count_rows(loader: StarLoader) -> dict[str, int]:
     """Count the rows of staging, rejected_lines and the star."""
-    counted: list[tuple[str, int]] = loader.session.rows(q.COUNT_ROWS)
-    return dict(counted)
+    rows: dict[str, int] = dict(loader.session.rows(q.COUNT_ROWS))
+    return {table: rows[table] for table in COUNTED}
 
 
 def finish(script: Script, loader: StarLoader, work: Work) -> int:

@@ -22,8 +22,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from dwh.console import Console, ScriptParser, count, run, seconds
+from dwh.console import Console, count, run, seconds
 from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.flags import ScriptParser
 
 # fmt: off
 SIZES = {"songs": (71, 0), "events": (8000, 0), "days": (30, 1), "users": (100, 1)}  # default, least

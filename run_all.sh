@@ -61,7 +61,7 @@ import os, sys
 here, flags = sys.argv[1], sys.argv[2:]
 sys.path.insert(0, here)
 from dwh.config import load_config
-from dwh.console import warehouse_parser
+from dwh.flags import warehouse_parser
 s3 = load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).s3
 sys.exit(s3.log_data + s3.song_data != (here + "/data/log_data", here + "/data/song_data"))' "$here" "$@" 2>/dev/null
 }

@@ -859,6 +859,9 @@ ORDER BY load_id DESC
 LIMIT 1
 """
 
+# A star table that was made again is empty: no statements made this star, so the next etl.py rebuilds it.
+MARK_STAR_INCOMPLETE = "UPDATE loads SET statements_sha256 = 'a star table is new'"
+
 SELECT_NEXT_FILE_ID = "SELECT COALESCE(MAX(file_id), 0) + 1 FROM loaded_files"
 
 INSERT_LOAD = """

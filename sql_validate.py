@@ -14,13 +14,13 @@ from datetime import date, datetime, timedelta, timezone
 import sql_queries as q
 from create_tables import columns_of, plan
 from dwh.checks import Check, Finding, choose, conclude, list_checks, only_reading, run_checks, show, write_junit
-from dwh.console import ScriptParser, count, run, warehouse_parser
+from dwh.console import count, run
 from dwh.engines import Session
 from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.flags import ScriptParser, warehouse_parser
 from dwh.ledger import Entry, find_work
 from dwh.script import Script, begin
 from dwh.settings import Checks
-from dwh.sources import list_locations
 
 SHOWN_ROWS = 3
 
@@ -31,13 +31,12 @@ RELOAD = "python create_tables.py --recreate     (then etl.py loads everything a
 
 def find_unloaded(script: Script, session: Session) -> Finding | None:
     """Compare the listing of the sources with the ledger; None, and a note, when a source cannot be reached."""
-    locations = {"songs": script.config.s3.song_data, "events": script.config.s3.log_data}
     try:
-        listings = {kind: list_locations(places) for kind, places in locations.items()}
+        listings = script.list_sources()
     except EnvironmentFailure as error:
         script.console.note(f"not checked whether every file of the source is loaded: {error.message}")
         return None
-    work = find_work(listings, [Entry(*row) for row in session.rows(q.SELECT_LEDGER)], locations)
+    work = find_work(listings, [Entry(*row) for row in session.rows(q.SELECT_LEDGER)], script.locations)
     if work.vanished:
         gone = count(len(work.vanished), "file")
         script.console.note(f"{gone} gone from the source, rows kept: {work.vanished[0].path}")

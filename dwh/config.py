@@ -29,6 +29,8 @@ from dwh.settings import (
     Warehouse,
     declared_keys,
     is_secret,
+    read_locations,
+    unquoted,
 )
 
 SCRIPTS_FOLDER = Path(__file__).resolve().parent.parent
@@ -109,20 +111,21 @@ def _read_file(file: Path) -> _Values:
             f"{file} cannot be read", evidence=str(error), hint="python etl.py --config /path/to/dwh.cfg"
         ) from error
     except configparser.Error as error:
-        # the parser's message repeats the line it stumbled over, which may hold a secret: only the number is told
+        # the parser's message repeats the line it stumbled over, which may hold a secret: only the number is told, and
+        # the message is not chained either, because -vv shows the chain
         number = re.search(r"line:? *([0-9]+)", str(error))
         where = f" line {number[1]}" if number else ""
         raise ConfigError(
             f"{file.name}{where}: {type(error).__name__}",
             evidence="expected: [SECTION] lines and KEY = value lines",
             hint=f"edit {file}",
-        ) from error
+        ) from None
     values: _Values = {}
     for section in parser.sections():
         for name, text in parser.items(section):
             known = _known_key(file, lines, section.upper(), name.upper())
             if known and (section.upper() != "DWH" or known not in values):
-                values[known] = _Value(_unquoted(text), f"{file.name}{_line_of(lines, section, name)}", file.parent)
+                values[known] = _Value(text, f"{file.name}{_line_of(lines, section, name)}", file.parent)
     return values
 
 
@@ -131,12 +134,12 @@ def _known_key(file: Path, lines: list[str], section: str, name: str) -> tuple[s
         return ALIASES[name]
     if (section, name) in declared_keys():
         return section, name
-    where = f"{file.name}{_line_of(lines, section, name)}"
     if section not in SECTIONS and section != "DWH":
         raise ConfigError(
-            f"{where}: unknown section [{section}]",
+            f"{file.name}{_line_of(lines, section)}: unknown section [{section}]",
             hint=_guess(section, list(SECTIONS)) or f"one of {', '.join(SECTIONS)}",
         )
+    where = f"{file.name}{_line_of(lines, section, name)}"
     names = list(ALIASES) if section == "DWH" else [k for s, k in declared_keys() if s == section]
     raise ConfigError(
         f"{where}: unknown key {name!r} in [{section}]", hint=_guess(name, names) or f"one of {', '.join(names)}"
@@ -147,25 +150,24 @@ def _guess(word: str, words: list[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, words, n=1)), None)
 
 
-def _line_of(lines: list[str], section: str, name: str) -> str:
+def _line_of(lines: list[str], section: str, name: str | None = None) -> str:
+    """Say on which line a section begins, or a key of it stands."""
     inside = False
     for number, line in enumerate(lines, 1):
         if line.strip().startswith("["):
             inside = line.strip().upper() == f"[{section.upper()}]"
-        elif inside and re.match(rf"\s*{re.escape(name)}\s*[=:]", line, re.IGNORECASE):
+            if inside and name is None:
+                return f" line {number}"
+        elif inside and name is not None and re.match(rf"\s*{re.escape(name)}\s*[=:]", line, re.IGNORECASE):
             return f" line {number}"
     return ""
 
 
-def _unquoted(text: str) -> str:
-    text = text.strip()
-    whole = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" and text.count(text[0]) == 2
-    return text[1:-1] if whole else text
-
-
 def _exposed_secrets(file: Path, values: _Values) -> list[str]:
     """Say of a file with a secret in it that others can read it, or that git would carry it away."""
-    secrets = [f"[{section}] {name}" for (section, name), v in values.items() if v.text and is_secret(section, name)]
+    secrets = [
+        f"[{section}] {name}" for (section, name), v in values.items() if unquoted(v.text) and is_secret(section, name)
+    ]
     if not secrets:
         return []
     reasons = []
@@ -193,7 +195,7 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
     values: _Values = {}
     for variable, text in environ.items():
         if variable in names:
-            values[names[variable]] = _Value(_unquoted(text), f"environment {variable}", Path.cwd())
+            values[names[variable]] = _Value(text, f"environment {variable}", Path.cwd())
         elif variable.startswith(tuple(f"DWH_{section}_" for section in SECTIONS)):
             raise ConfigError(
                 f"unknown environment variable {variable}", hint=_guess(variable, list(names)) or f"unset {variable}"
@@ -206,7 +208,8 @@ def _typed(values: _Values, main: Path, notes: tuple[str, ...]) -> Config:
     for (section, name), meta in declared_keys().items():
         value = values[section, name]
         try:
-            sections[section][name.lower()] = meta["parse"](value.text, value.folder)
+            text = value.text if meta["parse"] is read_locations else unquoted(value.text)
+            sections[section][name.lower()] = meta["parse"](text, value.folder)
         except ValueError as error:
             raise ConfigError(
                 f"[{section}] {name} = {value.text} ({value.origin})",

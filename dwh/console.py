@@ -8,62 +8,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import IO, Any, NoReturn
+from contextlib import contextmanager, nullcontext, suppress
+from typing import IO, Any
 
-from dwh import __version__, signals
+from dwh import signals
 from dwh.errors import ConfigError, DwhError, ExitCode, Interrupted
+from dwh.flags import warehouse_parser
 from dwh.secrets import masked
 
-EXIT_CODES = "exit codes: 0 ok, 1 bad data, 2 usage, 3 environment, 4 busy, 70 bug, 130 interrupted"
 PLAIN_PROGRESS_SECONDS = 30.0
 ERROR_LINES = 8
 _COLOURS = {"red": "31", "yellow": "33", "green": "32"}
-
-
-class ScriptParser(argparse.ArgumentParser):
-    """An argument parser whose help is the script's docstring and whose mistakes are errors in the suite's own form."""
-
-    def __init__(self, script: str, doc: str | None) -> None:
-        super().__init__(
-            prog=f"{script}.py",
-            description=(doc or "").strip(),
-            epilog=EXIT_CODES,
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=110),
-            allow_abbrev=False,
-            add_help=False,
-        )
-        self.what = self.add_argument_group("what")
-        self.how = self.add_argument_group("how")
-        self.output = self.add_argument_group("output")
-        self.output.add_argument("-h", "--help", action="help", help="show this and exit")
-        self.output.add_argument("--version", action="version", version=f"sparkify-warehouse {__version__}")
-        self.output.add_argument("-q", "--quiet", action="store_true", help="errors only")
-        self.output.add_argument("--json", action="store_true", help="one JSON object on stdout, also on failure")
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a ConfigError instead of printing usage and leaving."""
-        raise ConfigError(f"{self.prog}: {message}", hint=f"python {self.prog} --help")
-
-
-def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
-    """Make the parser of a script that works on the warehouse: the flags which all of those share."""
-    parser = ScriptParser(script, doc)
-    parser.how.add_argument("--config", metavar="FILE", help="default: dwh.cfg here, else the one beside the scripts")
-    parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default), postgres or redshift")
-    parser.output.add_argument(
-        "-v", "--verbose", action="count", default=0, help="each statement; -vv: its SQL, and tracebacks"
-    )
-    parser.output.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR=1)")
-    parser.output.add_argument(
-        "--log-file", metavar="FILE", help="write everything that -vv shows to this file as well"
-    )
-    return parser
-
-
-def confirmation_flag(parser: ScriptParser) -> None:
-    """Add `--yes`, for the scripts that ask before they destroy something."""
-    parser.how.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def printable(text: object) -> str:
@@ -84,15 +39,6 @@ def count(number: int, thing: str) -> str:
 def seconds(duration: float) -> str:
     """Write a duration for people: `0.3s`, `12.4s`, `5m 48s`."""
     return f"{duration:.1f}s" if duration < 60 else f"{int(duration // 60)}m {int(duration % 60):02d}s"
-
-
-def duration(text: str) -> float:
-    """Read a duration such as `90`, `90s`, `5m` or `1h`, in seconds. Raises argparse.ArgumentTypeError for anything
-    else."""
-    number, unit = (text[:-1], text[-1]) if text[-1:] in "smh" else (text, "s")
-    if not number.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration (90s, 5m, 1h)")
-    return float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
 
 
 class Console:
@@ -198,7 +144,10 @@ class Console:
         if self._log:
             self._log.write(line + "\n")
             self._log.flush()
-        if shown:
+        if not shown:
+            return
+        # whoever read stderr may leave (`2>&1 | head`): that must not stop a load; a broken stdout is for `run` to see
+        with suppress(BrokenPipeError) if stream is sys.stderr else nullcontext():
             stream.write(
                 f"\x1b[{_COLOURS[colour]}m{line}\x1b[0m\n" if colour and self._coloured(stream) else line + "\n"
             )

@@ -67,19 +67,19 @@ def find_work(
 
 
 def refuse_other_sources(work: Work, ledger: Sequence[Entry], locations: Mapping[str, Sequence[str]]) -> None:
-    """Raise ConfigError when a location never loaded from has new files while the ledger holds files of that kind
-    from elsewhere.
+    """Raise ConfigError when a location never loaded from has new files, and the ledger holds files of other locations.
 
     Loading them would mix two data sets (the sample and one's own, say) in one warehouse.
     """
-    for kind, places in locations.items():
-        paths = [entry.path for entry in ledger if entry.kind == kind]
+    configured = [place for places in locations.values() for place in places]
+    foreign = [entry.path for entry in ledger if not any(is_under(entry.path, place) for place in configured)]
+    for kind, places in locations.items() if foreign else ():
         for place in places:
             fresh = any(file.kind == kind and is_under(file.source.path, place) for file in work.pending)
-            if fresh and paths and not any(is_under(path, place) for path in paths):
+            if fresh and not any(entry.kind == kind and is_under(entry.path, place) for entry in ledger):
                 raise ConfigError(
-                    f"this warehouse holds {kind} from another source; {place} would be mixed with them",
-                    evidence=f"for example {min(paths)}",
+                    f"this warehouse holds files of another source; those of {place} would be mixed with them",
+                    evidence=f"for example {min(foreign)}",
                     hint=(
                         "[DUCKDB] PATH = another.duckdb     (a warehouse of its own)",
                         "python create_tables.py --recreate     (start again, empty)",

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dwh.console import Console, ScriptParser, seconds
+from dwh.console import Console, seconds
 from dwh.errors import Busy
+from dwh.flags import ScriptParser
+from dwh.sources import SourceFile, list_locations
 
 if TYPE_CHECKING:
     from dwh.config import Config
@@ -38,9 +40,19 @@ class Script(NamedTuple):
         finally:
             session.close()
 
+    @property
+    def locations(self) -> dict[str, Sequence[str]]:
+        """Where the files of each kind lie; songs come before events, so that plays find their songs."""
+        return {"songs": self.config.s3.song_data, "events": self.config.s3.log_data}
+
+    def list_sources(self) -> dict[str, list[SourceFile]]:
+        """List the files of each kind. Raises EnvironmentFailure when a location cannot be read."""
+        settings = {"songs": "[S3] SONG_DATA", "events": "[S3] LOG_DATA"}
+        return {kind: list_locations(places, settings[kind]) for kind, places in self.locations.items()}
+
     def _trace(self, trace: Trace) -> None:
         opening = " ".join(trace.sql.split()[:5])
-        self.console.detail(f"{trace.seconds:7.3f}s  {opening}")
+        self.console.detail(f"{trace.seconds:7.3f}s {trace.rows:>12,} rows  {opening}")
         self.console.trace(trace.sql)
 
 

@@ -80,12 +80,25 @@ def _optional_path(text: str, folder: Path) -> str:
     return _path(text, folder) if text else ""
 
 
-def _locations(text: str, folder: Path) -> tuple[str, ...]:
-    """Give one location, or several separated by blanks; a path that exists as it stands may hold blanks, others are
-    quoted."""
-    if "://" not in text and os.path.exists(_path(text, folder)):
-        return (_path(text, folder),)
-    return tuple(_path(part, folder) for part in shlex.split(text))
+def unquoted(text: str) -> str:
+    """Give a value without the quotes around it, as older files write them."""
+    text = text.strip()
+    whole = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" and text.count(text[0]) == 2
+    return text[1:-1] if whole else text
+
+
+def read_locations(text: str, folder: Path) -> tuple[str, ...]:
+    """Give one location, or several separated by blanks; one with blanks in it exists as it stands, or is quoted."""
+    whole = unquoted(text)
+    if whole and "://" not in whole and os.path.exists(_path(whole, folder)):
+        return (_path(whole, folder),)
+    try:
+        parts = [part for part in shlex.split(text) if part]
+    except ValueError:
+        parts = []
+    if not parts:
+        raise ValueError("a folder or s3:// prefix, in double quotes when it has blanks or quotes in it")
+    return tuple(_path(part, folder) for part in parts)
 
 
 def _one_of(*choices: str) -> Parse:
@@ -114,9 +127,9 @@ class S3:
     """Where the data is."""
 
     log_data: tuple[str, ...] = setting(
-        "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", _locations
+        "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", read_locations
     )
-    song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", _locations)
+    song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", read_locations)
     log_jsonpath: str = setting("", "accepted for older files, not needed", _optional_path)
     work: str = setting("", "s3:// prefix the suite may write to", _optional_path)
     lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", _optional_path)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dwh.errors import EnvironmentFailure
 
 PATTERNS = (".json", ".json.gz")
+SHOWN_NAMES = 6
 
 
 class SourceFile(NamedTuple):
@@ -20,26 +21,21 @@ class SourceFile(NamedTuple):
     fingerprint: str
 
 
-def list_files(location: str) -> list[SourceFile]:
+def list_files(location: str, setting: str) -> list[SourceFile]:
     """List the JSON files of a folder and everything below it (or the one file that `location` names), sorted by path.
 
-    Names that start with a dot are passed over. A link that leads back into a folder already seen is not followed
-    twice.
-    Raises EnvironmentFailure when the folder does not exist or something in it cannot be read: a partial list is
-    never given.
+    Names that start with a dot are passed over. A link back into a folder already seen is not followed twice.
+    Raises EnvironmentFailure, which names the `setting` to mend, when the folder does not exist or something in it
+    cannot be read: a partial list is never given.
     """
     if "://" in location:
         raise EnvironmentFailure(
-            f"{location}: this version reads local folders only", hint="[S3] LOG_DATA = a folder that holds a copy"
+            f"{location}: this version reads local folders only", hint=f"{setting} = a folder that holds a copy"
         )
     if os.path.isfile(location):
         return [_source_file(location, os.stat(location))]
     if not os.path.isdir(location):
-        raise EnvironmentFailure(
-            f"no files under {location} (pattern *.json, *.json.gz)",
-            evidence=_what_is_there(location),
-            hint="[S3] LOG_DATA and SONG_DATA in dwh.cfg",
-        )
+        raise _no_such_folder(location, setting)
     try:
         return sorted(_walk(location))
     except OSError as error:
@@ -50,9 +46,9 @@ def list_files(location: str) -> list[SourceFile]:
         ) from error
 
 
-def list_locations(locations: Iterable[str]) -> list[SourceFile]:
+def list_locations(locations: Iterable[str], setting: str) -> list[SourceFile]:
     """List several locations; a file that lies under two of them is listed once."""
-    return sorted({file for location in locations for file in list_files(location)})
+    return sorted({file for location in locations for file in list_files(location, setting)})
 
 
 def fingerprint(status: os.stat_result) -> str:
@@ -101,9 +97,15 @@ def _source_file(path: str, status: os.stat_result) -> SourceFile:
     return SourceFile(path, status.st_size, fingerprint(status))
 
 
-def _what_is_there(location: str) -> str:
-    parent = os.path.dirname(location)
+def _no_such_folder(location: str, setting: str) -> EnvironmentFailure:
+    from difflib import get_close_matches
+
+    parent, name = os.path.split(location)
+    failed = f"no files under {location} (pattern *.json, *.json.gz)"
     if not os.path.isdir(parent):
-        return f"the folder does not exist, nor does {parent}"
-    names = sorted(name for name in os.listdir(parent) if not name.startswith("."))
-    return f"the folder does not exist; {parent}/ has: {', '.join(names[:6]) or 'nothing'}"
+        there, meant = f"the folder does not exist, nor does {parent}", "/path/to/the/folder"
+    else:
+        names = sorted(entry for entry in os.listdir(parent) if not entry.startswith("."))
+        there = f"the folder does not exist; {parent}/ has: {', '.join(names[:SHOWN_NAMES]) or 'nothing'}"
+        meant = os.path.join(parent, next(iter(get_close_matches(name, names, n=1)), "FOLDER"))
+    return EnvironmentFailure(failed, evidence=there, hint=f"{setting} = {meant}")

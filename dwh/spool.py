@@ -195,7 +195,8 @@ def open_spool(rules: Mapping[str, Strictness]) -> Iterator[Callable[[], Spool]]
 
     for leftover in Path(tempfile.gettempdir()).glob(FOLDER_PREFIX + "*"):
         _remove_if_abandoned(leftover)
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    unlocked = Path(tempfile.mkdtemp(prefix="dwh-"))
+    folder = unlocked.with_name(unlocked.name.replace("dwh-", FOLDER_PREFIX))
     spools: list[Spool] = []
 
     def start() -> Spool:
@@ -207,13 +208,16 @@ def open_spool(rules: Mapping[str, Strictness]) -> Iterator[Callable[[], Spool]]
         return spools[0]
 
     try:
-        with (folder / "lock").open("wb") as lock:
+        with (unlocked / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            # only now may others see it: a folder of that name without a lock is one whose run was killed
+            unlocked.rename(folder)
             yield start
     finally:
         for spool in spools:
             spool.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        for path in (folder, unlocked):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def count_lines(path: str) -> int | None:

@@ -22,8 +22,8 @@ if __name__ == "__main__":
 
 import sql_queries as q  # noqa: E402
 from create_tables import columns_of  # noqa: E402
-from dwh.console import EXIT_CODES  # noqa: E402
 from dwh.errors import ExitCode  # noqa: E402
+from dwh.flags import EXIT_CODES  # noqa: E402
 from dwh.settings import declared_keys  # noqa: E402
 
 README = ROOT / "README.md"

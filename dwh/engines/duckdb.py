@@ -69,12 +69,12 @@ class DuckDbEngine:
         try:
             tell("writing everything to the file")
             session.execute("CHECKPOINT")
-            tables = {name for (name,) in session.rows("SELECT table_name FROM duckdb_tables()")}
+            contents = {name for (name,) in session.rows(_CONTENTS)}
         finally:
             session.close()
         if keep_data:
             return [Change("=", f"{self.place}, {_size(self.path)}")]
-        if tables and LEDGER not in tables:
+        if contents and LEDGER not in contents:
             raise ConfigError(
                 f"{self.place} is not a warehouse of this suite: it has no table {LEDGER}", hint="[DUCKDB] PATH"
             )
@@ -193,7 +193,8 @@ class DuckDbSession:
                 rows: list[Row] = self._connection.execute(sql.replace("%s", "?"), list(params)).fetchall()
         except duckdb.Error as error:
             raise server_error(error, self._place) from error
-        self._trace(Trace(sql, len(rows), time.monotonic() - started))
+        changed = bool(rows) and sql.lstrip().startswith(("INSERT", "DELETE", "UPDATE"))
+        self._trace(Trace(sql, rows[0][0] if changed else len(rows), time.monotonic() - started))
         return rows
 
     def _roll_back(self) -> None:
@@ -272,6 +273,12 @@ _CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]],
 )
 
 
+_CONTENTS = """
+SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal
+UNION ALL SELECT sequence_name FROM duckdb_sequences()
+UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'main'
+"""
 _READ_JSON = (
     "read_json(%s, columns = %s, format = 'newline_delimited', records = true, filename = true, "
     f"maximum_object_size = {LONGEST_LINE})"
