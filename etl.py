@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         open_spool(record_rules(lenient=session.lenient_json)) as start_spool,
     ):
         quarantine = script.config.etl.on_bad_line == "quarantine"
-        loader = StarLoader(session, script.console, start_spool, quarantine)
+        loader = StarLoader(session, script.console, start_spool, quarantine=quarantine)
         ledger = loader.read_ledger()
         if script.args.forget:
             return forget(script, loader, ledger)

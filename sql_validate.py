@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import sql_queries as q
 from create_tables import columns_of, plan
 from dwh.checks import Check, Finding, choose, conclude, list_checks, only_reading, run_checks, show, write_junit
 from dwh.console import count, run
-from dwh.engines import Session
 from dwh.errors import ConfigError, EnvironmentFailure
 from dwh.flags import ScriptParser, warehouse_parser
 from dwh.ledger import Entry, find_work
 from dwh.script import Script, begin
-from dwh.settings import Checks
+
+if TYPE_CHECKING:
+    from dwh.engines import Session
+    from dwh.settings import Checks
 
 SHOWN_ROWS = 3
 

@@ -13,7 +13,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -76,24 +75,26 @@ class Load(NamedTuple):
     seconds: float
 
 
-@dataclass
 class StarLoader:
-    """The loads of one run. `left` are the files that changed while they were read, for the next run."""
+    """The loads of one run: `loads` are those committed, `left` the files that changed while they were read."""
 
-    session: Session
-    console: Console
-    start_spool: Callable[[], Spool]
-    quarantine: bool
-    run_id: str = field(default_factory=lambda: time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
-    loads: list[Load] = field(default_factory=list)
-    left: set[str] = field(default_factory=set)
-    _last_load: tuple[int, str] | None = field(default=None, init=False)
-    _advance: Callable[[int], None] = field(default_factory=lambda: lambda _steps: None, init=False)
+    def __init__(
+        self, session: Session, console: Console, start_spool: Callable[[], Spool], *, quarantine: bool
+    ) -> None:
+        self.session = session
+        self.console = console
+        self.start_spool = start_spool
+        self.quarantine = quarantine
+        self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        self.loads: list[Load] = []
+        self.left: set[str] = set()
+        self._last_load: tuple[int, str] | None = None
+        self._advance: Callable[[int], None] = lambda _steps: None
 
     def read_ledger(self) -> list[Entry]:
         """Read which files are loaded, and remember up to which load that is known."""
         self._last_load = self._find_last_load()
-        return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
+        return [Entry._make(row) for row in self.session.rows(q.SELECT_LEDGER)]
 
     def star_is_outdated(self) -> bool:
         """Tell whether other statements than today's made the star."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dwh.console import Console, count, printable, seconds
-from dwh.engines import Row, Session
 from dwh.errors import ConfigError, DataError
-from dwh.script import Script
-from dwh.settings import Checks
+
+if TYPE_CHECKING:
+    from dwh.engines import Row, Session
+    from dwh.script import Script
+    from dwh.settings import Checks
 
 SHOWN_WIDTH = 160  # characters of a sample row in the table, without -v
 SHOWN_CHECKS = 4  # in the error of a run in which more failed
@@ -30,8 +29,7 @@ class Finding(NamedTuple):
     rows: Sequence[Row]
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One promise, and how it is seen broken: `offending` gives a row, or the two numbers of `balance` differ.
 
     The first column of `offending` is the number of all such rows, `shows` names the others, `unit` says what they are.
@@ -53,8 +51,7 @@ class Check:
     mend: str = ""  # a command that mends it
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What came of a check."""
 
     check: Check
@@ -142,6 +139,8 @@ def choose(checks: Sequence[Check], names: Sequence[str] | None) -> Sequence[Che
     """Choose the checks whose names begin with one of `names`, or all. Raises ConfigError when none begins so."""
     for name in names or ():
         if not any(check.name.startswith(name) for check in checks):
+            import difflib
+
             known = [check.name for check in checks] + [check.name.partition(":")[0] for check in checks]
             close = difflib.get_close_matches(name, known, n=1)
             hint = f'python sql_validate.py --only "{close[0]}"' if close else "python sql_validate.py --list"
@@ -204,6 +203,8 @@ def _gate_closed(failed: Sequence[Result], total: int) -> DataError:
 
 def write_junit(path: str, results: Sequence[Result], console: Console) -> None:
     """Write the results as JUnit XML, one test case a check. Raises ConfigError when the file cannot be written."""
+    import xml.etree.ElementTree as ET
+
     failed = sum(result.status == "fail" for result in results)
     totals = {"tests": str(len(results)), "failures": str(failed), "errors": "0", "time": f"{console.elapsed:.3f}"}
     suite = ET.Element("testsuite", {"name": console.script, **totals})

@@ -4,15 +4,12 @@ came from."""
 from __future__ import annotations
 
 import configparser
-import difflib
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dwh.errors import ConfigError
 from dwh.settings import (
@@ -38,8 +35,7 @@ CONFIG_NAME = "dwh.cfg"
 LOCAL_NAME = "dwh.local.cfg"
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """All settings. `origins` says of every (section, key) where its value came from; `notes` are worth telling the
     user."""
 
@@ -57,8 +53,7 @@ class Config:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Value:
+class _Value(NamedTuple):
     text: str
     origin: str
     folder: Path
@@ -75,7 +70,7 @@ def load_config(path: str | None, flags: Mapping[tuple[str, str], str | None], e
     """
     main = _find(path or environ.get("DWH_CONFIG"))
     notes: list[str] = []
-    values: _Values = {k: _Value(meta["default"], "default", SCRIPTS_FOLDER) for k, meta in declared_keys().items()}
+    values: _Values = {k: _Value(meta.default, "default", SCRIPTS_FOLDER) for k, meta in declared_keys().items()}
     for file in (main, main.parent / LOCAL_NAME):
         if file.exists():
             found = _read_file(file)
@@ -147,6 +142,8 @@ def _known_key(file: Path, lines: list[str], section: str, name: str) -> tuple[s
 
 
 def _guess(word: str, words: list[str]) -> str | None:
+    import difflib
+
     return next(iter(difflib.get_close_matches(word, words, n=1)), None)
 
 
@@ -179,6 +176,8 @@ def _exposed_secrets(file: Path, values: _Values) -> list[str]:
 
 
 def _tracked(file: Path) -> bool:
+    import subprocess
+
     try:
         listed = subprocess.run(
             ["git", "ls-files", "--error-unmatch", file.name], cwd=file.parent, capture_output=True, check=False
@@ -208,17 +207,14 @@ def _typed(values: _Values, main: Path, notes: tuple[str, ...]) -> Config:
     for (section, name), meta in declared_keys().items():
         value = values[section, name]
         try:
-            text = value.text if meta["parse"] is read_locations else unquoted(value.text)
-            sections[section][name.lower()] = meta["parse"](text, value.folder)
+            text = value.text if meta.parse is read_locations else unquoted(value.text)
+            sections[section][name.lower()] = meta.parse(text, value.folder)
         except ValueError as error:
             raise ConfigError(
                 f"[{section}] {name} = {value.text} ({value.origin})",
                 evidence=f"expected: {error}",
                 hint=f"[{section}] {name} = {meta['default']}",
             ) from error
-    return Config(
-        **{section.lower(): cls(**sections[section]) for section, cls in SECTIONS.items()},
-        path=main,
-        origins={k: v.origin for k, v in values.items()},
-        notes=notes,
-    )
+    # each section is of the class that SECTIONS names for it, which a type checker cannot see
+    read: dict[str, Any] = {section.lower(): cls(sections[section]) for section, cls in SECTIONS.items()}
+    return Config(**read, path=main, origins={k: v.origin for k, v in values.items()}, notes=notes)

@@ -71,6 +71,8 @@ def refuse_other_sources(work: Work, ledger: Sequence[Entry], locations: Mapping
 
     Loading them would mix two data sets (the sample and one's own, say) in one warehouse.
     """
+    if not work.pending:
+        return
     configured = [place for places in locations.values() for place in places]
     foreign = [entry.path for entry in ledger if not any(is_under(entry.path, place) for place in configured)]
     for kind, places in locations.items() if foreign else ():

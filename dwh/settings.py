@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dwh.secrets import Secret
 
@@ -89,6 +87,8 @@ def unquoted(text: str) -> str:
 
 def read_locations(text: str, folder: Path) -> tuple[str, ...]:
     """Give one location, or several separated by blanks; one with blanks in it exists as it stands, or is quoted."""
+    import shlex
+
     whole = unquoted(text)
     if whole and "://" not in whole and os.path.exists(_path(whole, folder)):
         return (_path(whole, folder),)
@@ -110,20 +110,42 @@ def _one_of(*choices: str) -> Parse:
     return parse
 
 
+class Setting(NamedTuple):
+    """A key: its default as it would stand in dwh.cfg, what it means, and how its text is read."""
+
+    default: str
+    meaning: str
+    parse: Parse
+
+
 def setting(default: str, meaning: str, parse: Parse = _text) -> Any:
-    """Declare a key: its default as it would stand in dwh.cfg, what it means, and how its text is read."""
-    return field(metadata={"default": default, "meaning": meaning, "parse": parse})
+    """Declare a key of a section."""
+    return Setting(default, meaning, parse)
 
 
-@dataclass(frozen=True)
-class Warehouse:
+class Section:
+    """One section of dwh.cfg: an attribute a key, which cannot be set again.
+
+    Not a dataclass: importing those takes as long as everything else that --help needs.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        raise AttributeError(f"{name} is a setting and stays as it was read")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+class Warehouse(Section):
     """Which engine."""
 
     engine: str = setting("duckdb", "duckdb, postgres or redshift", _one_of("duckdb", "postgres", "redshift"))
 
 
-@dataclass(frozen=True)
-class S3:
+class S3(Section):
     """Where the data is."""
 
     log_data: tuple[str, ...] = setting(
@@ -138,8 +160,7 @@ class S3:
     anonymous: bool = setting("no", "read public buckets without credentials", _boolean)
 
 
-@dataclass(frozen=True)
-class Aws:
+class Aws(Section):
     """Who is asking."""
 
     key: Secret = setting("", "access key id; empty: the standard AWS credential chain", _secret)
@@ -148,8 +169,7 @@ class Aws:
     profile: str = setting("", "profile of ~/.aws/config")
 
 
-@dataclass(frozen=True)
-class DuckDb:
+class DuckDb(Section):
     """The embedded engine."""
 
     path: str = setting("sparkify.duckdb", "the database file", _path)
@@ -157,8 +177,7 @@ class DuckDb:
     threads: int = setting("0", "0: one for each core", _integer)
 
 
-@dataclass(frozen=True)
-class Postgres:
+class Postgres(Section):
     """A PostgreSQL server."""
 
     host: str = setting("localhost", "server")
@@ -171,8 +190,7 @@ class Postgres:
     sslrootcert: str = setting("", "CA bundle", _optional_path)
 
 
-@dataclass(frozen=True)
-class Cluster:
+class Cluster(Section):
     """An Amazon Redshift cluster."""
 
     identifier: str = setting("sparkify-dwh", "name of the cluster")
@@ -192,16 +210,14 @@ class Cluster:
     poll_seconds: int = setting("15", "seconds between two looks at the status", _positive)
 
 
-@dataclass(frozen=True)
-class IamRole:
+class IamRole(Section):
     """The role that COPY uses."""
 
     name: str = setting("", "role that COPY uses")
     arn: str = setting("", "an existing role")
 
 
-@dataclass(frozen=True)
-class Etl:
+class Etl(Section):
     """How files are loaded."""
 
     on_bad_line: str = setting(
@@ -213,8 +229,7 @@ class Etl:
     max_load_bytes: int = setting("1 GiB", "most bytes in one load; a larger file is a load of its own", _size)
 
 
-@dataclass(frozen=True)
-class Checks:
+class Checks(Section):
     """What sql_validate.py accepts."""
 
     max_rejected: int = setting("0", "rejected records beyond this fail sql_validate, up to it they warn", _integer)
@@ -222,7 +237,7 @@ class Checks:
     max_age_days: int | None = setting("off", "warn when the last play is older (days)", _optional_integer)
 
 
-SECTIONS: dict[str, Any] = {
+SECTIONS: dict[str, type[Section]] = {
     "WAREHOUSE": Warehouse,
     "S3": S3,
     "AWS": Aws,
@@ -248,11 +263,16 @@ ALIASES: dict[str, tuple[str, str] | None] = {
 }
 
 
-def declared_keys() -> dict[tuple[str, str], Mapping[str, Any]]:
+def declared_keys() -> dict[tuple[str, str], Setting]:
     """Give every (section, key) with its default, its meaning and its parser, in the order of the reference."""
-    return {(section, f.name.upper()): f.metadata for section, cls in SECTIONS.items() for f in fields(cls)}
+    return {
+        (section, name.upper()): declared
+        for section, cls in SECTIONS.items()
+        for name, declared in vars(cls).items()
+        if isinstance(declared, Setting)
+    }
 
 
 def is_secret(section: str, name: str) -> bool:
     """Tell whether a key holds a secret."""
-    return declared_keys()[section, name]["parse"] is _secret
+    return declared_keys()[section, name].parse is _secret

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dwh.errors import EnvironmentFailure
@@ -46,8 +46,10 @@ def list_files(location: str, setting: str) -> list[SourceFile]:
         ) from error
 
 
-def list_locations(locations: Iterable[str], setting: str) -> list[SourceFile]:
+def list_locations(locations: Sequence[str], setting: str) -> list[SourceFile]:
     """List several locations; a file that lies under two of them is listed once."""
+    if len(locations) == 1:
+        return list_files(locations[0], setting)
     return sorted({file for location in locations for file in list_files(location, setting)})
 
 
@@ -90,10 +92,11 @@ def _walk(top: str) -> list[SourceFile]:
 
 
 def _source_file(path: str, status: os.stat_result) -> SourceFile:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise EnvironmentFailure(f"the name of {path!a} is not UTF-8", hint="rename it") from error
+    if not path.isascii():
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise EnvironmentFailure(f"the name of {path!a} is not UTF-8", hint="rename it") from error
     return SourceFile(path, status.st_size, fingerprint(status))
 
 

@@ -324,8 +324,8 @@ def test_the_reference_has_every_key_once() -> None:
     """Every key has a default that it accepts itself, and a meaning."""
     for (section, _), meta in declared_keys().items():
         assert section in SECTIONS
-        assert meta["meaning"]
-        meta["parse"](meta["default"], Path.cwd())
+        assert meta.meaning
+        meta.parse(meta.default, Path.cwd())
 
 
 # -------------------------------------------------------------------------------------------------------------- secrets

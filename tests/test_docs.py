@@ -73,8 +73,8 @@ def write_config() -> Iterator[str]:
     """Write the table of settings."""
     yield from ("| key | default | meaning |", "|---|---|---|")
     for (section, name), about in declared_keys().items():
-        default = f"`{about['default']}`" if about["default"] else ""
-        yield row(f"`[{section}] {name}`", default, about["meaning"])
+        default = f"`{about.default}`" if about.default else ""
+        yield row(f"`[{section}] {name}`", default, about.meaning)
 
 
 def write_star() -> Iterator[str]:
@@ -129,7 +129,7 @@ def test_dwh_cfg_holds_every_key_with_its_default_and_meaning() -> None:
         elif key := re.fullmatch(r"(?:# )?([A-Z_]+) =(?: (.*))?", line):
             assert (section, key[1]) not in found
             found[section, key[1]] = (key[2] or "", before.removeprefix("# "))
-    assert found == {key: (about["default"], about["meaning"]) for key, about in declared_keys().items()}
+    assert found == {key: (about.default, about.meaning) for key, about in declared_keys().items()}
 
 
 def test_every_script_is_documented() -> None:

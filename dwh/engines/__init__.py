@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from dwh.config import Config
 from dwh.errors import ConfigError
-from dwh.spool import Part
+
+if TYPE_CHECKING:
+    from dwh.config import Config
+    from dwh.spool import Part
 
 Tell = Callable[[str], None]
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One thing an action makes (+), changes (~), removes (-) or finds as it should be (=)."""
 
     mark: Literal["+", "~", "-", "="]
@@ -32,8 +32,7 @@ class Change:
         return f"{self.mark} {self.what}"
 
 
-@dataclass(frozen=True)
-class Trace:
+class Trace(NamedTuple):
     """One statement that ran: its text, the rows it changed or gave (-1: not known), and its seconds."""
 
     sql: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 from dwh.engines import Change, Row, Tell, Trace
 from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, RecordsRefused
-from dwh.settings import DuckDb
 from dwh.signals import cancelled_by
-from dwh.spool import Part
 
 if TYPE_CHECKING:
     import duckdb
+
+    from dwh.settings import DuckDb
+    from dwh.spool import Part
 
 # The spool lets no line through that is longer than 4 MB and the text kept of a bad record; DuckDB's buffers grow
 # with this.
@@ -81,6 +81,8 @@ class DuckDbEngine:
         size = _size(self.path)
         for path in (self.path, self.path.with_name(self.path.name + ".wal")):
             path.unlink(missing_ok=True)
+        import shutil
+
         shutil.rmtree(self._spill_folder(), ignore_errors=True)
         return [Change("-", f"{self.place}, {size}")]
 
