@@ -213,7 +213,7 @@ def _typed(values: _Values, main: Path, notes: tuple[str, ...]) -> Config:
             raise ConfigError(
                 f"[{section}] {name} = {value.text} ({value.origin})",
                 evidence=f"expected: {error}",
-                hint=f"[{section}] {name} = {meta['default']}",
+                hint=f"[{section}] {name} = {meta.default}",
             ) from error
     # each section is of the class that SECTIONS names for it, which a type checker cannot see
     read: dict[str, Any] = {section.lower(): cls(sections[section]) for section, cls in SECTIONS.items()}

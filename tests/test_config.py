@@ -338,7 +338,7 @@ SECRETS = (
 def test_a_secret_is_not_in_the_settings_as_text(file: Path) -> None:
     """Neither repr nor str nor format of settings show a secret; a driver gets it by asking."""
     config = read(file, SECRETS)
-    assert CANARY not in f"{config!r} {config} {config.aws.secret:>40} {vars(config)}"
+    assert CANARY not in f"{config!r} {config} {config.aws.secret:>40} {config._asdict()}"
     assert config.aws.secret.reveal() == CANARY
 
 
