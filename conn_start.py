@@ -14,8 +14,6 @@ from dwh.console import run, seconds
 from dwh.flags import ScriptParser, duration, warehouse_parser
 from dwh.script import begin, until_free
 
-DEFAULT_TIMEOUT = "30m"
-
 
 def parser() -> ScriptParser:
     """Declare the flags of this script."""
@@ -25,8 +23,7 @@ def parser() -> ScriptParser:
         "--timeout",
         metavar="TIME",
         type=duration,
-        default=duration(DEFAULT_TIMEOUT),
-        help=f"give up after this (default {DEFAULT_TIMEOUT})",
+        help="give up after this (default: 1m on postgres, else 30m)",
     )
     p.how.add_argument("--no-wait", action="store_true", help="do not wait until it is available")
     return p
@@ -40,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if script.args.dry_run:
         changes = engine.plan("start")
     else:
-        wait = 0.0 if script.args.no_wait else script.args.timeout
+        patience = engine.patience if script.args.timeout is None else script.args.timeout
+        wait = 0.0 if script.args.no_wait else patience
         changes = until_free(lambda: engine.start(console.say), wait, console)
     for change in changes:
         console.result(str(change))

@@ -54,10 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Find what is new, load it, say what changed."""
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
     from dwh.spool import open_spool
-    from star_load import StarLoader, record_rules
+    from star_load import LedgerMoved, StarLoader, record_rules
 
-    locations = script.locations
-    script.console.title(", ".join(place for places in locations.values() for place in places))
+    script.console.title(", ".join(place for places in script.locations.values() for place in places))
     if script.args.rebuild and not script.args.dry_run:
         question = "The star is emptied and built again from staging. Type star to go on"
         script.console.confirm("star", question, yes=script.args.yes)
@@ -66,19 +65,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         open_spool(record_rules(lenient=session.lenient_json)) as start_spool,
     ):
         quarantine = script.config.etl.on_bad_line == "quarantine"
-        loader = StarLoader(session, script.console, start_spool, quarantine=quarantine)
-        ledger = loader.read_ledger()
-        if script.args.forget:
-            return forget(script, loader, ledger)
-        listings = script.list_sources()
-        tell_empty_places(script, listings, locations)
-        work = find_work(listings, ledger, locations)
-        if not script.args.add_source:
-            refuse_other_sources(work, ledger, locations)
-        tell_work(script, work, ledger)
-        if script.args.dry_run:
-            return show_plan(script, loader, work)
-        return load_all(script, loader, work)
+        loader = StarLoader(session, script.console, start_spool, quarantine=quarantine, wait=script.args.wait)
+        while True:
+            try:
+                return look_and_load(script, loader)
+            except LedgerMoved as moved:
+                script.console.say(f"{moved.message}; looking again")
+
+
+def look_and_load(script: Script, loader: StarLoader) -> int:
+    """Find what is new, and load it. Raises LedgerMoved when somebody else loaded meanwhile."""
+    ledger = loader.read_ledger()
+    if script.args.forget:
+        return forget(script, loader, ledger)
+    listings = script.list_sources()
+    tell_empty_places(script, listings)
+    work = find_work(listings, ledger, script.locations)
+    if not script.args.add_source:
+        refuse_other_sources(work, ledger, script.locations)
+    tell_work(script, work, ledger)
+    if script.args.dry_run:
+        return show_plan(script, loader, work)
+    return load_all(script, loader, work)
 
 
 def load_all(script: Script, loader: StarLoader, work: Work) -> int:
@@ -129,11 +137,9 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     return finish(script, loader, Work([], [], 0))
 
 
-def tell_empty_places(
-    script: Script, listings: Mapping[str, Sequence[SourceFile]], locations: Mapping[str, Sequence[str]]
-) -> None:
+def tell_empty_places(script: Script, listings: Mapping[str, Sequence[SourceFile]]) -> None:
     """Say of which folders nothing came: nothing to load is no failure, and never silent."""
-    for kind, places in locations.items():
+    for kind, places in script.locations.items():
         for place in places:
             if not any(is_under(file.path, place) for file in listings[kind]):
                 script.console.note(f"{place} holds no *.json or *.json.gz file")

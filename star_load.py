@@ -50,6 +50,10 @@ def record_rules(*, lenient: bool) -> dict[str, Strictness]:
     return {kind: Strictness(frozenset(keys), lenient) for kind, keys in KEYS.items()}
 
 
+class LedgerMoved(Busy):
+    """Somebody else loaded since the ledger was read: what there is to do has to be found out again."""
+
+
 class ReadAgain(Exception):
     """These files need reading record by record; the load starts again."""
 
@@ -79,12 +83,19 @@ class StarLoader:
     """The loads of one run: `loads` are those committed, `left` the files that changed while they were read."""
 
     def __init__(
-        self, session: Session, console: Console, start_spool: Callable[[], Spool], *, quarantine: bool
+        self,
+        session: Session,
+        console: Console,
+        start_spool: Callable[[], Spool],
+        *,
+        quarantine: bool,
+        wait: float,
     ) -> None:
         self.session = session
         self.console = console
         self.start_spool = start_spool
         self.quarantine = quarantine
+        self.wait = wait
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         self.loads: list[Load] = []
         self.left: set[str] = set()
@@ -247,9 +258,9 @@ class StarLoader:
             nonlocal records
             records = number
 
-        with self.session.transaction(lock="loaded_files"):
+        with self.session.transaction("loaded_files", self.wait):
             if self._find_last_load() != self._last_load:
-                raise Busy("somebody else has just loaded into this warehouse", hint="the same command again")
+                raise LedgerMoved("somebody else has just loaded into this warehouse", hint="the same command again")
             yield count_records
             load_id = (self._last_load[0] if self._last_load else 0) + 1
             took, now = time.monotonic() - started, datetime.now(timezone.utc).replace(tzinfo=None)

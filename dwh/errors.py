@@ -64,6 +64,10 @@ class Busy(DwhError):
     exit_code = ExitCode.BUSY
 
 
+class NotReady(EnvironmentFailure):
+    """It does not answer, and may in a moment."""
+
+
 class RecordsRefused(DataError):
     """The engine would not take a record of a bulk load; its transaction is lost, and which record it was is found by
     reading the files again."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dwh.console import Console, seconds
-from dwh.errors import Busy
+from dwh.errors import Busy, NotReady
 from dwh.flags import ScriptParser
 from dwh.sources import SourceFile, list_locations
 
@@ -89,7 +89,7 @@ def until_free(action: Callable[[], T], wait: float, console: Console) -> T:
     while True:
         try:
             return action()
-        except Busy as busy:
+        except (Busy, NotReady) as busy:
             if time.monotonic() >= deadline:
                 raise
             if not told:

@@ -116,6 +116,8 @@ class Spool:
             return None
         if body.count(b"}") > breaks + 1 and _may_share_lines(body):
             return None
+        if b"\r" in body:
+            body = body.replace(b"\r\n", b"\n")
         mark = b'{"dwh_file_id":%d,' % file.file_id
         stream = self._streams[file.kind]
         stream.write(mark)

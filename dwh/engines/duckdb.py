@@ -29,6 +29,7 @@ class DuckDbEngine:
     """A database file, made by `start` and removed only by `stop(keep_data=False)`."""
 
     name = "duckdb"
+    patience = 1800.0
 
     def __init__(self, settings: DuckDb) -> None:
         self.settings = settings
@@ -148,7 +149,7 @@ class DuckDbSession:
         return dict(self._run(query, (table,)))
 
     @contextmanager
-    def transaction(self, lock: str | None = None) -> Iterator[None]:  # noqa: ARG002
+    def transaction(self, lock: str | None = None, wait: float = 0.0) -> Iterator[None]:  # noqa: ARG002
         """Open a transaction. The file has one process as its owner, so `lock` needs no statement here."""
         self._run("BEGIN TRANSACTION", ())
         try:

@@ -1,0 +1,351 @@
+"""PostgreSQL 15 or newer: the warehouse is a schema on a server, and several people may read it at once."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from dwh.engines import Change, Row, Tell, Trace
+from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, NotReady, RecordsRefused
+from dwh.signals import cancelled_by
+
+if TYPE_CHECKING:
+    import psycopg2
+    from psycopg2.extensions import connection as PgConnection  # noqa: N812
+
+    from dwh.settings import Postgres
+    from dwh.spool import Part
+
+T = TypeVar("T")
+CONNECT_SECONDS = 10
+LEDGER = "loaded_files"
+LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
+COPY_BYTES = 1024 * 1024
+# Bytes that no JSON line can hold, so that COPY takes every line as one value, as it stands.
+_DELIMITER, _QUOTE = "\\x01", "\\x02"
+
+
+class PostgresEngine:
+    """A schema on somebody else's server: `start` makes database and schema, `stop` drops no more than the schema."""
+
+    name = "postgres"
+    patience = 60.0
+
+    def __init__(self, settings: Postgres) -> None:
+        self.settings = settings
+        self.place = f"{settings.host or 'localhost'}:{settings.port}/{settings.db_name}.{settings.schema}"
+
+    def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
+        """Say what an action would change: needs a server that answers."""
+        try:
+            session = self._open(lambda _trace: None)
+        except DatabaseMissing:
+            made = [Change("+", f"database {self.settings.db_name}"), Change("+", f"schema {self.settings.schema}")]
+            return made if action == "start" else [Change("=", f"database {self.settings.db_name} does not exist")]
+        with session:
+            there = session.has_schema()
+        if action == "start":
+            return [Change("=" if there else "+", f"schema {self.settings.schema}")]
+        if not there:
+            return [Change("=", f"schema {self.settings.schema} does not exist")]
+        return [Change("-" if action == "delete" else "=", f"schema {self.settings.schema}")]
+
+    def start(self, tell: Tell) -> list[Change]:
+        """Make the database and the schema where they are missing. Raises NotReady while the server does not answer."""
+        changes = []
+        try:
+            session = self._open(lambda _trace: None)
+        except DatabaseMissing:
+            tell(f"making database {self.settings.db_name}")
+            with self._open(lambda _trace: None, database="postgres") as maintenance:
+                # binary collation: which of two texts comes first must not depend on the server's language
+                maintenance.execute_alone(
+                    "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
+                    self.settings.db_name,
+                )
+            changes.append(Change("+", f"database {self.settings.db_name}"))
+            session = self._open(lambda _trace: None)
+        with session:
+            there = session.has_schema()
+            if not there:
+                session.execute_alone("CREATE SCHEMA IF NOT EXISTS {}", self.settings.schema)
+        return [*changes, Change("=" if there else "+", f"schema {self.settings.schema}")]
+
+    def stop(self, tell: Tell, *, keep_data: bool) -> list[Change]:
+        """Close; without `keep_data` drop the schema, after making sure that our ledger is in it."""
+        try:
+            session = self._open(lambda _trace: None)
+        except DatabaseMissing:
+            return [Change("=", f"database {self.settings.db_name} does not exist")]
+        with session:
+            if not session.has_schema():
+                return [Change("=", f"schema {self.settings.schema} does not exist")]
+            if keep_data:
+                return [Change("=", f"schema {self.settings.schema}")]
+            tables = session.tables()
+            if tables and LEDGER not in tables:
+                raise ConfigError(
+                    f"schema {self.settings.schema} is not a warehouse of this suite: it has no table {LEDGER}",
+                    hint="[POSTGRES] SCHEMA",
+                )
+            tell(f"dropping schema {self.settings.schema}")
+            session.execute_alone("DROP SCHEMA {} CASCADE", self.settings.schema)
+        return [Change("-", f"schema {self.settings.schema}")]
+
+    def connect(self, trace: Callable[[Trace], None]) -> PostgresSession:
+        """Connect; raises EnvironmentFailure when database or schema are missing."""
+        try:
+            session = self._open(trace)
+        except DatabaseMissing as error:
+            raise EnvironmentFailure(error.message, hint="python conn_start.py") from error
+        if not session.has_schema():
+            session.close()
+            raise EnvironmentFailure(f"schema {self.settings.schema} does not exist", hint="python conn_start.py")
+        return session
+
+    def _open(self, trace: Callable[[Trace], None], database: str = "") -> PostgresSession:
+        import psycopg2
+
+        settings = self.settings
+        local = settings.host in LOCAL_HOSTS or settings.host.startswith("/")
+        given: dict[str, Any] = {
+            "host": settings.host,
+            "port": settings.port,
+            "dbname": database or settings.db_name,
+            "user": settings.db_user,
+            "password": settings.db_password.reveal(),
+            "sslmode": settings.sslmode or ("prefer" if local else "verify-full"),
+            "sslrootcert": settings.sslrootcert or ("" if local else _certifi()),
+        }
+        try:
+            connection = psycopg2.connect(
+                **{name: value for name, value in given.items() if value != ""},
+                connect_timeout=CONNECT_SECONDS,
+                keepalives=1,
+                keepalives_idle=60,
+                application_name="sparkify-warehouse",
+            )
+        except psycopg2.OperationalError as error:
+            raise connect_error(error, settings, self.place) from error
+        return PostgresSession(connection, trace, self.place, settings.schema)
+
+
+class DatabaseMissing(EnvironmentFailure):
+    """The server answers, and has no such database."""
+
+
+class PostgresSession:
+    """One connection, all our tables in one schema."""
+
+    lenient_json = False
+
+    def __init__(self, connection: PgConnection, trace: Callable[[Trace], None], place: str, schema: str) -> None:
+        self._connection = connection
+        self._trace = trace
+        self._place = place
+        self._schema = schema
+        connection.autocommit = True
+        self.execute_alone("SET search_path TO {}", schema)
+        self._run("SET timezone TO 'UTC'", ())
+
+    def __enter__(self) -> PostgresSession:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> int:
+        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is."""
+        return self._run(_COLLATED.sub(r'\g<0> COLLATE "C"', sql) if _CREATE.match(sql) else sql, params)[0]
+
+    def execute_alone(self, sql: str, name: str) -> None:
+        """Run one statement about a named thing, `{}` in its text, outside of a transaction."""
+        from psycopg2.sql import SQL, Identifier
+
+        self._run(SQL(sql).format(Identifier(name)).as_string(self._connection), ())
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Run one query."""
+        return self._run(sql, params)[1]
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Give the columns of a table."""
+        query = (
+            "SELECT column_name, data_type FROM information_schema.columns "
+            "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
+        )
+        return dict(self._run(query, (self._schema, table))[1])
+
+    def tables(self) -> set[str]:
+        """Name the tables of the schema."""
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+        return {name for (name,) in self._run(query, (self._schema,))[1]}
+
+    def has_schema(self) -> bool:
+        """Tell whether the schema exists."""
+        query = "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s"
+        return bool(self._run(query, (self._schema,))[1])
+
+    @contextmanager
+    def transaction(self, lock: str | None = None, wait: float = 0.0) -> Iterator[None]:
+        """Open a transaction. Without a lock it sees one state of the warehouse from beginning to end."""
+        self._run("BEGIN ISOLATION LEVEL READ COMMITTED" if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ", ())
+        try:
+            if lock:
+                # 0 would mean to wait for ever
+                self._run(f"SET LOCAL lock_timeout = {max(1, int(wait * 1000))}", ())
+                self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
+                self._run("SET LOCAL lock_timeout = 0", ())
+            yield
+            self._run("COMMIT", ())
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Bulk load JSON lines: COPY takes every line as one text, SQL takes the keys out of it."""
+        if not parts:
+            return
+        types = self._column_types(table)
+        self._run("CREATE TEMP TABLE json_lines (line TEXT)", ())
+        for part in parts:
+            named = part.file_id is None
+            own = {key: column for key, column in keys.items() if named or not key.startswith("dwh_")}
+            columns = ", ".join((*(() if named else ("file_id",)), *own.values()))
+            values = ", ".join(f'CAST(r."{key}" AS {types[column]})' for key, column in own.items())
+            shape = ", ".join(f'"{key}" TEXT' for key in own)
+            self._copy_lines(part.path)
+            self._run(
+                f"INSERT INTO {table} ({columns}) SELECT {'' if named else '%s, '}{values} "  # noqa: S608
+                f"FROM json_lines AS l, json_to_record(CAST(l.line AS JSON)) AS r({shape})",
+                () if named else (part.file_id,),
+            )
+            self._run("TRUNCATE json_lines", ())
+        self._run("DROP TABLE json_lines", ())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _column_types(self, table: str) -> dict[str, str]:
+        query = (
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = CAST(%s AS REGCLASS) AND attnum > 0 AND NOT attisdropped"
+        )
+        return dict(self._run(query, (table,))[1])
+
+    def _copy_lines(self, path: str) -> None:
+        copy = f"COPY json_lines (line) FROM STDIN WITH (FORMAT csv, DELIMITER E'{_DELIMITER}', QUOTE E'{_QUOTE}')"
+
+        def send() -> int:
+            with Path(path).open("rb") as lines, self._connection.cursor() as cursor:
+                cursor.copy_expert(copy, lines, COPY_BYTES)
+                return int(cursor.rowcount)
+
+        started = time.monotonic()
+        rows = self._waiting(send)
+        self._trace(Trace(copy, rows, time.monotonic() - started))
+
+    def _run(self, sql: str, params: Sequence[object]) -> tuple[int, list[Row]]:
+        def ask() -> tuple[int, list[Row]]:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql, tuple(params) or None)
+                return cursor.rowcount, cursor.fetchall() if cursor.description else []
+
+        started = time.monotonic()
+        changed, rows = self._waiting(ask)
+        self._trace(Trace(sql, changed, time.monotonic() - started))
+        return changed, rows
+
+    def _waiting(self, action: Callable[[], T]) -> T:
+        """Do something that blocks in libpq in a thread, so that a stop request reaches this one, and cancels it."""
+        import psycopg2
+
+        done: list[T] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                done.append(action())
+            except BaseException as error:  # noqa: BLE001 - raised again by who waits
+                failed.append(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        with cancelled_by(self._connection.cancel):
+            thread.join()
+        if not failed:
+            return done[0]
+        if isinstance(failed[0], psycopg2.Error):
+            raise server_error(failed[0], self._place, lost=bool(self._connection.closed)) from failed[0]
+        raise failed[0]
+
+    def _roll_back(self) -> None:
+        import psycopg2
+
+        # a connection that is lost has no transaction any more
+        with suppress(psycopg2.Error), self._connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+
+
+def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: str) -> DwhError:
+    """Sort what goes wrong while connecting: libpq gives text only."""
+    text = " ".join(str(error).split())
+    if re.search(r'database "[^"]*" does not exist', text):
+        return DatabaseMissing(
+            f"database {settings.db_name} does not exist on {settings.host}", hint="python conn_start.py"
+        )
+    if "password authentication failed" in text or "no password supplied" in text or "role" in text:
+        hint = ("[POSTGRES] DB_USER", "[POSTGRES] DB_PASSWORD in dwh.local.cfg, PGPASSWORD or ~/.pgpass")
+        return EnvironmentFailure(f"{place} does not let this user in", evidence=text, hint=hint)
+    if "could not translate host name" in text:
+        return EnvironmentFailure(f"there is no host {settings.host}", evidence=text, hint="[POSTGRES] HOST")
+    if "certificate" in text or "SSL" in text:
+        return EnvironmentFailure(f"{place}: the connection is not safe", evidence=text, hint="[POSTGRES] SSLROOTCERT")
+    return NotReady(
+        f"{place} does not answer", evidence=text, hint=("[POSTGRES] HOST and PORT", "python conn_start.py")
+    )
+
+
+def server_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
+    """Sort an error of the server by its SQLSTATE; what is not known here is a bug."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    code = error.pgcode or ""
+    if lost or code.startswith(("08", "57P")):
+        evidence = (first, "what was under way was not stored, unless it was being committed: the next run finds out")
+        return EnvironmentFailure(
+            f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
+        )
+    for codes, kind, message, hint in _CASES:
+        if code.startswith(codes):
+            return kind(message.format(place=place), evidence=f"PostgreSQL {code}: {first}", hint=hint)
+    return DwhError(f"PostgreSQL {code}: {first}", hint="report this; -vv shows the statement")
+
+
+# SQLSTATE (or its class), our class, our words, what to try.
+_CASES: tuple[tuple[tuple[str, ...], type[DwhError], str, str], ...] = (
+    (("55P03", "40001", "40P01"), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
+    (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
+    (("42703",), EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
+    (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the schema for it"),
+    (("53",), EnvironmentFailure, "{place} has run out of room", "free space on the server and run this again"),
+    (
+        ("22P02", "22P04", "22P05", "22021", "22023", "22032", "22030"),
+        RecordsRefused,
+        "PostgreSQL refused a record that this suite found nothing wrong with",
+        "report this, with the file",
+    ),
+)
+_CREATE = re.compile(r"\s*CREATE (TEMP )?TABLE (IF NOT EXISTS )?\w+ \(")
+_COLLATED = re.compile(r"VARCHAR\(\d+\)")
+
+
+def _certifi() -> str:
+    import certifi
+
+    return certifi.where()
