@@ -82,7 +82,7 @@ def look_and_load(script: Script, loader: StarLoader) -> int:
     tell_empty_places(script, listings)
     work = find_work(listings, ledger, script.locations)
     if not script.args.add_source:
-        refuse_other_sources(work, ledger, script.locations)
+        refuse_other_sources(work, ledger, script.locations, script.engine.another)
     tell_work(script, work, ledger)
     if script.args.dry_run:
         return show_plan(script, loader, work)

@@ -66,10 +66,13 @@ def find_work(
     return Work(pending, sorted(vanished), listed - len(pending))
 
 
-def refuse_other_sources(work: Work, ledger: Sequence[Entry], locations: Mapping[str, Sequence[str]]) -> None:
+def refuse_other_sources(
+    work: Work, ledger: Sequence[Entry], locations: Mapping[str, Sequence[str]], another: str
+) -> None:
     """Raise ConfigError when a location never loaded from has new files, and the ledger holds files of other locations.
 
-    Loading them would mix two data sets (the sample and one's own, say) in one warehouse.
+    Loading them would mix two data sets (the sample and one's own, say) in one warehouse. `another` is the edit that
+    names a warehouse of its own.
     """
     if not work.pending:
         return
@@ -83,7 +86,7 @@ def refuse_other_sources(work: Work, ledger: Sequence[Entry], locations: Mapping
                     f"this warehouse holds files of another source; those of {place} would be mixed with them",
                     evidence=f"for example {min(foreign)}",
                     hint=(
-                        "[DUCKDB] PATH = another.duckdb     (a warehouse of its own)",
+                        f"{another}     (a warehouse of its own)",
                         "python create_tables.py --recreate     (start again, empty)",
                         "python etl.py --add-source     (mix them on purpose)",
                     ),

@@ -180,14 +180,14 @@ class DuckDb(Section):
 class Postgres(Section):
     """A PostgreSQL server."""
 
-    host: str = setting("localhost", "server")
+    host: str = setting("localhost", "server, or the folder of its socket")
     port: int = setting("5432", "port", _positive)
     db_name: str = setting("sparkify", "database")
-    db_user: str = setting("", "user")
-    db_password: Secret = setting("", "password", _secret)
+    db_user: str = setting("", "user; empty: libpq's own (PGUSER, or the name of who runs this)")
+    db_password: Secret = setting("", "password; empty: PGPASSWORD or ~/.pgpass", _secret)
     schema: str = setting("sparkify", "schema of the tables")
-    sslmode: str = setting("", "TLS mode of libpq")
-    sslrootcert: str = setting("", "CA bundle", _optional_path)
+    sslmode: str = setting("", "TLS mode of libpq; empty: prefer on this machine, verify-full elsewhere")
+    sslrootcert: str = setting("", "CA bundle; empty: certifi's", _optional_path)
 
 
 class Cluster(Section):

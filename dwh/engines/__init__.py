@@ -58,11 +58,11 @@ class Session(Protocol):
         """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
         table."""
 
-    def transaction(self, lock: str | None = None, wait: float = 0.0) -> AbstractContextManager[None]:
+    def transaction(self, lock: str | None = None, patience: float = 0.0) -> AbstractContextManager[None]:
         """Open a transaction that commits at the end of the block and rolls back when it raises.
 
         Without a lock it sees one state of the warehouse, from beginning to end. `lock` names the table whose lock is
-        the first statement: two loads never run at once. Raises Busy when somebody else holds it for `wait` seconds.
+        the first statement: two loads never run at once. Raises Busy when somebody else holds it for `patience` seconds.
         """
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
@@ -83,6 +83,7 @@ class Engine(Protocol):
     name: str
     place: str
     patience: float  # seconds that conn_start.py waits for it, unless told otherwise
+    another: str  # the edit of dwh.cfg that names another warehouse
 
     def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
         """Say what an action would change, without changing anything."""

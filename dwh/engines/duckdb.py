@@ -30,6 +30,7 @@ class DuckDbEngine:
 
     name = "duckdb"
     patience = 1800.0
+    another = "[DUCKDB] PATH = another.duckdb"
 
     def __init__(self, settings: DuckDb) -> None:
         self.settings = settings
@@ -149,7 +150,7 @@ class DuckDbSession:
         return dict(self._run(query, (table,)))
 
     @contextmanager
-    def transaction(self, lock: str | None = None, wait: float = 0.0) -> Iterator[None]:  # noqa: ARG002
+    def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:  # noqa: ARG002
         """Open a transaction. The file has one process as its owner, so `lock` needs no statement here."""
         self._run("BEGIN TRANSACTION", ())
         try:

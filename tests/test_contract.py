@@ -1,0 +1,267 @@
+"""What every engine promises: the same files give the same rows, errors and refusals, on each of them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checker import check, compare
+from hypothesis import given, settings
+from postgres_server import PostgresWarehouse, Server, start_server
+from reference_star import Star
+from warehouse import LARGE, NOON, Warehouse, event, lines, plays, song
+from worlds import World, every_tie, expected_star, worlds
+
+from dwh.errors import Busy, DataError, EnvironmentFailure
+
+ENGINES = ("duckdb", "postgres")
+LOG, SONGS = "log_data/case.json", "song_data/case.json"
+
+Make = Callable[[Path, str], Warehouse]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """One server for all tests of this process."""
+    return start_server(tmp_path_factory.mktemp("postgres") / "data")
+
+
+@pytest.fixture(scope="session")
+def make(postgres_server: Server) -> Make:
+    """Make an empty warehouse with its tables in a folder, on the named engine."""
+
+    def warehouse(root: Path, engine: str) -> Warehouse:
+        if engine == "postgres":
+            return PostgresWarehouse(root, server=postgres_server).create()
+        return Warehouse(root).create()
+
+    return warehouse
+
+
+@pytest.fixture(params=ENGINES)
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path, make: Make) -> Warehouse:
+    """An empty warehouse, once on every engine."""
+    return make(tmp_path / "w", request.param)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, make: Make) -> PostgresWarehouse:
+    """An empty warehouse on PostgreSQL."""
+    made = make(tmp_path / "w", "postgres")
+    assert isinstance(made, PostgresWarehouse)
+    return made
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=6)
+@given(world=worlds())
+def test_each_step_of_a_world_gives_the_star_of_what_was_seen(make: Make, engine: str, world: World) -> None:
+    """Random histories of the source folders give the reference's star after each load."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = make(Path(folder).resolve(), engine)
+        for number, step in enumerate(world.steps):
+            warehouse.apply(step)
+            warehouse.etl()
+            compare(expected_star(world.contents_seen(number)), warehouse.star())
+        check(warehouse)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_every_tie_is_decided_by_content(warehouse: Warehouse, swapped: bool) -> None:
+    """Where several records contest one row, each column of the order decides alike on every engine."""
+    world = every_tie(swapped)
+    warehouse.apply(world.steps[0])
+    warehouse.etl()
+    compare(expected_star(world.contents_seen(0)), warehouse.star())
+
+
+def test_a_whole_life(warehouse: Warehouse) -> None:
+    """First load, late song, correction, downgrade, growth, a file that goes and is forgotten, rebuild: all right."""
+    warehouse.write(LOG, [*plays(3), event(ts=NOON - 1, level="paid", itemInSession=7)])
+    warehouse.etl()
+    assert warehouse.value("SELECT COUNT(song_id) FROM songplays") == 0
+    warehouse.write(SONGS, [song()])
+    warehouse.etl()
+    assert warehouse.value("SELECT COUNT(song_id) FROM songplays") == 4
+    warehouse.write(SONGS, [song(title="Undo (Live)")])
+    warehouse.write("log_data/more.json", [event(ts=NOON + 99_123, level="free", sessionId=9)])
+    warehouse.etl()
+    assert warehouse.value("SELECT COUNT(song_id) FROM songplays") == 0
+    assert warehouse.rows("SELECT level FROM users") == [("free",)]
+    warehouse.write(LOG, [*plays(5), event(userId="", itemInSession=8)])
+    warehouse.etl()
+    warehouse.remove("log_data/more.json")
+    assert warehouse.etl()["files"]["vanished"] == 1
+    check(warehouse)
+    warehouse.call("etl", "--forget", str(warehouse.root / "log_data/more.json"))
+    check(warehouse)
+    before = warehouse.star()
+    warehouse.etl("--rebuild", "--yes")
+    assert warehouse.star() == before
+    assert warehouse.etl()["files"] == {"new": 0, "changed": 0, "vanished": 0, "already_loaded": 2, "rejected": 0}
+
+
+ODD: dict[str, list[dict[str, Any]]] = {
+    "milliseconds": [event(ts=NOON + n) for n in (0, 1, 999)],
+    "unicode": [event(song="Été 🎵 נועה e\u0301", userAgent="a\r\nb\tc\\d")],
+    "edge blanks": [event(userId=" 8 ", song="  Undo ", artist="\u00a0Björk", location="   ")],
+    "numbers as text": [event(sessionId="5", itemInSession="0", ts=str(NOON), length="1.5", status="", userId=8)],
+    "numbers where text is expected": [event(song=27, location=12345678901234567890, artist=0)],
+    "nothing where a number is expected": [event(length="", registration="  ", status=None)],
+    "too long in bytes": [event(song="é" * 513), event(sessionId=6, song="é" * 512)],
+    "not whole": [event(sessionId=1.5), event(ts=1.5), event(itemInSession=True), event(userId="8a"), event(ts=-1)],
+    "out of range": [event(ts=253402300800000), event(sessionId=10**30), event(length="1e999"), event(length="NaN")],
+    "missing": [{"page": "NextSong", "ts": NOON}, {"ts": NOON}, {"page": "Home"}, {}, {"page": "Home", "ts": NOON}],
+    "objects as text": [event(unknown={"a": [1, None]})],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_values_are_taken_or_refused_alike(make: Make, tmp_path: Path, name: str) -> None:
+    """Both engines store the same values and refuse the same records, for the same reason, at the same line."""
+    seen: list[tuple[Star, Any]] = []
+    for engine in ENGINES:
+        warehouse = make(tmp_path / engine, engine)
+        warehouse.write(LOG, [event(sessionId=99), *ODD[name]])
+        warehouse.etl("--on-bad-line", "quarantine")
+        seen.append((warehouse.star(), warehouse.rejected()))
+    assert seen[0] == seen[1]
+    assert len(seen[0][0]["songplays"]) >= 1
+
+
+BROKEN = {
+    "cut": lines([event()])[:40],
+    "an array": b"[" + lines([event()]).strip() + b"]",
+    "a scalar": b"null",
+    "not UTF-8": b'{"page": "\xff"}',
+    "a lone surrogate": rb'{"page": "\ud800", "ts": 1}',
+    "a NUL character": rb'{"page": "a\u0000", "ts": 1}',
+    "a raw control character": b'{"page": "a\x01\x02", "ts": 1}',
+    "a comment": b'{"page": "Home", "ts": 1 /* now */}',
+}
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_line_is_named_and_nothing_is_stored(warehouse: Warehouse, name: str, large: bool) -> None:
+    """What is no JSON object stops the load with file and line, on every engine, in small and in large files."""
+    good = lines(plays(LARGE // 150 if large else 2))
+    warehouse.write(LOG, good + BROKEN[name] + b"\n" + lines([event(sessionId=8)]))
+    line = good.count(b"\n") + 1
+    with pytest.raises(DataError) as refused:
+        warehouse.etl()
+    assert f"case.json line {line}" in refused.value.message
+    assert warehouse.value("SELECT COUNT(*) FROM staging_events") == 0
+    warehouse.etl("--on-bad-line", "quarantine")
+    assert [number for number, *_ in warehouse.rejected()[LOG]] == [line]
+    assert warehouse.value("SELECT COUNT(*) FROM staging_events") == good.count(b"\n") + 1
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_a_large_file_is_read_in_place(warehouse: Warehouse, end: bytes) -> None:
+    """A file too large for the spool gives the star of its records."""
+    warehouse.write(LOG, lines(plays(LARGE // 150)).replace(b"\n", end))
+    warehouse.etl()
+    check(warehouse)
+
+
+def test_validate_passes_and_sees_damage(warehouse: Warehouse) -> None:
+    """sql_validate.py finds a sound star sound, and a play that was changed by hand."""
+    warehouse.write(LOG, plays(3))
+    warehouse.write(SONGS, [song()])
+    warehouse.etl()
+    assert warehouse.call("sql_validate", "--json").json["ok"]
+    warehouse.rows("UPDATE songplays SET level = 'paid' WHERE item_in_session = 1")
+    done = warehouse.call("sql_validate", "--json")
+    assert done.code == 1
+    failed = {found["name"] for found in done.json["checks"] if found["status"] == "fail"}
+    assert failed == {"songplays: the rows are what staging gives"}
+
+
+def test_start_and_close_are_repeatable(postgres: PostgresWarehouse) -> None:
+    """conn_start.py makes the schema once; conn_close.py drops it only when asked, and then it is gone."""
+    assert postgres.call("conn_start", "--json").json["created"] is False
+    postgres.call("conn_close")
+    assert postgres.value("SELECT COUNT(*) FROM loads") == 0
+    postgres.call("conn_close", "--delete-data", "--yes")
+    with pytest.raises(EnvironmentFailure, match="does not exist"):
+        postgres.etl()
+    assert postgres.call("conn_start", "--json").json["created"] is True
+
+
+def test_a_schema_of_somebody_else_is_not_dropped(postgres: PostgresWarehouse) -> None:
+    """A schema without our ledger is refused, and stays."""
+    postgres.rows("DROP TABLE loaded_files")
+    done = postgres.run("conn_close", "--delete-data", "--yes")
+    assert (done.code, "try: " in done.err) == (2, True)
+    assert postgres.value("SELECT COUNT(*) FROM loads") == 0
+
+
+def test_somebody_elses_load_is_waited_for_or_told(postgres: PostgresWarehouse) -> None:
+    """While another program loads, etl.py is busy at once; with --wait it goes on when that has ended."""
+    postgres.write(LOG, plays(2))
+    with postgres.server.connected() as cursor:
+        cursor.execute(f"SET search_path TO {postgres.schema_name}")
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
+        with pytest.raises(Busy):
+            postgres.etl()
+        release = threading.Timer(0.5, cursor.execute, ["COMMIT"])
+        release.start()
+        assert postgres.etl("--wait", "20s")["rows"]["songplays"] == 2
+        release.join()
+
+
+@pytest.mark.parametrize("ending", ["terminated by the server", "SIGINT", "SIGTERM"])
+def test_a_load_that_is_cut_off_stores_nothing(postgres: PostgresWarehouse, ending: str) -> None:
+    """A lost connection is exit code 3, a stop 130; nothing is stored, and the next run loads everything."""
+    postgres.write(LOG, plays(40_000))
+    process = subprocess.Popen(
+        postgres.command("etl"), env=postgres.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with postgres.server.connected() as cursor:
+        pid = wait_for_load(cursor, postgres)
+        if ending == "terminated by the server":
+            cursor.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        else:
+            process.send_signal(getattr(signal, ending))
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == (3 if ending == "terminated by the server" else 130), said.decode()
+    assert b"Traceback" not in said
+    assert postgres.value("SELECT COUNT(*) FROM staging_events") == 0
+    assert postgres.etl()["rows"]["songplays"] == 40_000
+
+
+def wait_for_load(cursor: Any, postgres: PostgresWarehouse) -> int:
+    """Wait until etl.py holds the lock on the ledger; gives the process of the server that works for it."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        cursor.execute(
+            "SELECT l.pid FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n"
+            " ON n.oid = c.relnamespace WHERE c.relname = 'loaded_files' AND n.nspname = %s"
+            " AND l.mode = 'ExclusiveLock'",
+            (postgres.schema_name,),
+        )
+        found = cursor.fetchall()
+        if found:
+            return int(found[0][0])
+        time.sleep(0.01)
+    raise AssertionError("the load never took its lock")
+
+
+def test_a_server_that_does_not_answer_is_told(postgres: PostgresWarehouse) -> None:
+    """A wrong port is exit code 3, with an edit to try, and no traceback."""
+    postgres.config.write_text(postgres.config.read_text().replace(f"PORT = {postgres.server.port}", "PORT = 1"))
+    done = postgres.run("etl", "--json")
+    assert done.code == 3
+    assert done.json["error"]["kind"] == "environment"
+    assert json.dumps(done.json).count("[POSTGRES]") >= 1
+    assert "Traceback" not in done.err
