@@ -62,7 +62,7 @@ class Session(Protocol):
         """Open a transaction that commits at the end of the block and rolls back when it raises.
 
         Without a lock it sees one state of the warehouse, from beginning to end. `lock` names the table whose lock is
-        the first statement: two loads never run at once. Raises Busy when somebody else holds it for `patience` seconds.
+        the first statement: two loads never run at once. Raises Busy when it is not free within `patience` seconds.
         """
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
