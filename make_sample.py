@@ -94,6 +94,7 @@ SILENCE: Tune = ("null", "null", "null", 0)
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     command = ScriptParser("make_sample", __doc__)
+    command.usage = "%(prog)s [options] [TARGET]"
     command.what.add_argument("target", metavar="TARGET", type=Path, nargs="?", default="data", help="default: data")
     for size, (default, _) in SIZES.items():
         command.what.add_argument(f"--{size}", metavar="N", type=int, default=default, help=f"default: {default}")

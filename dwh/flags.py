@@ -17,6 +17,7 @@ class ScriptParser(argparse.ArgumentParser):
     def __init__(self, script: str, doc: str | None) -> None:
         super().__init__(
             prog=f"{script}.py",
+            usage="%(prog)s [options]",
             description=(doc or "").strip(),
             epilog=EXIT_CODES,
             formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=110),
@@ -40,7 +41,7 @@ def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
     """Make the parser of a script that works on the warehouse: the flags which all of those share."""
     parser = ScriptParser(script, doc)
     parser.how.add_argument("--config", metavar="FILE", help="default: dwh.cfg here, else the one beside the scripts")
-    parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default), postgres or redshift")
+    parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default) or postgres")
     parser.output.add_argument(
         "-v", "--verbose", action="count", default=0, help="each statement; -vv: its SQL, and tracebacks"
     )
