@@ -190,9 +190,8 @@ def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
             f"{count(rows['rejected_lines'], 'bad record')} in rejected_lines, tried again when the file changes"
         )
     files, records = sum(load.files for load in loader.loads), sum(load.records for load in loader.loads)
-    console.result(
-        f"loaded {count(files, 'file')}, {count(records, 'record')} in {seconds(console.elapsed)}", colour="green"
-    )
+    done = f"loaded {count(files, 'file')}, {count(records, 'record')}" if files else "rebuilt the star from staging"
+    console.result(f"{done} in {seconds(console.elapsed)}", colour="green")
     return finish(script, loader, work)
 
 
