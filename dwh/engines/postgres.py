@@ -26,6 +26,7 @@ CONNECT_SECONDS = 10
 LEDGER = "loaded_files"
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 COPY_BYTES = 1024 * 1024
+WORTH_STATISTICS = 1000  # rows
 # Bytes that no JSON line can hold, so that COPY takes every line as one value, as it stands.
 _DELIMITER, _QUOTE = "\\x01", "\\x02"
 
@@ -158,8 +159,15 @@ class PostgresSession:
         self.close()
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
-        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is."""
-        return self._run(_COLLATED.sub(r'\g<0> COLLATE "C"', sql) if _CREATE.match(sql) else sql, params)[0]
+        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is.
+
+        A table that has just been filled is analyzed: without statistics the planner joins a million plays row by row.
+        """
+        changed = self._run(_COLLATED.sub(r'\g<0> COLLATE "C"', sql) if _CREATE.match(sql) else sql, params)[0]
+        filled = _FILL.match(sql)
+        if filled and changed >= WORTH_STATISTICS:
+            self._run(f"ANALYZE {filled[1]}", ())
+        return changed
 
     def execute_alone(self, sql: str, name: str) -> None:
         """Run one statement about a named thing, `{}` in its text, outside of a transaction."""
@@ -225,6 +233,7 @@ class PostgresSession:
             )
             self._run("TRUNCATE json_lines", ())
         self._run("DROP TABLE json_lines", ())
+        self._run(f"ANALYZE {table}", ())
 
     def close(self) -> None:
         """Close the connection."""
@@ -282,6 +291,7 @@ class PostgresSession:
 
 
 _CREATE = re.compile(r"\s*CREATE (TEMP )?TABLE (IF NOT EXISTS )?\w+ \(")
+_FILL = re.compile(r"\s*(?:INSERT INTO|CREATE TEMP TABLE) (\w+)")
 _COLLATED = re.compile(r"VARCHAR\(\d+\)")
 
 
