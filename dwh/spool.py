@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
 from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records
-from dwh.sources import SourceFile, fingerprint
+from dwh.sources import SourceFile, fingerprint, is_unchanged
 
 SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
 CHUNK = 1024 * 1024  # bytes
@@ -81,7 +81,10 @@ class Spool:
             records = self._splice(file, data) if data is not None else self._leave_in_place(file, path)
             if records is not None:
                 return records
-        return self._read_carefully(file, path)
+        records = self._read_carefully(file, path)
+        if not is_unchanged(file.source):  # it was opened again after _read_small had looked at it
+            raise Changed
+        return records
 
     def add_unreadable(self, file: IncomingFile, reason: str) -> int:
         """Stand one refused record in for a whole file, so that it is counted and kept like any other."""
@@ -153,6 +156,8 @@ class Spool:
         except GZIP_FAULTS as error:
             path.unlink()
             raise Unreadable(f"it is not whole gzip: {error}") from error
+        if not is_unchanged(file.source):
+            raise Changed
         if path.stat().st_size > SMALL_FILE:
             return str(path), None
         return str(path), path.read_bytes()
