@@ -266,7 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return list_checks(script.console, checks)
     script.console.title(f"{count(len(checks), 'check')}, {script.engine.name}, {script.engine.place}")
     results = []
-    with script.connected() as session, only_reading(session, lock="loaded_files"):
+    with script.connected() as session, only_reading(session):
         refuse_missing_tables(script, session)
         tables = count_rows(script, session)
         for result in run_checks(script, session, checks):

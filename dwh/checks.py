@@ -78,9 +78,12 @@ class Result(NamedTuple):
 
 
 @contextmanager
-def only_reading(session: Session, lock: str) -> Iterator[None]:
-    """Open a transaction that is rolled back, whatever was done in it; no load runs meanwhile."""
-    with suppress(_RollBack), session.transaction(lock):
+def only_reading(session: Session) -> Iterator[None]:
+    """Open a transaction that sees one state of the warehouse, and is rolled back whatever was done in it.
+
+    It takes no lock: a load may run meanwhile, and is not seen.
+    """
+    with suppress(_RollBack), session.transaction():
         yield
         raise _RollBack
 

@@ -205,6 +205,17 @@ def test_a_schema_of_somebody_else_is_not_dropped(postgres: PostgresWarehouse) -
     assert postgres.value("SELECT COUNT(*) FROM loads") == 0
 
 
+def test_a_reader_is_not_in_the_way_of_a_load(postgres: PostgresWarehouse) -> None:
+    """sql_validate.py checks what was committed while another program holds the lock of a load."""
+    postgres.write(LOG, plays(2))
+    postgres.etl()
+    with postgres.server.connected() as cursor:
+        cursor.execute(f"SET search_path TO {postgres.schema_name}")
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
+        assert postgres.call("sql_validate", "--json").json["ok"]
+
+
 def test_somebody_elses_load_is_waited_for_or_told(postgres: PostgresWarehouse) -> None:
     """While another program loads, etl.py is busy at once; with --wait it goes on when that has ended."""
     postgres.write(LOG, plays(2))
