@@ -155,9 +155,10 @@ class S3(Section):
     log_jsonpath: str = setting("", "accepted for older files, not needed", _optional_path)
     work: str = setting("", "s3:// prefix the suite may write to", _optional_path)
     lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", _optional_path)
-    endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2)")
-    region: str = setting("", "region of the buckets")
+    endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself")
+    region: str = setting("", "region of the buckets; empty: S3 is asked")
     anonymous: bool = setting("no", "read public buckets without credentials", _boolean)
+    timeout: int = setting("60", "seconds a request may take, and is tried again while S3 fails", _positive)
 
 
 class Aws(Section):

@@ -13,10 +13,8 @@ import gzip
 import json
 import os
 import shutil
-import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -28,7 +26,6 @@ SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself fas
 CHUNK = 1024 * 1024  # bytes
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
 OUR_KEYS = b'"dwh_'  # the keys we splice in; somebody else's keys of that name are dropped
-FOLDER_PREFIX = "dwh-spool-"
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
@@ -41,7 +38,8 @@ class Part(NamedTuple):
 
 
 class IncomingFile(NamedTuple):
-    """A file on its way in: the id it will have, its kind, and what the listing said of it."""
+    """A file on its way in: the id it will have, its kind, and where it is to be read: where it was listed, or in its
+    local copy."""
 
     file_id: int
     kind: str
@@ -62,7 +60,7 @@ class Spool:
     def __init__(self, folder: Path, rules: Mapping[str, Strictness]) -> None:
         self.folder = folder
         self.rules = rules
-        self._streams = {kind: _open_private(folder / f"{kind}.json") for kind in rules}
+        self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 
     def add(self, file: IncomingFile, *, carefully: bool) -> int:
@@ -94,7 +92,7 @@ class Spool:
     def add_rows(self, name: str, rows: Iterable[Mapping[str, object]]) -> Part:
         """Write rows of our own beside the files, for the same bulk load."""
         path = self.folder / f"{name}.rows.json"
-        with _open_private(path) as stream:
+        with open_private(path) as stream:
             stream.writelines(json.dumps(row).encode() + b"\n" for row in rows)
         return Part(str(path), None)
 
@@ -151,7 +149,7 @@ class Spool:
         """Unpack a gzip file into the spool folder; gives its path, and its content when that is small."""
         path = self.folder / f"{file.file_id}.json"
         try:
-            with gzip.open(file.source.path, "rb") as packed, _open_private(path) as unpacked:
+            with gzip.open(file.source.path, "rb") as packed, open_private(path) as unpacked:
                 shutil.copyfileobj(packed, unpacked, CHUNK)
         except GZIP_FAULTS as error:
             path.unlink()
@@ -187,44 +185,9 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
     return records != lines
 
 
-def _open_private(path: Path) -> BinaryIO:
+def open_private(path: Path) -> BinaryIO:
+    """Open a file for writing that nobody else may read."""
     return open(path, "wb", buffering=CHUNK, opener=lambda name, flags: os.open(name, flags, 0o600))
-
-
-@contextmanager
-def open_spool(rules: Mapping[str, Strictness]) -> Iterator[Callable[[], Spool]]:
-    """Give a function that starts an empty spool in a private folder (0700), one at a time; removes the folder at the
-    end.
-
-    Folders that killed runs left behind are removed first: one whose lock nobody holds.
-    """
-    import fcntl
-
-    for leftover in Path(tempfile.gettempdir()).glob(FOLDER_PREFIX + "*"):
-        _remove_if_abandoned(leftover)
-    unlocked = Path(tempfile.mkdtemp(prefix="dwh-"))
-    folder = unlocked.with_name(unlocked.name.replace("dwh-", FOLDER_PREFIX))
-    spools: list[Spool] = []
-
-    def start() -> Spool:
-        while spools:
-            spools.pop().close()
-        for file in folder.glob("*.json"):
-            file.unlink()
-        spools.append(Spool(folder, rules))
-        return spools[0]
-
-    try:
-        with (unlocked / "lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # only now may others see it: a folder of that name without a lock is one whose run was killed
-            unlocked.rename(folder)
-            yield start
-    finally:
-        for spool in spools:
-            spool.close()
-        for path in (folder, unlocked):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def count_lines(path: str) -> int | None:
@@ -293,16 +256,3 @@ def _provenance(file_id: int, number: int, record: Record) -> bytes:
 def _without_our_keys(text: bytes) -> bytes:
     content = json.loads(text)
     return json.dumps({key: value for key, value in content.items() if not key.startswith("dwh_")}).encode()
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    import fcntl
-
-    try:
-        if folder.stat().st_uid != os.getuid():
-            return
-        with (folder / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return

@@ -9,7 +9,8 @@ import pytest
 
 from dwh.records import Strictness
 from dwh.sources import list_files
-from dwh.spool import Changed, IncomingFile, open_spool
+from dwh.spool import Changed, IncomingFile
+from dwh.spool_folder import open_spool
 
 LINE = b'{"page": "Home", "ts": 1}\n'
 PRETTY = b'{\n "page": "Home",\n "ts": 1\n}\n'
@@ -36,5 +37,5 @@ def test_a_file_that_grows_while_it_is_read_carefully_is_changed(tmp_path: Path,
     path = tmp_path / name
     path.write_bytes(data)
     [source] = list_files(str(tmp_path), "[S3] LOG_DATA")
-    with open_spool(GrowsWhileRead(path)) as start, pytest.raises(Changed):
-        start().add(IncomingFile(1, "events", source), carefully=False)
+    with open_spool(GrowsWhileRead(path)) as spools, pytest.raises(Changed):
+        spools.start().add(IncomingFile(1, "events", source), carefully=False)
