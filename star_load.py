@@ -22,8 +22,8 @@ from dwh.engines import Session
 from dwh.errors import Busy, DataError, RecordsRefused
 from dwh.ledger import Entry, Pending
 from dwh.records import Strictness
-from dwh.sources import SourceFile, Sources, is_remote, is_unchanged
-from dwh.spool import SMALL_FILE, Changed, IncomingFile, Spool, Unreadable, needs_care
+from dwh.sources import SMALL_FILE, SourceFile, Sources, is_remote, is_unchanged
+from dwh.spool import Changed, IncomingFile, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
 
 # Songs come before events, so that the plays of a load find its songs.

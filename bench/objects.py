@@ -85,9 +85,9 @@ def measure(contestant: str, endpoint: str) -> tuple[float, float, str]:
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run([sys.executable, __file__, "--fetch", contestant, endpoint, str(folder)], check=True)
         took, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-        bodies = sorted(path.read_bytes() for path in folder.iterdir())
+        songs = sorted(song for path in folder.iterdir() for song in path.read_bytes().split(b"}") if song)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, took, f"{len(bodies)} {hashlib.sha256(b''.join(bodies)).hexdigest()}"
+    return cpu, took, f"{len(songs)} {hashlib.sha256(b''.join(songs)).hexdigest()}"
 
 
 def main() -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
 
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
 
 PATTERNS = (".json", ".json.gz")
 SCHEME = "s3://"
+SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
 SHOWN_NAMES = 6
 
 
 class SourceFile(NamedTuple):
     """One file of a source: absolute path or s3:// URL, size in bytes, and a fingerprint that changes when the content
-    does (a local file: size and mtime in ns; an object: ETag and size)."""
+    does (a local file: size and mtime in ns; an object: ETag and size). With an offset it is a part of the file at
+    `path`, whose fingerprint that is then.
+    """
 
     path: str
     size: int
     fingerprint: str
+    offset: int | None = None
 
 
 def list_files(location: str, setting: str) -> list[SourceFile]:
@@ -125,6 +130,15 @@ def fingerprint(status: os.stat_result) -> str:
 def local_file(path: str) -> SourceFile:
     """Look at one local file."""
     return _source_file(path, os.stat(path))
+
+
+def open_source(file: SourceFile) -> BinaryIO:
+    """Open a local file, or the part of one that it is."""
+    if file.offset is None:
+        return Path(file.path).open("rb")
+    with Path(file.path).open("rb") as whole:
+        whole.seek(file.offset)
+        return BytesIO(whole.read(file.size))
 
 
 def is_unchanged(file: SourceFile) -> bool:

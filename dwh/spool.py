@@ -20,9 +20,8 @@ from typing import BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
 from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records
-from dwh.sources import SourceFile, fingerprint, is_unchanged
+from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
 
-SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
 CHUNK = 1024 * 1024  # bytes
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
 OUR_KEYS = b'"dwh_'  # the keys we splice in; somebody else's keys of that name are dropped
@@ -70,16 +69,16 @@ class Spool:
         it may not be read.
         """
         data = _read_small(file.source)
-        path = file.source.path
-        if path.endswith(".gz"):
-            path, data = self._unzip(file)
+        plain = file.source
+        if plain.path.endswith(".gz"):
+            plain, data = self._unzip(file)
         elif data is not None and data[:2] == GZIP_MAGIC:
             raise Unreadable("it is gzip by its content, and its name does not end in .gz")
         if not carefully:
-            records = self._splice(file, data) if data is not None else self._leave_in_place(file, path)
+            records = self._splice(file, data) if data is not None else self._leave_in_place(file, plain.path)
             if records is not None:
                 return records
-        records = self._read_carefully(file, path)
+        records = self._read_carefully(file, plain)
         if not is_unchanged(file.source):  # it was opened again after _read_small had looked at it
             raise Changed
         return records
@@ -133,10 +132,10 @@ class Spool:
             self._parts[file.kind].append(Part(path, file.file_id))
         return lines
 
-    def _read_carefully(self, file: IncomingFile, path: str) -> int:
+    def _read_carefully(self, file: IncomingFile, plain: SourceFile) -> int:
         stream = self._streams[file.kind]
         number = 0
-        with Path(path).open("rb") as source:
+        with open_source(plain) as source:
             if _starts_with(source, b"["):
                 raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
             for number, record in enumerate(read_records(read_lines(source), self.rules[file.kind]), 1):
@@ -145,20 +144,19 @@ class Spool:
                 stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
         return number
 
-    def _unzip(self, file: IncomingFile) -> tuple[str, bytes | None]:
-        """Unpack a gzip file into the spool folder; gives its path, and its content when that is small."""
+    def _unzip(self, file: IncomingFile) -> tuple[SourceFile, bytes | None]:
+        """Unpack a gzip file into the spool folder; gives the plain file, and its content when that is small."""
         path = self.folder / f"{file.file_id}.json"
         try:
-            with gzip.open(file.source.path, "rb") as packed, open_private(path) as unpacked:
+            with open_source(file.source) as source, gzip.open(source) as packed, open_private(path) as unpacked:
                 shutil.copyfileobj(packed, unpacked, CHUNK)
         except GZIP_FAULTS as error:
             path.unlink()
             raise Unreadable(f"it is not whole gzip: {error}") from error
         if not is_unchanged(file.source):
             raise Changed
-        if path.stat().st_size > SMALL_FILE:
-            return str(path), None
-        return str(path), path.read_bytes()
+        plain = local_file(str(path))
+        return plain, path.read_bytes() if plain.size <= SMALL_FILE else None
 
 
 def needs_care(source: SourceFile, rules: Strictness) -> bool:
@@ -174,9 +172,8 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
             lines += bool(line.strip())
             yield line
 
-    opened = gzip.open if source.path.endswith(".gz") else open
     try:
-        with opened(source.path, "rb") as stream:
+        with open_source(source) as file, gzip.open(file) if source.path.endswith(".gz") else file as stream:
             for records, record in enumerate(read_records(counted(stream), rules), 1):  # noqa: B007
                 if record.fault:
                     return True
@@ -214,7 +211,7 @@ def _read_small(source: SourceFile) -> bytes | None:
         descriptor = os.open(source.path, os.O_RDONLY)
         try:
             if source.size <= SMALL_FILE:
-                data = os.read(descriptor, source.size + 1)
+                data = os.pread(descriptor, source.size, source.offset or 0)
             unchanged = fingerprint(os.fstat(descriptor)) == source.fingerprint
         finally:
             os.close(descriptor)
