@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         script.console.confirm("star", question, yes=script.args.yes)
     with (
         script.connected(script.args.wait) as session,
-        open_spool(record_rules(lenient=session.lenient_json)) as spools,
+        open_spool(record_rules(lenient=session.lenient_json), in_place=session.reads_files) as spools,
     ):
         quarantine = script.config.etl.on_bad_line == "quarantine"
         loader = StarLoader(

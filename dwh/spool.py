@@ -56,9 +56,10 @@ class Changed(Exception):
 class Spool:
     """The private folder of one run, and one file in it for every kind."""
 
-    def __init__(self, folder: Path, rules: Mapping[str, Strictness]) -> None:
+    def __init__(self, folder: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
         self.folder = folder
         self.rules = rules
+        self.in_place = in_place
         self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 
@@ -75,7 +76,7 @@ class Spool:
         elif data is not None and data[:2] == GZIP_MAGIC:
             raise Unreadable("it is gzip by its content, and its name does not end in .gz")
         if not carefully:
-            records = self._splice(file, data) if data is not None else self._leave_in_place(file, plain.path)
+            records = self._splice(file, data) if data is not None else self._add_large(file, plain.path)
             if records is not None:
                 return records
         records = self._read_carefully(file, plain)
@@ -125,12 +126,29 @@ class Spool:
         stream.write(b"\n")
         return breaks + 1
 
-    def _leave_in_place(self, file: IncomingFile, path: str) -> int | None:
-        """Count the lines of a large file; None when an engine might read something else than one object a line."""
+    def _add_large(self, file: IncomingFile, path: str) -> int | None:
+        """Leave a large file where it is, or copy it in blocks; gives the number of its lines, None when an engine
+        might read something else than one object a line."""
+        if not self.in_place:
+            return self._splice_blocks(file, path)
         lines = count_lines(path)
         if lines is not None:
             self._parts[file.kind].append(Part(path, file.file_id))
         return lines
+
+    def _splice_blocks(self, file: IncomingFile, path: str) -> int | None:
+        stream = self._streams[file.kind]
+        start, records = stream.tell(), 0
+        with Path(path).open("rb") as source:
+            while block := source.read(CHUNK):
+                # what is left of a longer line begins no object, and is found out
+                found = self._splice(file, block + source.readline(LONGEST_RECORD))
+                if found is None:
+                    stream.seek(start)
+                    stream.truncate()
+                    return None
+                records += found
+        return records
 
     def _read_carefully(self, file: IncomingFile, plain: SourceFile) -> int:
         stream = self._streams[file.kind]

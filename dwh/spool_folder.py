@@ -20,10 +20,11 @@ class SpoolFolder:
     """The private folder of one run: `start` begins an empty spool in it, one at a time; `fetched` is for copies of
     what lies elsewhere."""
 
-    def __init__(self, path: Path, rules: Mapping[str, Strictness]) -> None:
+    def __init__(self, path: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
         self.path = path
         self.fetched = path / "fetched"
         self._rules = rules
+        self._in_place = in_place
         self._spool: Spool | None = None
 
     def start(self) -> Spool:
@@ -31,7 +32,7 @@ class SpoolFolder:
         self.close()
         for file in self.path.glob("*.json"):
             file.unlink()
-        self._spool = Spool(self.path, self._rules)
+        self._spool = Spool(self.path, self._rules, in_place=self._in_place)
         return self._spool
 
     def close(self) -> None:
@@ -41,8 +42,9 @@ class SpoolFolder:
 
 
 @contextmanager
-def open_spool(rules: Mapping[str, Strictness]) -> Iterator[SpoolFolder]:
-    """Make the private folder (0700) of a run; removes it at the end.
+def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Iterator[SpoolFolder]:
+    """Make the private folder (0700) of a run; removes it at the end. `in_place`: the engine reads large files where
+    they are; otherwise they are copied into the spool as well.
 
     Folders that killed runs left behind are removed first: one whose lock nobody holds.
     """
@@ -50,7 +52,7 @@ def open_spool(rules: Mapping[str, Strictness]) -> Iterator[SpoolFolder]:
         _remove_if_abandoned(leftover)
     unlocked = Path(tempfile.mkdtemp(prefix="dwh-"))
     folder = unlocked.with_name(unlocked.name.replace("dwh-", FOLDER_PREFIX))
-    spools = SpoolFolder(folder, rules)
+    spools = SpoolFolder(folder, rules, in_place=in_place)
     try:
         with open_private(unlocked / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

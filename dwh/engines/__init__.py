@@ -41,12 +41,14 @@ class Trace(NamedTuple):
 
 
 class Session(Protocol):
-    """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids.
+    """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
+    `reads_files` whether it loads a large file from where it is.
 
     Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
 
     lenient_json: bool
+    reads_files: bool
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement; gives the number of rows it changed (-1: not known)."""

@@ -124,6 +124,7 @@ class DuckDbSession:
     """One connection to the file; while it is open no other process can open it."""
 
     lenient_json = True
+    reads_files = True
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
         self._connection = connection
