@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from redshift.dialect import SYNTAX, UNSUPPORTED, Words, tokens_of, words
 from redshift.json_records import Conversion
+from redshift.refusals import UNSUPPORTED
 from redshift.s3 import split_url
+from redshift.sql_tokens import SYNTAX, Words, tokens_of, words
 from redshift.wire import SqlError
 
 FLAGS = words(
@@ -65,12 +66,7 @@ def read_copy(sql: str) -> Copy:
     table = clause.next().text
     while clause.skip("."):
         table += "." + clause.next().text
-    columns = []
-    if clause.skip("("):
-        columns.append(clause.next().text.strip('"').lower())
-        while clause.skip(","):
-            columns.append(clause.next().text.strip('"').lower())
-        clause.need(")")
+    columns = clause.names() if clause.skip("(") else []
     clause.need("FROM")
     copy = Copy(table, columns, clause.string())
     split_url(copy.source)

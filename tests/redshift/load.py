@@ -20,7 +20,7 @@ from redshift.s3 import failure, split_url
 from redshift.wire import IDLE, SqlError, literal
 
 if TYPE_CHECKING:
-    from redshift.standin import Session
+    from redshift.session import Session
 
 
 @dataclass

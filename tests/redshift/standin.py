@@ -28,22 +28,12 @@ from psycopg2.extras import execute_values
 
 from redshift import catalog, wire
 from redshift.certificates import make_certificates
-from redshift.dialect import LONGEST_STATEMENT, UNSUPPORTED, statements_of, tokens_of, translate
 from redshift.s3 import Store, failure
-from redshift.tables import BYTES
+from redshift.session import PARAMETERS, Session
 from redshift.wire import Backend, Channel, Gone, SqlError
 
 HOST = "sparkify-dwh.abc123xyz.us-west-2.redshift.amazonaws.com"
 MOST_FAILED_LOGINS = 5  # [D] dg/max_failed_login_attempts.html
-PARAMETERS = {  # [G psycopg/psycopg#122, sqlalchemy#9494]: PostgreSQL 8.0.2, and no standard_conforming_strings
-    "client_encoding": "UNICODE",
-    "DateStyle": "ISO, MDY",
-    "integer_datetimes": "on",
-    "is_superuser": "on",
-    "server_encoding": "UNICODE",
-    "server_version": "8.0.2",
-    "TimeZone": "UTC",
-}
 # The default isolation is SNAPSHOT [D] dg/c_serial_isolation.html, which PostgreSQL calls REPEATABLE READ: there, too,
 # the snapshot is taken by the first query, and LOCK does not take it.
 OPTIONS = (
@@ -259,135 +249,3 @@ class RedshiftStandIn:
         named = wire.parameter("session_authorization", user)
         channel.send((b"R", struct.pack("!i", 0)), *greeting, named, (b"K", backend.key), (b"Z", backend.status))
         return Session(self, channel, backend, database)
-
-
-class Session:
-    """One client's connection, and the connection to PostgreSQL that is its other half."""
-
-    def __init__(self, standin: RedshiftStandIn, client: Channel, backend: Backend, database: str) -> None:
-        self.standin, self.client, self.backend, self.database = standin, client, backend, database
-        # [D23] dg/PG_LAST_COPY_ID.html, PG_LAST_COPY_COUNT.html: -1 and 0 before the first
-        self.numbers = dict.fromkeys(("pg_last_copy_id", "pg_last_query_id", "pg_last_unload_id"), -1)
-        self.numbers |= dict.fromkeys(("pg_last_copy_count", "pg_last_unload_count"), 0)
-        self._before: dict[str, int] | None = None
-        self._cancelled = threading.Event()
-
-    def run(self) -> None:
-        """Answer the client until it leaves."""
-        with suppress(Gone):
-            while True:
-                kind, body = self.client.receive()
-                if kind == b"X":
-                    return
-                if kind == b"Q":
-                    self._cancelled.clear()
-                    self._answer(body.rstrip(b"\0").decode())
-                else:
-                    self._refuse_extended(kind)
-
-    def close(self) -> None:
-        """End both halves; an open transaction is rolled back."""
-        self.client.close()
-        self.backend.channel.close()
-
-    def cancel(self) -> None:
-        """Cancel what runs."""
-        self._cancelled.set()
-        self.backend.cancel()
-
-    def check_cancelled(self) -> None:
-        """Raise SqlError when a cancel was asked for [G] text."""
-        if self._cancelled.is_set():
-            raise SqlError("57014", f"Query ({self.numbers['pg_last_query_id']}) cancelled on user's request")
-
-    def begin_copy(self) -> int:
-        """Number a COPY that begins to load; its number and count are known from now on, even when it fails."""
-        self.numbers["pg_last_copy_id"] = self.numbers["pg_last_query_id"]
-        self.numbers["pg_last_copy_count"] = 0
-        return self.numbers["pg_last_copy_id"]
-
-    def copied(self, rows: int) -> None:
-        """Remember how many rows the last COPY loaded."""
-        self.numbers["pg_last_copy_count"] = rows
-
-    def _refuse_extended(self, kind: bytes) -> None:
-        """Redshift speaks the extended protocol, the stand-in does not: psycopg2 never uses it."""
-        while kind != b"S":
-            kind, _body = self.client.receive()
-        self._fail(SqlError(UNSUPPORTED, "the stand-in speaks the simple query protocol only"))
-
-    def _answer(self, sql: str) -> None:
-        self.standin.log(sql)
-        try:
-            if len(sql) > LONGEST_STATEMENT:  # [D23] dg/c_redshift-sql.html; [G] text
-                raise SqlError(
-                    "54000", f"Statement is too large. Statement Size: {len(sql)} bytes. Maximum Allowed: {2**24} bytes"
-                )
-            statements = list(statements_of(sql))
-            first = [tokens_of(statement)[0].upper for statement in statements]
-            self.numbers["pg_last_query_id"] = self.standin.next_query_id()
-            self._remember(first)
-            own = {"COPY", "UNLOAD", "TRUNCATE"} & set(first)
-            if own and len(statements) > 1:
-                raise SqlError(UNSUPPORTED, f"the stand-in runs {own.pop()} only as a statement of its own")
-            if own and self.backend.status != wire.FAILED:
-                self._run_own(first[0], statements[0])
-            else:
-                self._relay(";".join(translate(statement, self.numbers) for statement in statements))
-        except SqlError as error:
-            self._fail(error)
-
-    def _remember(self, first: Sequence[str]) -> None:
-        """A transaction that is rolled back takes the number of its COPY with it [D23] dg/PG_LAST_COPY_ID.html."""
-        if self.backend.status == wire.IDLE:
-            self._before = dict(self.numbers)
-        elif first and first[0] in ("ROLLBACK", "ABORT") and self._before is not None:
-            self.numbers |= {name: self._before[name] for name in ("pg_last_copy_id", "pg_last_copy_count")}
-
-    def _run_own(self, word: str, sql: str) -> None:
-        if word == "COPY":
-            from redshift.load import run_copy
-
-            notices = SqlError("00000", run_copy(self, sql), severity="INFO")
-            self.client.send((b"N", notices.body()), (b"C", b"COPY\0"), (b"Z", self.backend.status))
-        elif word == "TRUNCATE":
-            # commits the transaction it is in, and cannot be rolled back [D23] dg/r_TRUNCATE.html
-            self.backend.ask(translate(sql, self.numbers))
-            if self.backend.status == wire.IN_TRANSACTION:
-                self.backend.ask("COMMIT")
-            self.client.send((b"C", b"TRUNCATE TABLE\0"), (b"Z", self.backend.status))
-        else:
-            raise SqlError(UNSUPPORTED, "the stand-in has no UNLOAD yet")
-
-    def _relay(self, sql: str) -> None:
-        self.backend.relay(sql, self.client, self._edited)
-
-    def _edited(self, kind: bytes, body: bytes) -> tuple[bytes, bytes] | None:
-        if kind == b"S":
-            name = body.split(b"\0")[0].decode()
-            return (kind, body) if name in PARAMETERS and name != "server_version" else None
-        if kind == b"E":
-            return kind, _as_redshift(SqlError.read(body)).body()
-        if kind == b"N":
-            return kind, SqlError.read(body).body()
-        return kind, body
-
-    def _fail(self, error: SqlError) -> None:
-        """Answer with an error, which ends the transaction that is open."""
-        if self.backend.status == wire.FAILED:
-            self._relay("SELECT 1")  # answered with 25P02
-            return
-        if self.backend.status == wire.IN_TRANSACTION:
-            with suppress(SqlError):
-                self.backend.ask("SELECT 1 / 0")
-        self.client.send((b"E", _as_redshift(error).body()), (b"Z", self.backend.status))
-
-
-def _as_redshift(error: SqlError) -> SqlError:
-    """Say what PostgreSQL refused in Redshift's words."""
-    if error.code == "23514" and error.constraint.startswith(BYTES):
-        length = error.constraint.removeprefix(BYTES).split("_")[0]
-        return SqlError("22001", f"value too long for type character varying({length})")
-    if error.code == "40001":  # [D] dg/c_serial_isolation.html
-        return SqlError("XX000", f"1023: Serializable isolation violation: {error.message}", error.detail)
-    return SqlError(error.code, error.message, error.detail, error.severity)

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from redshift.dialect import BARE_VARCHAR, LONGEST_CHAR, SYNTAX, UNSUPPORTED, Token, varchar, words
+from redshift.refusals import check_type
+from redshift.sql_tokens import SYNTAX, Token, words
 from redshift.wire import SqlError
 
 # Name of the constraint that checks the bytes of a column: length, then column.
 BYTES = "redshift_bytes_"
+LONGEST_VARCHAR, LONGEST_CHAR, BARE_VARCHAR = 65535, 4096, 256
 _TEXTS = {"VARCHAR", "NVARCHAR", "TEXT"}
 _CHARS = {"CHAR", "CHARACTER", "NCHAR", "BPCHAR"}
-_OTHERS = words(
-    "SMALLINT INT2 INTEGER INT INT4 BIGINT INT8 DECIMAL NUMERIC REAL FLOAT4 DOUBLE FLOAT8 FLOAT BOOLEAN BOOL DATE TIME"
-    " TIMETZ TIMESTAMP TIMESTAMPTZ INTERVAL"
-)
-_BEYOND = {"SUPER", "VARBYTE", "VARBINARY", "GEOMETRY", "GEOGRAPHY", "HLLSKETCH"}
 
 
 def create_table(sql: str, tokens: Sequence[Token]) -> str:
@@ -117,10 +114,7 @@ def _type(item: Sequence[Token]) -> tuple[str, int, int]:
     at = 1
     if word in _CHARS and len(item) > 2 and item[2].upper == "VARYING":
         word, at = "VARCHAR", 2
-    if word in _BEYOND:
-        raise SqlError(UNSUPPORTED, f"the stand-in has no type {item[1].text}: Redshift does")
-    if word not in _TEXTS | _CHARS | _OTHERS:
-        raise SqlError("42704", f'type "{item[1].text}" does not exist')
+    check_type(item[1])
     rest = at + 1
     if rest < len(item) and item[rest].text == "(":
         rest = _closing(item, rest) + 1
@@ -194,3 +188,17 @@ def _without_attributes(tokens: Sequence[Token]) -> Iterator[Token]:
         else:
             yield tokens[at]
             at += 1
+
+
+def varchar(tokens: Sequence[Token], here: int) -> str:
+    """Give a VARCHAR with the length that Redshift gives it; `here` is its last word. Lengths are bytes, at most 65535.
+
+    [D23] dg/r_Character_types.html
+    """
+    written = tokens[here].text
+    if here + 2 >= len(tokens) or tokens[here + 1].text != "(":
+        return f"{written}({BARE_VARCHAR})"
+    length = tokens[here + 2]
+    if length.kind == "number" and not 1 <= int(length.text) <= LONGEST_VARCHAR:
+        raise SqlError("22023", f"Invalid length {length.text} for type character varying: 1 to {LONGEST_VARCHAR}")
+    return written
