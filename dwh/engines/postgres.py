@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from dwh.engines import Change, Row, Tell, Trace
+from dwh.engines import Change, Engine, Row, Tell, Trace
 from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_error
 from dwh.errors import ConfigError, EnvironmentFailure
 from dwh.signals import cancelled_by
@@ -31,7 +31,7 @@ WORTH_STATISTICS = 1000  # rows
 _DELIMITER, _QUOTE = "\\x01", "\\x02"
 
 
-class PostgresEngine:
+class PostgresEngine(Engine):
     """A schema on somebody else's server: `start` makes database and schema, `stop` drops no more than the schema."""
 
     name = "postgres"
