@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -17,6 +21,7 @@ from redshift.door import Door
 from warehouse import Result, Warehouse
 
 from dwh.cluster.account import Account
+from dwh.console import run
 
 SESSION = boto3.Session(aws_access_key_id=OUR_KEY, aws_secret_access_key="CANARY-7f3-key", region_name=REGION)
 ADDRESS = "203.0.113.7/32"
@@ -49,6 +54,20 @@ class Rig:
     def run(self, script: str, *argv: str, env: Mapping[str, str] | None = None) -> Result:
         """Run a script as a process of its own."""
         return self.warehouse.run(script, *argv, env={**self.cloud.environment, **(env or {})})
+
+    def end(self, script: str, *argv: str) -> Result:
+        """Run a script in this process as `python script.py` does: whatever happens is worded, and ends in a code."""
+        out, err = io.StringIO(), io.StringIO()
+        main = importlib.import_module(script).main
+        with (
+            patch.dict(os.environ, self.cloud.environment),
+            patch("dwh.signals.listen"),
+            patch("sys.argv", [f"{script}.py"]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = run(main, ["--config", str(self.warehouse.config), *argv])
+        return Result(int(code), out.getvalue(), err.getvalue())
 
     def call(self, script: str, *argv: str) -> Result:
         """Run a script's `main` in this process; what it raises is raised here."""
