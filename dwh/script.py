@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dwh.console import Console, seconds
+from dwh.console import Console, end_with, seconds
 from dwh.errors import Busy, NotReady
 from dwh.flags import ScriptParser
 from dwh.sources import SourceFile, Sources
@@ -79,7 +79,9 @@ def begin(
     for (section, key), origin in config.origins.items():
         if origin != "default":
             console.detail(f"[{section}] {key} from {origin}")
-    return Script(args, config, console, open_engine(config), Sources(config.s3, config.aws))
+    engine = open_engine(config)
+    end_with(engine.last_word)
+    return Script(args, config, console, engine, Sources(config.s3, config.aws))
 
 
 def until_free(action: Callable[[], T], wait: float, console: Console) -> T:

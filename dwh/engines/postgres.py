@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from dwh.engines import Change, Tell, Trace
+from dwh.engines import Change, Engine, Tell, Trace
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_error
 from dwh.errors import ConfigError, EnvironmentFailure
@@ -28,7 +28,7 @@ WORTH_STATISTICS = 1000  # rows
 _DELIMITER, _QUOTE = "\\x01", "\\x02"
 
 
-class PostgresEngine:
+class PostgresEngine(Engine):
     """A schema on somebody else's server: `start` makes database and schema, `stop` drops no more than the schema."""
 
     name = "postgres"
