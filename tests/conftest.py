@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from postgres_server import Server, start_server
 from warehouse import REAL, Warehouse
 
 # The settings of whoever runs the tests must not reach the suite that is tested.
@@ -36,6 +37,12 @@ def bare(tmp_path: Path) -> Warehouse:
 def warehouse(bare: Warehouse, empty_database: Path) -> Warehouse:
     """A warehouse with all tables and no rows, and empty source folders."""
     return bare.create(empty_database)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Server:
+    """One PostgreSQL server for all tests of this process."""
+    return start_server()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,13 +53,15 @@ class RedshiftSession(LibpqSession):
         self._role = role
         self._place = place
         self._filled: set[str] = set()
+        self._temporary: set[str] = set()
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement."""
         changed = self._run(sql, params)[0]
-        filled = _FILL.match(sql)
-        if filled:
+        if made := _TEMPORARY.match(sql):
+            self._temporary.add(made[1])
+        elif filled := _FILL.match(sql):
             self._filled.add(filled[1])
         return changed
 
@@ -77,9 +79,8 @@ class RedshiftSession(LibpqSession):
         except BaseException:
             self._roll_back()
             raise
-        for table in sorted(self._filled) if lock else ():
+        for table in sorted(self._filled - self._temporary) if lock else ():
             self._run(f"ANALYZE {table}", ())
-        self._filled.clear()
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load through WORK. A value longer than its column is cut here and refused by the rules of
@@ -134,4 +135,14 @@ class RedshiftSession(LibpqSession):
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
 
 
+def make_schema(connection: PgConnection, schema: str) -> None:
+    """Make a schema unless it is there, and close the connection."""
+    from psycopg2.sql import SQL, Identifier
+
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
+
+
 _FILL = re.compile(r"\s*INSERT INTO (\w+)")
+_TEMPORARY = re.compile(r"\s*CREATE TEMP TABLE (\w+)")

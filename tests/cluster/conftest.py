@@ -16,10 +16,10 @@ from unittest.mock import patch
 
 import boto3
 import pytest
-from cluster.cloud import ENDPOINT, OUR_KEY, REGION, Cloud
-from cluster.door import Door
 from warehouse import Result, Warehouse
 
+from cluster.cloud import ENDPOINT, OUR_KEY, REGION, Cloud
+from cluster.door import Door
 from dwh.cluster.account import Account
 from dwh.console import run
 

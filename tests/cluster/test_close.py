@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from cluster.cloud import NAME, Call
-from cluster.conftest import Rig, foreign_things
 from warehouse import Result
 
+from cluster.cloud import NAME, Call
+from cluster.conftest import Rig, foreign_things
 from dwh.errors import Busy, ConfigError, EnvironmentFailure
 
 NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}

@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from cluster.cloud import NAME
-from cluster.conftest import Rig
 from warehouse import Result
 
+from cluster.cloud import NAME
+from cluster.conftest import Rig
 from dwh.cluster.account import Account, Answer
 from dwh.errors import DwhError
 

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 import pytest
+
 from cluster.cloud import ACCOUNT, ENDPOINT, NAME, PASSWORD, REGION, Call
 from cluster.conftest import ADDRESS, Rig, foreign_things
-
 from dwh.cluster.account import Account
 from dwh.cluster.watching import _BROKEN
 from dwh.config import load_config

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from moto.server import ThreadedMotoServer
-from postgres_server import Server, start_server
+from postgres_server import Server
 
 from redshift.standin import RedshiftStandIn
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-
-
-@pytest.fixture(scope="session")
-def postgres_behind() -> Server:
-    """The PostgreSQL server behind the stand-in, which removes its folder when this process ends.
-
-    The folder is not pytest's: when root runs two pytests at once, the second shuts the first's to the server's user.
-    """
-    return start_server(Path(tempfile.mkdtemp(prefix="redshift-tests-")))
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +27,9 @@ def s3_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def standin(postgres_behind: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
+def standin(postgres_server: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
     """A cluster of the test's own, with an empty database."""
-    with RedshiftStandIn(postgres_behind, s3_endpoint) as standin:
+    with RedshiftStandIn(postgres_server, s3_endpoint) as standin:
         yield standin
 
 
@@ -99,9 +88,9 @@ def far_bucket(s3_endpoint: str) -> Bucket:
 
 
 @pytest.fixture(scope="module")
-def shared_standin(postgres_behind: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
+def shared_standin(postgres_server: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
     """A cluster for all tests of a module, each in a schema of its own."""
-    with RedshiftStandIn(postgres_behind, s3_endpoint, database="shared") as standin:
+    with RedshiftStandIn(postgres_server, s3_endpoint, database="shared") as standin:
         yield standin
 
 
