@@ -24,6 +24,7 @@ COLUMN = 360  # pixels: the width of a picture that fits a phone, and a third of
 PAGE = 1160  # pixels: the width of a picture across the whole page
 SMALL, NORMAL = 10.5, 12.5  # pixels of type
 FAINTEST = 0.07  # opacity of the lightest cell that is not empty
+MOST_NUMBERS = 20  # beside columns; of more only the highest
 READABLE = 0.55  # opacity from which on what is written on a cell is light
 INK, MUTED, LINE, SHADE, PAID, FREE, ON_PAID = (f"#00000{number}" for number in range(1, 8))
 PAINT = {INK: "ink", MUTED: "muted", LINE: "line", SHADE: "shade", PAID: "paid", FREE: "free", ON_PAID: "on-paid"}
@@ -100,10 +101,12 @@ def draw_changes(name: str, title: str, weeks: Sequence[tuple[str, int, int]]) -
     axes.set_ylim(-max(down for _, _, down in weeks), max(1, *(up for _, up, _ in weeks)))
     axes.set_yticks([])
     axes.axhline(0, color=MUTED, linewidth=1, clip_on=False)
+    told = [number for _, *numbers in weeks for number in numbers if number]
+    least = max(told) if len(told) > MOST_NUMBERS else min(told)
     for place, (_, up, down) in enumerate(weeks):
         for number, end, colour, offset in ((up, up, PAID, (0, 4)), (down, -down, FREE, (0, -13))):
-            if number:
-                _box(axes, (place - 0.3, 0, 0.6, end), colour)
+            _box(axes, (place - 0.3, 0, 0.6, end), colour)
+            if number >= least:
                 axes.annotate(f"{number:,}", (place, end), offset, textcoords="offset points", ha="center")
     axes.tick_params(axis="x", pad=25)
     _label(axes, [label for label, _, _ in weeks])
