@@ -9,7 +9,6 @@ It opens anywhere, offline, and has no listener's name or id in it. Nothing in t
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +143,8 @@ def refuse_foreign(target: Path) -> None:
 def write(target: Path, page: str) -> int:
     """Put the page in its place at once, readable for all; gives its bytes. Raises ConfigError when it cannot be
     written, and leaves what was there."""
+    import tempfile  # not above: it takes a third of what --help takes
+
     data = page.encode()
     partial = None
     try:
