@@ -1,5 +1,6 @@
 """Close the warehouse, and take down what conn_start.py made where that costs money.
-On DuckDB closing keeps the database file; --delete-data removes it.
+On DuckDB and PostgreSQL closing keeps the data; --delete-data removes it.
+On Redshift it deletes the cluster and all that carries its tag, and keeps the data in a snapshot for 7 days.
 
   python conn_close.py                  close; say where the data is
   python conn_close.py --delete-data    remove the data too (asks for its name)
@@ -20,7 +21,9 @@ def parser() -> ScriptParser:
     """Declare the flags of this script."""
     p = warehouse_parser("conn_close", __doc__)
     p.what.add_argument("--delete-data", action="store_true", help="remove the data too (asks for its name)")
-    p.what.add_argument("--no-snapshot", action="store_true", help="take no final snapshot (Redshift)")
+    p.what.add_argument(
+        "--no-snapshot", action="store_const", const="no", help="take no final snapshot: the data is lost (Redshift)"
+    )
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be closed or removed")
     p.how.add_argument(
         "--wait", metavar="TIME", type=duration, default=0.0, help="how long to wait for another program, such as 5m"
@@ -31,7 +34,7 @@ def parser() -> ScriptParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Close the warehouse and say what is left."""
-    script = begin("conn_close", parser(), argv)
+    script = begin("conn_close", parser(), argv, {"no_snapshot": ("CLUSTER", "FINAL_SNAPSHOT")})
     console, engine, delete = script.console, script.engine, script.args.delete_data
     console.title(f"{engine.name}, {engine.place}")
     planned = engine.plan("delete" if delete else "stop")
@@ -40,10 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         changes = planned
     else:
         if doomed:
-            for change in doomed:
+            for change in planned:
                 console.say(str(change))
             name = os.path.basename(engine.place)
-            console.confirm(name, f"All data in it is lost. Type its name to delete it ({name})", yes=script.args.yes)
+            lost = "" if any(change.mark == "+" for change in planned) else "All data in it is lost. "
+            console.confirm(name, f"{lost}Type its name to delete it ({name})", yes=script.args.yes)
         changes = until_free(lambda: engine.stop(console.say, keep_data=not delete), script.args.wait, console)
     for change in changes:
         console.result(str(change))

@@ -1,9 +1,9 @@
 """Bring the warehouse up and wait until it is available.
-Again changes nothing. On DuckDB this makes the database file.
+Again changes nothing. On DuckDB this makes the database file, on Redshift the role, the rule and the cluster.
 
   python conn_start.py                make what is missing, wait until it can be used
   python conn_start.py --dry-run      show what would be made
-  python conn_start.py --timeout 5m   give up sooner while another program holds it
+  python conn_start.py --timeout 5m   give up sooner, while another program holds it or a cluster is being made
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def parser() -> ScriptParser:
         "--timeout",
         metavar="TIME",
         type=duration,
-        help="give up after this (default: 1m on postgres, else 30m)",
+        help="give up waiting after this (default: 1m on postgres, else 30m)",
     )
-    p.how.add_argument("--no-wait", action="store_true", help="do not wait until it is available")
+    p.how.add_argument("--no-wait", action="store_true", help="do not wait: exit code 4 until it is available")
     return p
 
 
@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if script.args.dry_run:
         changes = engine.plan("start")
     else:
-        patience = engine.patience if script.args.timeout is None else script.args.timeout
-        wait = 0.0 if script.args.no_wait else patience
-        changes = until_free(lambda: engine.start(console.say), wait, console)
+        if script.args.no_wait or script.args.timeout is not None:
+            engine.patience = 0.0 if script.args.no_wait else script.args.timeout
+        changes = until_free(lambda: engine.start(console.say), engine.patience, console)
     for change in changes:
         console.result(str(change))
     console.result(
@@ -47,12 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if script.args.dry_run
         else f"ready in {seconds(console.elapsed)}   next: python create_tables.py"
     )
-    created = not script.args.dry_run and any(change.mark == "+" for change in changes)
+    new = any(change.mark == "+" and not change.beside for change in changes)
     console.finish(
         {
             "engine": engine.name,
             "place": engine.place,
-            "created": created,
+            "created": new and not script.args.dry_run,
+            **({"would_create": new} if script.args.dry_run else {}),
             "changes": [str(change) for change in changes],
         }
     )

@@ -18,7 +18,7 @@ from dwh.errors import ConfigError
 from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
 from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.script import Script, begin
-from dwh.sources import SourceFile, is_under
+from dwh.sources import SourceFile, is_remote, is_under
 
 if TYPE_CHECKING:
     from star_load import StarLoader
@@ -53,7 +53,7 @@ def parser() -> ScriptParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Find what is new, load it, say what changed."""
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
-    from dwh.spool import open_spool
+    from dwh.spool_folder import open_spool
     from star_load import LedgerMoved, StarLoader, record_rules
 
     script.console.title(", ".join(place for places in script.locations.values() for place in places))
@@ -62,10 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         script.console.confirm("star", question, yes=script.args.yes)
     with (
         script.connected(script.args.wait) as session,
-        open_spool(record_rules(lenient=session.lenient_json)) as start_spool,
+        open_spool(record_rules(lenient=session.lenient_json), in_place=session.reads_files) as spools,
     ):
         quarantine = script.config.etl.on_bad_line == "quarantine"
-        loader = StarLoader(session, script.console, start_spool, quarantine=quarantine, wait=script.args.wait)
+        loader = StarLoader(
+            session, script.console, script.sources, spools, quarantine=quarantine, wait=script.args.wait
+        )
         while True:
             try:
                 return look_and_load(script, loader)
@@ -113,14 +115,14 @@ def rebuild_when_due(script: Script, loader: StarLoader) -> None:
 
 def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     """Drop the rows of files that are gone from the source, and take them out of the ledger."""
-    path = os.path.abspath(script.args.forget)
+    path = script.args.forget if is_remote(script.args.forget) else os.path.abspath(script.args.forget)
     going = [entry for entry in ledger if is_under(entry.path, path)]
     if not going:
         raise ConfigError(
             f"no loaded file is {path}, or lies under it",
             hint="python etl.py --dry-run     (names a file that is gone)",
         )
-    still_there = [entry.path for entry in going if os.path.exists(entry.path)]
+    still_there = script.sources.existing([entry.path for entry in going], path)
     if still_there:
         raise ConfigError(
             f"{still_there[0]} is still there: the next run would load it again", hint="move it out of the source first"

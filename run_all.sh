@@ -115,7 +115,7 @@ done
 failed=$code at=$step open=''
 
 # On DuckDB closing keeps the file, so it always may; elsewhere a warehouse that was up before is not this run's.
-case $engine:$plan in duckdb:* | *:*'["+ '* | *:*', "+ '*) ours=1 ;; *) ours='' ;; esac
+case $engine:$plan in duckdb:* | *:*'"would_create": true'*) ours=1 ;; *) ours='' ;; esac
 if [ -n "$keep" ]; then
     open=--keep
 elif [ "$failed" -ne 0 ] && [ -z "$always" ]; then

@@ -22,8 +22,9 @@ from dwh.engines import Session
 from dwh.errors import Busy, DataError, RecordsRefused
 from dwh.ledger import Entry, Pending
 from dwh.records import Strictness
-from dwh.sources import is_unchanged
-from dwh.spool import SMALL_FILE, Changed, IncomingFile, Spool, Unreadable, needs_care
+from dwh.sources import SMALL_FILE, SourceFile, Sources, is_remote, is_unchanged
+from dwh.spool import Changed, IncomingFile, Spool, Unreadable, needs_care
+from dwh.spool_folder import SpoolFolder
 
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
@@ -86,19 +87,22 @@ class StarLoader:
         self,
         session: Session,
         console: Console,
-        start_spool: Callable[[], Spool],
+        sources: Sources,
+        spools: SpoolFolder,
         *,
         quarantine: bool,
         wait: float,
     ) -> None:
         self.session = session
         self.console = console
-        self.start_spool = start_spool
+        self.sources = sources
+        self.spools = spools
         self.quarantine = quarantine
         self.wait = wait
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         self.loads: list[Load] = []
         self.left: set[str] = set()
+        self._readable: dict[str, SourceFile] = {}
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
 
@@ -120,7 +124,7 @@ class StarLoader:
         """Drop the rows of files, take them out of the ledger, and build again what they touched."""
         with self._transaction("forget", files=len(entries)):
             self._run(q.CREATE_INCOMING)
-            self._name_going([entry.file_id for entry in entries], self.start_spool())
+            self._name_going([entry.file_id for entry in entries], self.spools.start())
             self._rebuild_touched()
 
     def load(self, files: Sequence[Pending]) -> None:
@@ -130,6 +134,7 @@ class StarLoader:
         Raises DataError at a bad record when there is no quarantine: nothing of this load is stored then, earlier
         loads stay.
         """
+        self._fetch([file.source for file in files])
         careful: set[str] = set()
         while files := [file for file in files if file.source.path not in self.left]:
             try:
@@ -145,8 +150,16 @@ class StarLoader:
                 careful |= found
         return None
 
+    def _fetch(self, files: Sequence[SourceFile]) -> None:
+        """Have every file of a load where it can be read, before the lock is taken: a slow network is in nobody's
+        way."""
+        remote = sum(file.size for file in files if is_remote(file.path))
+        with self.console.progress("fetching", remote, "bytes") as advance:
+            self._readable, changed = self.sources.fetch(files, self.spools.fetched, advance)
+        self.left |= changed
+
     def _try(self, files: Sequence[Pending], careful: set[str]) -> None:
-        spool = self.start_spool()
+        spool = self.spools.start()
         with self._transaction("load", files=len(files)) as count_records:
             self._run(q.CREATE_INCOMING)
             incoming = self._spool(files, careful, spool)
@@ -160,9 +173,8 @@ class StarLoader:
                 self._name_going([file.replaces for file in files if file.replaces is not None], spool)
                 self._run(q.STAGE_RECORDS)
                 self._rebuild_touched()
-            changed = {
-                file.source.path for file in files if file.source.size > SMALL_FILE and not is_unchanged(file.source)
-            }
+            large = [file.source.path for file in files if file.source.size > SMALL_FILE]
+            changed = {path for path in large if not is_unchanged(self._readable[path])}
             if changed:
                 raise LeaveOut(changed)
 
@@ -173,7 +185,7 @@ class StarLoader:
         rows = []
         with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
             for file_id, (kind, source, _) in enumerate(files, first_id):
-                file, status = IncomingFile(file_id, kind, source), "loaded"
+                file, status = IncomingFile(file_id, kind, self._readable[source.path]), "loaded"
                 try:
                     records = spool.add(file, carefully=source.path in careful)
                 except Unreadable as reason:
@@ -223,7 +235,7 @@ class StarLoader:
         rest = [file for file in files if file.source.path not in careful]
         rules = record_rules(lenient=self.session.lenient_json)
         try:
-            found = {f.source.path for f in rest if needs_care(f.source, rules[f.kind])}
+            found = {f.source.path for f in rest if needs_care(self._readable[f.source.path], rules[f.kind])}
         except FileNotFoundError as error:
             raise LeaveOut({str(error.filename)}) from None
         return found or {file.source.path for file in rest}

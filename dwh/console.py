@@ -18,6 +18,7 @@ from dwh.secrets import masked
 
 PLAIN_PROGRESS_SECONDS = 30.0
 ERROR_LINES = 8
+_last_word: list[Callable[[], str]] = []
 _COLOURS = {"red": "31", "yellow": "33", "green": "32"}
 
 
@@ -186,12 +187,18 @@ class _PlainProgress:
             self.next_line += PLAIN_PROGRESS_SECONDS
 
 
+def end_with(word: Callable[[], str]) -> None:
+    """Have `run` say this last, on whichever way the script ends, even with -q: it is about money."""
+    _last_word[:] = [word]
+
+
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Run a script's `main` and give its exit code: every failure is said once, in one form, and sorted (see ExitCode).
 
     Only here is an unexpected exception caught: it is a bug, shown with its traceback, exit code 70.
     """
     signals.listen()
+    _last_word.clear()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         code = main(arguments)
@@ -222,6 +229,15 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
             DwhError(f"unexpected {type(error).__name__}: {error}", hint="report this with the lines above")
         )
         return ExitCode.BUG
+    finally:
+        _say_last_word()
+
+
+def _say_last_word() -> None:
+    for word in filter(None, (say() for say in _last_word)):
+        with suppress(BrokenPipeError):
+            sys.stderr.write(f"{printable(word)}\n")
+            sys.stderr.flush()
 
 
 class _Stopped(DwhError):

@@ -41,7 +41,7 @@ def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
     """Make the parser of a script that works on the warehouse: the flags which all of those share."""
     parser = ScriptParser(script, doc)
     parser.how.add_argument("--config", metavar="FILE", help="default: dwh.cfg here, else the one beside the scripts")
-    parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default) or postgres")
+    parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default), postgres or redshift")
     parser.output.add_argument(
         "-v", "--verbose", action="count", default=0, help="each statement; -vv: its SQL, and tracebacks"
     )

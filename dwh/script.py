@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dwh.console import Console, seconds
+from dwh.console import Console, end_with, seconds
 from dwh.errors import Busy, NotReady
 from dwh.flags import ScriptParser
-from dwh.sources import SourceFile, list_locations
+from dwh.sources import SourceFile, Sources
 
 if TYPE_CHECKING:
     from dwh.config import Config
@@ -23,12 +23,13 @@ T = TypeVar("T")
 
 
 class Script(NamedTuple):
-    """One run of one script: its flags, its settings, its voice and its engine."""
+    """One run of one script: its flags, its settings, its voice, its engine and its sources."""
 
     args: argparse.Namespace
     config: Config
     console: Console
     engine: Engine
+    sources: Sources
 
     @contextmanager
     def connected(self, wait: float = 0.0) -> Iterator[Session]:
@@ -48,7 +49,7 @@ class Script(NamedTuple):
     def list_sources(self) -> dict[str, list[SourceFile]]:
         """List the files of each kind. Raises EnvironmentFailure when a location cannot be read."""
         settings = {"songs": "[S3] SONG_DATA", "events": "[S3] LOG_DATA"}
-        return {kind: list_locations(places, settings[kind]) for kind, places in self.locations.items()}
+        return {kind: self.sources.list_locations(places, settings[kind]) for kind, places in self.locations.items()}
 
     def _trace(self, trace: Trace) -> None:
         opening = " ".join(trace.sql.split()[:5])
@@ -78,7 +79,9 @@ def begin(
     for (section, key), origin in config.origins.items():
         if origin != "default":
             console.detail(f"[{section}] {key} from {origin}")
-    return Script(args, config, console, open_engine(config))
+    engine = open_engine(config)
+    end_with(engine.last_word)
+    return Script(args, config, console, engine, Sources(config.s3, config.aws))
 
 
 def until_free(action: Callable[[], T], wait: float, console: Console) -> T:

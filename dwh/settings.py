@@ -47,6 +47,12 @@ def _positive(text: str, folder: Path) -> int:
     return int(text)
 
 
+def _seconds(text: str, _folder: Path) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not float(text):
+        raise ValueError("a number of seconds above 0")
+    return float(text)
+
+
 def _optional_integer(text: str, folder: Path) -> int | None:
     return None if text.lower() in ("", "off") else _integer(text, folder)
 
@@ -155,9 +161,10 @@ class S3(Section):
     log_jsonpath: str = setting("", "accepted for older files, not needed", _optional_path)
     work: str = setting("", "s3:// prefix the suite may write to", _optional_path)
     lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", _optional_path)
-    endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2)")
-    region: str = setting("", "region of the buckets")
+    endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself")
+    region: str = setting("", "region of the buckets; empty: S3 is asked")
     anonymous: bool = setting("no", "read public buckets without credentials", _boolean)
+    timeout: int = setting("60", "seconds a request may take, and is tried again while S3 fails", _positive)
 
 
 class Aws(Section):
@@ -193,28 +200,32 @@ class Postgres(Section):
 class Cluster(Section):
     """An Amazon Redshift cluster."""
 
-    identifier: str = setting("sparkify-dwh", "name of the cluster")
-    node_type: str = setting("ra3.large", "node type")
-    num_nodes: int = setting("1", "number of nodes", _positive)
+    identifier: str = setting(
+        "sparkify-dwh", "name of the cluster, and value of the tag dwh-suite on all that is made for it"
+    )
+    node_type: str = setting("ra3.large", "node type: ra3.large, rg.large and larger")
+    num_nodes: int = setting("1", "number of nodes; ra3.4xlarge and larger need 2", _positive)
     db_name: str = setting("dwh", "database")
-    db_user: str = setting("awsuser", "admin user")
-    db_password: Secret = setting("", "admin password; empty: AWS keeps one", _secret)
-    db_port: int = setting("5439", "port", _positive)
+    db_user: str = setting("awsuser", "admin user, who owns all tables")
+    db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", _secret)
+    db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", _positive)
     schema: str = setting("public", "schema of the tables")
-    host: str = setting("", "an existing warehouse: nothing is made or deleted")
+    host: str = setting("", "endpoint of an existing warehouse, provisioned or Serverless: nothing is made or deleted")
     sslrootcert: str = setting("", "CA bundle; empty: certifi's", _optional_path)
-    public: bool = setting("no", "reachable from the internet", _boolean)
-    allow_cidr: str = setting("", "who may connect; empty: this machine's address")
-    subnet_group: str = setting("", "cluster subnet group")
-    final_snapshot: bool = setting("yes", "take a snapshot before deleting", _boolean)
-    poll_seconds: int = setting("15", "seconds between two looks at the status", _positive)
+    public: bool = setting(
+        "no", "reachable from the internet, by ALLOW_CIDR only; no: from inside its VPC only", _boolean
+    )
+    allow_cidr: str = setting("", "who may connect, at most a /24; empty: this machine's address")
+    subnet_group: str = setting("", "cluster subnet group; empty: the default VPC")
+    final_snapshot: bool = setting("yes", "conn_close.py keeps the data in a snapshot for 7 days", _boolean)
+    poll_seconds: float = setting("15", "seconds between two looks at the status", _seconds)
 
 
 class IamRole(Section):
     """The role that COPY uses."""
 
-    name: str = setting("", "role that COPY uses")
-    arn: str = setting("", "an existing role")
+    name: str = setting("", "role that is made for COPY and UNLOAD; empty: IDENTIFIER-copy")
+    arn: str = setting("", "an existing role to use: none is made or deleted")
 
 
 class Etl(Section):

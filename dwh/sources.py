@@ -1,24 +1,36 @@
-"""Where the JSON lives: list it, tell a new version of a file from an old one. Only local folders so far."""
+"""Where the JSON lives: list it, fetch it when it is not here, tell a new version of a file from an old one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
 
+if TYPE_CHECKING:
+    from dwh.buckets import Buckets
+    from dwh.settings import S3, Aws
+
 PATTERNS = (".json", ".json.gz")
+SCHEME = "s3://"
+SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
 SHOWN_NAMES = 6
 
 
 class SourceFile(NamedTuple):
-    """One file of a source: absolute path, size in bytes, and a fingerprint that changes when the content does (size
-    and mtime in ns)."""
+    """One file of a source: absolute path or s3:// URL, size in bytes, and a fingerprint that changes when the content
+    does (a local file: size and mtime in ns; an object: ETag and size). With an offset it is a part of the file at
+    `path`, whose fingerprint that is then.
+    """
 
     path: str
     size: int
     fingerprint: str
+    offset: int | None = None
 
 
 def list_files(location: str, setting: str) -> list[SourceFile]:
@@ -28,12 +40,8 @@ def list_files(location: str, setting: str) -> list[SourceFile]:
     Raises EnvironmentFailure, which names the `setting` to mend, when the folder does not exist or something in it
     cannot be read: a partial list is never given.
     """
-    if "://" in location:
-        raise EnvironmentFailure(
-            f"{location}: this version reads local folders only", hint=f"{setting} = a folder that holds a copy"
-        )
     if os.path.isfile(location):
-        return [_source_file(location, os.stat(location))]
+        return [local_file(location)]
     if not os.path.isdir(location):
         raise _no_such_folder(location, setting)
     try:
@@ -46,16 +54,91 @@ def list_files(location: str, setting: str) -> list[SourceFile]:
         ) from error
 
 
-def list_locations(locations: Sequence[str], setting: str) -> list[SourceFile]:
-    """List several locations; a file that lies under two of them is listed once."""
-    if len(locations) == 1:
-        return list_files(locations[0], setting)
-    return sorted({file for location in locations for file in list_files(location, setting)})
+class Fetched(NamedTuple):
+    """What was fetched: the local copy of each path, and the paths that are no longer what was listed."""
+
+    copies: dict[str, SourceFile]
+    changed: set[str]
+
+
+class Sources:
+    """The places a run reads from: folders, S3 prefixes, or both."""
+
+    def __init__(self, s3: S3, aws: Aws) -> None:
+        self._s3 = s3
+        self._aws = aws
+        self._opened: Buckets | None = None
+
+    def list_locations(self, locations: Sequence[str], setting: str) -> list[SourceFile]:
+        """List several locations, sorted by path; a file that lies under two of them is listed once.
+
+        Raises EnvironmentFailure, which names the `setting` to mend: a partial list is never given.
+        """
+        listed = [self._list(location, setting) for location in locations]
+        return listed[0] if len(listed) == 1 else sorted({file for files in listed for file in files})
+
+    def fetch(self, files: Sequence[SourceFile], folder: Path, tell: Callable[[int], None]) -> Fetched:
+        """Bring the remote files of a load to this machine, into a folder that is emptied first; `tell` is told of the
+        bytes as they come. Local files are left where they are.
+
+        Raises EnvironmentFailure when one cannot be had.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        here = {file.path: file for file in files if not is_remote(file.path)}
+        if len(here) == len(files):
+            return Fetched(here, set())
+        from dwh.objects import fetch_objects
+
+        folder.mkdir(mode=0o700)
+        copies, changed = fetch_objects(self._buckets(), [f for f in files if f.path not in here], folder, tell)
+        return Fetched(here | copies, changed)
+
+    def existing(self, paths: Iterable[str], location: str) -> list[str]:
+        """Give those of the paths, all of them under one location, that are still there."""
+        if not is_remote(location):
+            return [path for path in paths if os.path.exists(path)]
+        from dwh.objects import existing_objects
+
+        there = existing_objects(self._buckets(), location)
+        return [path for path in paths if path in there]
+
+    def _list(self, location: str, setting: str) -> list[SourceFile]:
+        if "://" not in location:
+            return list_files(location, setting)
+        from dwh.objects import list_objects
+
+        return list_objects(self._buckets(), location, setting)
+
+    def _buckets(self) -> Buckets:
+        if self._opened is None:
+            from dwh.buckets import Buckets
+
+            self._opened = Buckets(self._s3, self._aws)
+        return self._opened
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a path names an object in S3."""
+    return path.startswith(SCHEME)
 
 
 def fingerprint(status: os.stat_result) -> str:
     """Give the fingerprint of a local file."""
     return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def local_file(path: str) -> SourceFile:
+    """Look at one local file."""
+    return _source_file(path, os.stat(path))
+
+
+def open_source(file: SourceFile) -> BinaryIO:
+    """Open a local file, or the part of one that it is."""
+    if file.offset is None:
+        return Path(file.path).open("rb")
+    with Path(file.path).open("rb") as whole:
+        whole.seek(file.offset)
+        return BytesIO(whole.read(file.size))
 
 
 def is_unchanged(file: SourceFile) -> bool:

@@ -13,22 +13,18 @@ import gzip
 import json
 import os
 import shutil
-import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
 from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records
-from dwh.sources import SourceFile, fingerprint, is_unchanged
+from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
 
-SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
 CHUNK = 1024 * 1024  # bytes
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
 OUR_KEYS = b'"dwh_'  # the keys we splice in; somebody else's keys of that name are dropped
-FOLDER_PREFIX = "dwh-spool-"
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
@@ -41,7 +37,8 @@ class Part(NamedTuple):
 
 
 class IncomingFile(NamedTuple):
-    """A file on its way in: the id it will have, its kind, and what the listing said of it."""
+    """A file on its way in: the id it will have, its kind, and where it is to be read: where it was listed, or in its
+    local copy."""
 
     file_id: int
     kind: str
@@ -59,10 +56,11 @@ class Changed(Exception):
 class Spool:
     """The private folder of one run, and one file in it for every kind."""
 
-    def __init__(self, folder: Path, rules: Mapping[str, Strictness]) -> None:
+    def __init__(self, folder: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
         self.folder = folder
         self.rules = rules
-        self._streams = {kind: _open_private(folder / f"{kind}.json") for kind in rules}
+        self.in_place = in_place
+        self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 
     def add(self, file: IncomingFile, *, carefully: bool) -> int:
@@ -72,16 +70,16 @@ class Spool:
         it may not be read.
         """
         data = _read_small(file.source)
-        path = file.source.path
-        if path.endswith(".gz"):
-            path, data = self._unzip(file)
+        plain = file.source
+        if plain.path.endswith(".gz"):
+            plain, data = self._unzip(file)
         elif data is not None and data[:2] == GZIP_MAGIC:
             raise Unreadable("it is gzip by its content, and its name does not end in .gz")
         if not carefully:
-            records = self._splice(file, data) if data is not None else self._leave_in_place(file, path)
+            records = self._splice(file, data) if data is not None else self._add_large(file, plain.path)
             if records is not None:
                 return records
-        records = self._read_carefully(file, path)
+        records = self._read_carefully(file, plain)
         if not is_unchanged(file.source):  # it was opened again after _read_small had looked at it
             raise Changed
         return records
@@ -94,7 +92,7 @@ class Spool:
     def add_rows(self, name: str, rows: Iterable[Mapping[str, object]]) -> Part:
         """Write rows of our own beside the files, for the same bulk load."""
         path = self.folder / f"{name}.rows.json"
-        with _open_private(path) as stream:
+        with open_private(path) as stream:
             stream.writelines(json.dumps(row).encode() + b"\n" for row in rows)
         return Part(str(path), None)
 
@@ -128,17 +126,34 @@ class Spool:
         stream.write(b"\n")
         return breaks + 1
 
-    def _leave_in_place(self, file: IncomingFile, path: str) -> int | None:
-        """Count the lines of a large file; None when an engine might read something else than one object a line."""
+    def _add_large(self, file: IncomingFile, path: str) -> int | None:
+        """Leave a large file where it is, or copy it in blocks; gives the number of its lines, None when an engine
+        might read something else than one object a line."""
+        if not self.in_place:
+            return self._splice_blocks(file, path)
         lines = count_lines(path)
         if lines is not None:
             self._parts[file.kind].append(Part(path, file.file_id))
         return lines
 
-    def _read_carefully(self, file: IncomingFile, path: str) -> int:
+    def _splice_blocks(self, file: IncomingFile, path: str) -> int | None:
+        stream = self._streams[file.kind]
+        start, records = stream.tell(), 0
+        with Path(path).open("rb") as source:
+            while block := source.read(CHUNK):
+                # what is left of a longer line begins no object, and is found out
+                found = self._splice(file, block + source.readline(LONGEST_RECORD))
+                if found is None:
+                    stream.seek(start)
+                    stream.truncate()
+                    return None
+                records += found
+        return records
+
+    def _read_carefully(self, file: IncomingFile, plain: SourceFile) -> int:
         stream = self._streams[file.kind]
         number = 0
-        with Path(path).open("rb") as source:
+        with open_source(plain) as source:
             if _starts_with(source, b"["):
                 raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
             for number, record in enumerate(read_records(read_lines(source), self.rules[file.kind]), 1):
@@ -147,20 +162,19 @@ class Spool:
                 stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
         return number
 
-    def _unzip(self, file: IncomingFile) -> tuple[str, bytes | None]:
-        """Unpack a gzip file into the spool folder; gives its path, and its content when that is small."""
+    def _unzip(self, file: IncomingFile) -> tuple[SourceFile, bytes | None]:
+        """Unpack a gzip file into the spool folder; gives the plain file, and its content when that is small."""
         path = self.folder / f"{file.file_id}.json"
         try:
-            with gzip.open(file.source.path, "rb") as packed, _open_private(path) as unpacked:
+            with open_source(file.source) as source, gzip.open(source) as packed, open_private(path) as unpacked:
                 shutil.copyfileobj(packed, unpacked, CHUNK)
         except GZIP_FAULTS as error:
             path.unlink()
             raise Unreadable(f"it is not whole gzip: {error}") from error
         if not is_unchanged(file.source):
             raise Changed
-        if path.stat().st_size > SMALL_FILE:
-            return str(path), None
-        return str(path), path.read_bytes()
+        plain = local_file(str(path))
+        return plain, path.read_bytes() if plain.size <= SMALL_FILE else None
 
 
 def needs_care(source: SourceFile, rules: Strictness) -> bool:
@@ -176,9 +190,8 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
             lines += bool(line.strip())
             yield line
 
-    opened = gzip.open if source.path.endswith(".gz") else open
     try:
-        with opened(source.path, "rb") as stream:
+        with open_source(source) as file, gzip.open(file) if source.path.endswith(".gz") else file as stream:
             for records, record in enumerate(read_records(counted(stream), rules), 1):  # noqa: B007
                 if record.fault:
                     return True
@@ -187,44 +200,9 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
     return records != lines
 
 
-def _open_private(path: Path) -> BinaryIO:
+def open_private(path: Path) -> BinaryIO:
+    """Open a file for writing that nobody else may read."""
     return open(path, "wb", buffering=CHUNK, opener=lambda name, flags: os.open(name, flags, 0o600))
-
-
-@contextmanager
-def open_spool(rules: Mapping[str, Strictness]) -> Iterator[Callable[[], Spool]]:
-    """Give a function that starts an empty spool in a private folder (0700), one at a time; removes the folder at the
-    end.
-
-    Folders that killed runs left behind are removed first: one whose lock nobody holds.
-    """
-    import fcntl
-
-    for leftover in Path(tempfile.gettempdir()).glob(FOLDER_PREFIX + "*"):
-        _remove_if_abandoned(leftover)
-    unlocked = Path(tempfile.mkdtemp(prefix="dwh-"))
-    folder = unlocked.with_name(unlocked.name.replace("dwh-", FOLDER_PREFIX))
-    spools: list[Spool] = []
-
-    def start() -> Spool:
-        while spools:
-            spools.pop().close()
-        for file in folder.glob("*.json"):
-            file.unlink()
-        spools.append(Spool(folder, rules))
-        return spools[0]
-
-    try:
-        with (unlocked / "lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # only now may others see it: a folder of that name without a lock is one whose run was killed
-            unlocked.rename(folder)
-            yield start
-    finally:
-        for spool in spools:
-            spool.close()
-        for path in (folder, unlocked):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def count_lines(path: str) -> int | None:
@@ -251,7 +229,7 @@ def _read_small(source: SourceFile) -> bytes | None:
         descriptor = os.open(source.path, os.O_RDONLY)
         try:
             if source.size <= SMALL_FILE:
-                data = os.read(descriptor, source.size + 1)
+                data = os.pread(descriptor, source.size, source.offset or 0)
             unchanged = fingerprint(os.fstat(descriptor)) == source.fingerprint
         finally:
             os.close(descriptor)
@@ -293,16 +271,3 @@ def _provenance(file_id: int, number: int, record: Record) -> bytes:
 def _without_our_keys(text: bytes) -> bytes:
     content = json.loads(text)
     return json.dumps({key: value for key, value in content.items() if not key.startswith("dwh_")}).encode()
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    import fcntl
-
-    try:
-        if folder.stat().st_uid != os.getuid():
-            return
-        with (folder / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return

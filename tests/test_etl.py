@@ -499,10 +499,10 @@ def test_the_folder_of_a_killed_run_is_removed_by_the_next(filled: Warehouse) ->
 def test_runs_at_the_same_time_leave_each_others_folders_alone(bare: Warehouse) -> None:
     """Loads into different warehouses share the temporary folder: none takes another's for abandoned."""
     code = (
-        "from dwh.spool import open_spool\n"
+        "from dwh.spool_folder import open_spool\n"
         "for _ in range(400):\n"
-        "    with open_spool({'songs': frozenset()}) as start:\n"
-        "        start().add_rows('rows', [{'a': 1}])\n"
+        "    with open_spool({'songs': frozenset()}) as spools:\n"
+        "        spools.start().add_rows('rows', [{'a': 1}])\n"
     )
     command = [bare.command("etl")[0], "-c", code]
     env = bare.environment({"PYTHONPATH": str(REPO)})

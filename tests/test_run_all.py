@@ -37,9 +37,10 @@ print(name)
 sys.exit(3 if os.environ.get("FAIL") == name else 0)
 """
 FILE_IS_THERE = json.dumps({"script": "conn_start", "engine": "duckdb", "changes": ["= sparkify.duckdb"]})
-ROLE_IS_OLD = json.dumps({"script": "conn_start", "engine": "redshift", "changes": ["= role", "+ cluster"]})
-CLUSTER_IS_NEW = json.dumps({"script": "conn_start", "engine": "redshift", "changes": ["+ cluster", "= role"]})
-CLUSTER_IS_THERE = json.dumps({"script": "conn_start", "engine": "redshift", "changes": ["= role", "= cluster"]})
+CLUSTER_IS_NEW = json.dumps({"engine": "redshift", "would_create": True, "changes": ["= role", "+ cluster"]})
+SCHEMA_IS_NEW = json.dumps({"engine": "postgres", "would_create": True, "changes": ["+ schema"]})
+RULE_IS_NEW = json.dumps({"engine": "redshift", "would_create": False, "changes": ["+ port", "~ role", "= cluster"]})
+CLUSTER_IS_THERE = json.dumps({"engine": "redshift", "would_create": False, "changes": ["= role", "= cluster"]})
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def test_keep_leaves_the_warehouse_up(stubs: Suite) -> None:
     assert "not run: --keep" in run.err
 
 
-@pytest.mark.parametrize("plan", [CLUSTER_IS_NEW, ROLE_IS_OLD], ids=["cluster first", "role first"])
+@pytest.mark.parametrize("plan", [CLUSTER_IS_NEW, SCHEMA_IS_NEW], ids=["cluster", "schema"])
 def test_a_cluster_that_this_run_made_is_closed(stubs: Suite, plan: str) -> None:
     """What conn_start makes in this run, conn_close takes down at its end."""
     assert stubs.run(PLAN=plan).code == 0
@@ -226,17 +227,19 @@ def test_a_cluster_that_this_run_made_is_closed(stubs: Suite, plan: str) -> None
 
 
 @pytest.mark.parametrize("flags", [(), ("--always-close",)])
-@pytest.mark.parametrize("failing", ["", "etl"])
-def test_a_cluster_that_was_up_before_is_never_closed(stubs: Suite, flags: Sequence[str], failing: str) -> None:
-    """A cluster that this run found is left alone, whatever happens, and its cost is named."""
-    run = stubs.run(*flags, PLAN=CLUSTER_IS_THERE, FAIL=failing)
+@pytest.mark.parametrize(("failing", "plan"), [("", CLUSTER_IS_THERE), ("etl", CLUSTER_IS_THERE), ("", RULE_IS_NEW)])
+def test_a_cluster_that_was_up_before_is_never_closed(
+    stubs: Suite, flags: Sequence[str], failing: str, plan: str
+) -> None:
+    """A cluster that this run found is left alone, also when this run lets a new address in, and its cost is named."""
+    run = stubs.run(*flags, PLAN=plan, FAIL=failing)
     assert not [call for call in stubs.calls() if call.startswith("conn_close")]
     assert "redshift is billed while it is up; this ends it: python conn_close.py --engine redshift" in run.err
 
 
 def test_a_failed_step_on_a_cluster_says_that_it_is_billed(stubs: Suite) -> None:
     """After a failure the cluster stays for a look, and the last line says what it costs and how to end that."""
-    run = stubs.run("-q", PLAN=ROLE_IS_OLD, FAIL="create_tables")
+    run = stubs.run("-q", PLAN=CLUSTER_IS_NEW, FAIL="create_tables")
     assert run.code == 3
     assert [call.split()[0] for call in stubs.calls()[-2:]] == ["conn_start", "create_tables"]
     assert "create_tables ended with exit code 3" in run.err

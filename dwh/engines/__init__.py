@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from dwh.errors import ConfigError
-
 if TYPE_CHECKING:
     from dwh.config import Config
     from dwh.spool import Part
@@ -23,10 +21,13 @@ Row = tuple[Any, ...]
 
 
 class Change(NamedTuple):
-    """One thing an action makes (+), changes (~), removes (-) or finds as it should be (=)."""
+    """One thing an action makes (+), changes (~), removes (-) or finds as it should be (=).
+
+    `beside`: it is not the warehouse itself but something around it, such as who may connect."""
 
     mark: Literal["+", "~", "-", "="]
     what: str
+    beside: bool = False
 
     def __str__(self) -> str:
         return f"{self.mark} {self.what}"
@@ -41,12 +42,14 @@ class Trace(NamedTuple):
 
 
 class Session(Protocol):
-    """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids.
+    """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
+    `reads_files` whether it loads a large file from where it is.
 
     Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
 
     lenient_json: bool
+    reads_files: bool
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement; gives the number of rows it changed (-1: not known)."""
@@ -82,7 +85,7 @@ class Engine(Protocol):
 
     name: str
     place: str
-    patience: float  # seconds that conn_start.py waits for it, unless told otherwise
+    patience: float  # seconds that `start` may take; conn_start.py --timeout sets it
     another: str  # the edit of dwh.cfg that names another warehouse
 
     def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
@@ -98,6 +101,10 @@ class Engine(Protocol):
         """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy when somebody else holds
         it."""
 
+    def last_word(self) -> str:
+        """Say what every script says last, however it ends: what stays up and is billed. Empty where nothing is."""
+        return ""
+
 
 def open_engine(config: Config) -> Engine:
     """Give the engine that the settings name; its driver is imported when it connects."""
@@ -109,6 +116,6 @@ def open_engine(config: Config) -> Engine:
         from dwh.engines.postgres import PostgresEngine
 
         return PostgresEngine(config.postgres)
-    raise ConfigError(
-        f"the engine {config.warehouse.engine} is not part of this version", hint="[WAREHOUSE] ENGINE = duckdb"
-    )
+    from dwh.engines.redshift import RedshiftEngine
+
+    return RedshiftEngine(config)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dwh.engines import Change, Row, Tell, Trace
+from dwh.engines import Change, Engine, Row, Tell, Trace
 from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, RecordsRefused
 from dwh.signals import cancelled_by
 
@@ -25,7 +25,7 @@ LONGEST_LINE = 8 * 1024 * 1024
 LEDGER = "loaded_files"
 
 
-class DuckDbEngine:
+class DuckDbEngine(Engine):
     """A database file, made by `start` and removed only by `stop(keep_data=False)`."""
 
     name = "duckdb"
@@ -124,6 +124,7 @@ class DuckDbSession:
     """One connection to the file; while it is open no other process can open it."""
 
     lenient_json = True
+    reads_files = True
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
         self._connection = connection

@@ -5,25 +5,21 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from dwh.engines import Change, Row, Tell, Trace
+from dwh.engines import Change, Engine, Tell, Trace
+from dwh.engines.libpq import LibpqSession
 from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_error
 from dwh.errors import ConfigError, EnvironmentFailure
-from dwh.signals import cancelled_by
 
 if TYPE_CHECKING:
     from io import FileIO
 
-    from psycopg2.extensions import connection as PgConnection  # noqa: N812
-
     from dwh.settings import Postgres
     from dwh.spool import Part
 
-T = TypeVar("T")
 CONNECT_SECONDS = 10
 LEDGER = "loaded_files"
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
@@ -34,7 +30,7 @@ WORTH_STATISTICS = 1000  # rows
 _COPY_LINES = "COPY json_lines (line) FROM STDIN WITH (FORMAT text, DELIMITER E'\\x01', NULL '')"
 
 
-class PostgresEngine:
+class PostgresEngine(Engine):
     """A schema on somebody else's server: `start` makes database and schema, `stop` drops no more than the schema."""
 
     name = "postgres"
@@ -137,29 +133,15 @@ class PostgresEngine:
             )
         except psycopg2.OperationalError as error:
             raise connect_error(error, settings, self.place) from error
-        return PostgresSession(connection, trace, self.place, settings.schema)
+        return PostgresSession(
+            connection, trace, settings.schema, lambda error, lost: server_error(error, self.place, lost=lost)
+        )
 
 
-class PostgresSession:
+class PostgresSession(LibpqSession):
     """One connection, all our tables in one schema."""
 
-    lenient_json = False
-
-    def __init__(self, connection: PgConnection, trace: Callable[[Trace], None], place: str, schema: str) -> None:
-        self._connection = connection
-        self._trace = trace
-        self._place = place
-        self._schema = schema
-        self._thread = ThreadPoolExecutor(1)
-        connection.autocommit = True
-        self.execute_alone("SET search_path TO {}", schema)
-        self._run("SET timezone TO 'UTC'", ())
-
-    def __enter__(self) -> PostgresSession:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+    reads_files = True
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement. Text columns of tables made here have binary collation, whatever the database's is.
@@ -174,24 +156,6 @@ class PostgresSession:
         if filled and changed >= WORTH_STATISTICS:
             self._run(f"ANALYZE {filled[1]}", ())
         return changed
-
-    def execute_alone(self, sql: str, name: str) -> None:
-        """Run one statement about a named thing, `{}` in its text, outside of a transaction."""
-        from psycopg2.sql import SQL, Identifier
-
-        self._run(SQL(sql).format(Identifier(name)).as_string(self._connection), ())
-
-    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
-        """Run one query."""
-        return self._run(sql, params)[1]
-
-    def columns(self, table: str) -> dict[str, str]:
-        """Give the columns of a table."""
-        query = (
-            "SELECT column_name, data_type FROM information_schema.columns "
-            "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
-        )
-        return dict(self._run(query, (self._schema, table))[1])
 
     def tables(self) -> set[str]:
         """Name the tables of the schema."""
@@ -244,11 +208,6 @@ class PostgresSession:
             self._run("TRUNCATE json_lines", ())
         self._run("DROP TABLE json_lines", ())
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-        self._thread.shutdown()
-
     def _column_types(self, table: str) -> dict[str, str]:
         query = (
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
@@ -265,36 +224,6 @@ class PostgresSession:
         started = time.monotonic()
         rows = self._waiting(send)
         self._trace(Trace(_COPY_LINES, rows, time.monotonic() - started))
-
-    def _run(self, sql: str, params: Sequence[object]) -> tuple[int, list[Row]]:
-        def ask() -> tuple[int, list[Row]]:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql, tuple(params) or None)
-                return cursor.rowcount, cursor.fetchall() if cursor.description else []
-
-        started = time.monotonic()
-        changed, rows = self._waiting(ask)
-        self._trace(Trace(sql, changed, time.monotonic() - started))
-        return changed, rows
-
-    def _waiting(self, action: Callable[[], T]) -> T:
-        """Do something that blocks in libpq in a thread, so that a stop request reaches this one, and cancels it."""
-        import psycopg2
-
-        future = self._thread.submit(action)
-        with cancelled_by(self._connection.cancel):
-            wait([future])
-        try:
-            return future.result()
-        except psycopg2.Error as error:
-            raise server_error(error, self._place, lost=bool(self._connection.closed)) from error
-
-    def _roll_back(self) -> None:
-        import psycopg2
-
-        # a connection that is lost has no transaction any more
-        with suppress(psycopg2.Error), self._connection.cursor() as cursor:
-            cursor.execute("ROLLBACK")
 
 
 class _Escaped:

@@ -1,0 +1,5 @@
+"""The Redshift warehouse in AWS: what is made for it, how it is found again, and how it goes.
+
+There is no state file: AWS is asked, and what carries the tag dwh-suite=<[CLUSTER] IDENTIFIER> is ours. Nothing else is
+ever changed or removed. Starting after a kill is the normal start.
+"""

@@ -1,0 +1,105 @@
+"""Bringing the warehouse up and taking it down: role, security group, cluster, in the order that works.
+
+Another kind of warehouse (Serverless, say) needs a class with the same few methods: check, plan, start, stop, look.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dwh.cluster.account import TAG, Account
+from dwh.cluster.network import Network
+from dwh.cluster.provisioned import SNAPSHOT_DAYS, Provisioned, Surroundings, check_settings
+from dwh.cluster.role import Role
+from dwh.cluster.watching import GOING, await_gone
+from dwh.engines import Change, Tell
+from dwh.errors import EnvironmentFailure
+
+if TYPE_CHECKING:
+    from dwh.config import Config
+
+
+class Lifecycle:
+    """A provisioned cluster and what is around it."""
+
+    def __init__(self, account: Account, config: Config) -> None:
+        self.account = account
+        self.settings = config.cluster
+        self.cluster = Provisioned(account, config)
+        self.role = Role(account, config)
+        self.network = Network(account, config)
+
+    def check(self) -> None:
+        """Raise ConfigError for settings that AWS or this suite refuse; nothing is asked yet."""
+        check_settings(self.settings)
+        self.role.check()
+        self.network.check()
+
+    def plan_start(self) -> list[Change]:
+        """Say what `start` would do. Raises EnvironmentFailure for a cluster of our name that is not ours."""
+        self.check()
+        cluster = self.cluster.look()
+        return [self._account(), self.role.plan(), self.network.plan(), self.cluster.plan(cluster)]
+
+    def start(self, tell: Tell, patience: float) -> list[Change]:
+        """Make what is missing and wait until the cluster is available; again changes nothing.
+
+        Raises Busy when `patience` seconds are over, EnvironmentFailure for a cluster that is not ours or has failed.
+        """
+        self.check()
+        cluster = self.cluster.look()
+        account = self._account()
+        tell(account.what)
+        if cluster and cluster["ClusterStatus"] in GOING:
+            tell("the one before it is still being deleted")
+            await_gone(self.cluster, self.cluster.name, tell, patience)
+            cluster = None
+        role, arn = self.role.ensure(tell)
+        rule, group = self.network.ensure(tell)
+        made = self.cluster.ensure(cluster, Surroundings(arn, group), tell, patience)
+        return [account, role, rule, made]
+
+    def plan_stop(self, *, snapshot: bool) -> list[Change]:
+        """Say what `stop` would do: only what carries our tag goes."""
+        clusters = self.cluster.find()
+        changes = [Change("-", f"cluster {c['ClusterIdentifier']}, {c['ClusterStatus']}") for c in clusters]
+        changes += [Change("-", f"security group {g['GroupName']}", beside=True) for g in self.network.find()]
+        changes += [Change("-", f"role {r['RoleName']}", beside=True) for r in self.role.find()]
+        if snapshot and any(c["ClusterStatus"] not in GOING for c in clusters):
+            changes.append(Change("+", f"a final snapshot with all data, kept for {SNAPSHOT_DAYS} days", beside=True))
+        return [self._account(), *changes] if changes else [self._nothing_left()]
+
+    def stop(self, tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
+        """Delete what carries our tag, cluster first, and make sure by a fresh listing.
+
+        Raises EnvironmentFailure naming what is left, Busy while something cannot be deleted yet.
+        """
+        changes = []
+        for cluster in self.cluster.find():
+            changes += self.cluster.delete(cluster, tell, patience, snapshot=snapshot)
+        changes += [self.network.remove(group, tell) for group in self.network.find()]
+        changes += [self.role.remove(role, tell) for role in self.role.find()]
+        self._refuse_leftovers(changes)
+        return [*changes, self._nothing_left()]
+
+    def look(self) -> dict[str, Any] | None:
+        """Describe the cluster; None when there is none."""
+        return self.cluster.look()
+
+    def _account(self) -> Change:
+        return Change("=", f"{self.account.who()}, {self.account.region}", beside=True)
+
+    def _nothing_left(self) -> Change:
+        return Change("=", f"all gone: nothing tagged {TAG}={self.account.suite} is left in {self.account.region}")
+
+    def _refuse_leftovers(self, changes: list[Change]) -> None:
+        left = [f"cluster {c['ClusterIdentifier']}, {c['ClusterStatus']}" for c in self.cluster.find()]
+        left += [f"security group {g['GroupName']} ({g['GroupId']})" for g in self.network.find()]
+        left += [f"role {r['RoleName']}" for r in self.role.find()]
+        if left:
+            why = [change.what for change in changes if change.mark == "="]
+            raise EnvironmentFailure(
+                f"not all is gone: {'; '.join(left)}",
+                evidence=[f"tagged {TAG}={self.account.suite}, in {self.account.region}", *why],
+                hint="python conn_close.py --engine redshift     (tries again)",
+            )

@@ -1,0 +1,257 @@
+"""A provisioned Redshift cluster: asked for at most once, watched until it is there, deleted only when it is ours."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account, Declined
+from dwh.cluster.watching import GOING, UP, await_available, await_gone, broken
+from dwh.engines import Change, Tell
+from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, NotReady
+
+if TYPE_CHECKING:
+    from dwh.config import Config
+    from dwh.settings import Cluster
+
+SNAPSHOT_DAYS = 7
+# What CreateCluster takes [B redshift/2012-12-01, REDSHIFT 1].
+_NAME = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,61}[a-z0-9]|[a-z]")
+_PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[!-~]{8,64}")
+_PORTS = (*range(5431, 5456), *range(8191, 8216))
+_GONE_TYPES = ("dc1.", "dc2.", "ds1.", "ds2.")
+_FROM_TWO_NODES = ("ra3.4xlarge", "ra3.16xlarge")  # [D23 mgmt/working-with-clusters.html]
+
+
+class Surroundings(NamedTuple):
+    """What a cluster is made with: the ARN of its role, the id of its security group, the [CLUSTER] keys aside."""
+
+    role: str
+    group: str
+
+
+def check_settings(settings: Cluster) -> None:
+    """Raise ConfigError for what AWS would refuse, before anything is asked or made."""
+    if not _NAME.fullmatch(settings.identifier):
+        raise ConfigError(
+            f"[CLUSTER] IDENTIFIER = {settings.identifier} cannot be the name of a cluster",
+            evidence="1 to 63 of a-z, 0-9 and -; a letter first, no - at the end, no two in a row",
+            hint="[CLUSTER] IDENTIFIER = sparkify-dwh",
+        )
+    if settings.node_type.startswith(_GONE_TYPES):
+        raise ConfigError(
+            f"[CLUSTER] NODE_TYPE = {settings.node_type}: AWS makes no new clusters of that type any more",
+            evidence="DC2 answers `Invalid node type` since June 2025; DS2 and DC1 were gone before it",
+            hint="[CLUSTER] NODE_TYPE = ra3.large",
+        )
+    if settings.node_type in _FROM_TWO_NODES and settings.num_nodes < 2:
+        raise ConfigError(
+            f"[CLUSTER] NODE_TYPE = {settings.node_type} comes as two nodes or more",
+            hint=("[CLUSTER] NUM_NODES = 2", "[CLUSTER] NODE_TYPE = ra3.large"),
+        )
+    if settings.db_port not in _PORTS:
+        raise ConfigError(
+            f"[CLUSTER] DB_PORT = {settings.db_port}: a cluster listens on 5431 to 5455 or 8191 to 8215",
+            hint="[CLUSTER] DB_PORT = 5439",
+        )
+    password = settings.db_password.reveal()
+    if password and (not _PASSWORD.fullmatch(password) or set(password) & set("'\"\\/@")):
+        raise ConfigError(
+            "[CLUSTER] DB_PASSWORD is not one that Redshift takes",
+            evidence="8 to 64 printable characters, a-z, A-Z and 0-9 among them, none of ' \" \\ / @ and blank",
+            hint="[CLUSTER] DB_PASSWORD =     (empty: AWS makes one and keeps it)",
+        )
+
+
+class Provisioned:
+    """The cluster. `seen` is its status as it was seen last: empty when there is none, None before the first look."""
+
+    def __init__(self, account: Account, config: Config) -> None:
+        self.account = account
+        self.settings = config.cluster
+        self.name = config.cluster.identifier
+        self.seen: str | None = None
+
+    def look(self) -> dict[str, Any] | None:
+        """Describe the cluster of our name; None when there is none. Raises EnvironmentFailure when it is not ours."""
+        try:
+            action = "redshift:DescribeClusters"
+            found = self.account.ask(action, expected=("ClusterNotFound",), ClusterIdentifier=self.name)["Clusters"]
+        except Declined:
+            found = []
+        self.seen = str(found[0]["ClusterStatus"]) if found and self.account.owns(found[0]) else ""
+        if found and not self.account.owns(found[0]):
+            tag = f"--tags Key={TAG},Value={self.name}"
+            raise EnvironmentFailure(
+                f"a cluster named {self.name} exists and is not ours (no tag {TAG}={self.name})",
+                evidence=f"made {found[0].get('ClusterCreateTime', 'by somebody')}; it was not touched",
+                hint=(
+                    "[CLUSTER] IDENTIFIER = another",
+                    "[CLUSTER] HOST, DB_USER and DB_PASSWORD     (to use it as it is)",
+                    f"aws redshift create-tags --resource-name ITS-ARN {tag}     (to make it ours)",
+                ),
+            )
+        return dict(found[0]) if found else None
+
+    def find(self) -> list[dict[str, Any]]:
+        """Find the clusters that carry our tag, whatever they are called by now."""
+        answer = self.account.ask("redshift:DescribeClusters", TagKeys=[TAG], TagValues=[self.account.suite])
+        # asked for several keys and values AWS gives every combination of them, so the pair is looked at again
+        found = [cluster for cluster in answer.get("Clusters", []) if self.account.owns(cluster)]
+        self.seen = str(found[0]["ClusterStatus"]) if found else ""
+        return found
+
+    def plan(self, cluster: dict[str, Any] | None) -> Change:
+        """Say what `ensure` would do with the cluster as it was described."""
+        if cluster is None or cluster["ClusterStatus"] in GOING:
+            public = _PUBLIC if self.settings.public else _PRIVATE
+            nodes = f"{self.settings.num_nodes} x {self.settings.node_type}"
+            return Change("+", f"cluster {self.name}, {nodes}, encrypted, {public}; billed by the hour")
+        nodes = f"{cluster.get('NumberOfNodes', 1)} x {cluster.get('NodeType')}"
+        what = f"cluster {self.name}, {nodes}, {cluster['ClusterStatus']}"
+        if bool(cluster.get("PubliclyAccessible")) != self.settings.public:
+            return Change("~", f"{what}; from now on {'PUBLIC' if self.settings.public else _PRIVATE}")
+        return Change("=", f"{what}, {'PUBLIC' if self.settings.public else 'not public'}")
+
+    def ensure(self, cluster: dict[str, Any] | None, around: Surroundings, tell: Tell, patience: float) -> Change:
+        """Make the cluster where it is missing, and wait until it is available and has its role.
+
+        Raises Busy when `patience` seconds are over, EnvironmentFailure when it will never be available.
+        """
+        change = self.plan(cluster)
+        if change.mark == "+" and not self._create(around, tell):
+            change = self.plan(self.look())
+        found = await_available(self, tell, patience)
+        if bool(found.get("PubliclyAccessible")) != self.settings.public:
+            tell("making it public" if self.settings.public else "making it private")
+            self.account.ask(
+                "redshift:ModifyCluster", ClusterIdentifier=self.name, PubliclyAccessible=self.settings.public
+            )
+            found = await_available(self, tell, patience)
+        if around.role not in [role["IamRoleArn"] for role in found.get("IamRoles", [])]:
+            tell("giving it the role")
+            self.account.ask(
+                "redshift:ModifyClusterIamRoles",
+                ClusterIdentifier=self.name,
+                AddIamRoles=[around.role],
+                DefaultIamRoleArn=around.role,
+            )
+        await_available(self, tell, patience, role=around.role)
+        return change
+
+    def delete(self, cluster: dict[str, Any], tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
+        """Delete a cluster that is ours and wait until it is gone; billing ends then.
+
+        A cluster that is being made or changed cannot be deleted [B InvalidClusterState]: that is waited for.
+        """
+        name, kept = cluster["ClusterIdentifier"], ""
+        if cluster["ClusterStatus"] not in GOING:
+            kept = self._ask_to_delete(name, tell, patience, snapshot=snapshot)
+        await_gone(self, name, tell, patience)
+        changes = [Change("-", f"cluster {name}, billing has ended")]
+        return [Change("+", f"snapshot {kept}, kept for {SNAPSHOT_DAYS} days"), *changes] if kept else changes
+
+    def _create(self, around: Surroundings, tell: Tell) -> bool:
+        """Ask for the cluster, once, and tell whether this made it; a role that is not known yet is waited for."""
+        tell(f"making cluster {self.name}, {_PUBLIC if self.settings.public else _PRIVATE}; billing starts now")
+        self.seen = "creating"
+        for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
+            try:
+                self.account.ask(
+                    "redshift:CreateCluster",
+                    expected=("ClusterAlreadyExists", "InvalidParameterValue"),
+                    once=True,
+                    **self._wanted(around),
+                )
+            except Declined as declined:
+                if declined.code == "ClusterAlreadyExists":
+                    self.look()  # raises when it is not ours
+                    return False
+                refused = self._refused(declined)
+                # which code and words AWS has for a role it does not know yet is not documented [U]
+                if "role" not in declined.detail.lower():
+                    raise refused from declined
+                tell("the role is not known everywhere yet; asking again")
+                continue
+            except NotReady:
+                return self._was_heard(tell)
+            except DwhError:
+                self.seen = ""
+                raise
+            return True
+        raise refused
+
+    def _was_heard(self, tell: Tell) -> bool:
+        """Find out whether a question was heard whose answer was lost: it is never asked twice."""
+        tell("the answer was lost; looking whether the cluster is being made")
+        for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
+            if self.look():
+                return True
+        raise EnvironmentFailure(
+            f"AWS did not answer when it was asked for {self.name}, and there is no such cluster",
+            hint="python conn_start.py --engine redshift     (finds it, should it turn up)",
+        )
+
+    def _refused(self, declined: Declined) -> EnvironmentFailure:
+        self.seen = ""
+        if "role" in declined.detail.lower():
+            return EnvironmentFailure(
+                "AWS does not let the cluster have its role",
+                evidence=str(declined),
+                hint=("the same command again, in a minute", "[IAM_ROLE] ARN     (when it is set)"),
+            )
+        return EnvironmentFailure(
+            f"AWS refused to make cluster {self.name}", evidence=str(declined), hint="[CLUSTER] in dwh.cfg"
+        )
+
+    def _wanted(self, around: Surroundings) -> dict[str, Any]:
+        settings = self.settings
+        nodes = {"ClusterType": "multi-node", "NumberOfNodes": settings.num_nodes}
+        password = {"MasterUserPassword": settings.db_password.reveal()}
+        return {
+            "ClusterIdentifier": self.name,
+            "NodeType": settings.node_type,
+            **(nodes if settings.num_nodes > 1 else {"ClusterType": "single-node"}),
+            "DBName": settings.db_name,
+            "MasterUsername": settings.db_user,
+            **(password if settings.db_password else {"ManageMasterPassword": True}),
+            "Port": settings.db_port,
+            "Encrypted": True,
+            "PubliclyAccessible": settings.public,
+            "AutomatedSnapshotRetentionPeriod": 1,
+            "VpcSecurityGroupIds": [around.group],
+            "IamRoles": [around.role],
+            "DefaultIamRoleArn": around.role,
+            **({"ClusterSubnetGroupName": settings.subnet_group} if settings.subnet_group else {}),
+            "Tags": self.account.tags,
+        }
+
+    def _ask_to_delete(self, name: str, tell: Tell, patience: float, *, snapshot: bool) -> str:
+        kept = f"{name}-final-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}" if snapshot else ""
+        # without a number of days AWS keeps, and bills, a final snapshot for ever [B]
+        choice: dict[str, Any] = {"FinalClusterSnapshotIdentifier": kept}
+        choice |= {"FinalClusterSnapshotRetentionPeriod": SNAPSHOT_DAYS}
+        choice = {"SkipFinalClusterSnapshot": not snapshot, **(choice if snapshot else {})}
+        tell(f"deleting cluster {name}" + (f", its data is kept in snapshot {kept}" if kept else ""))
+        for _ in self.account.looks(patience):
+            try:
+                expected = ("ClusterNotFound", "InvalidClusterState")
+                self.account.ask("redshift:DeleteCluster", expected=expected, ClusterIdentifier=name, **choice)
+            except Declined as declined:
+                status = next((c["ClusterStatus"] for c in self.find() if c["ClusterIdentifier"] == name), "")
+                if status and status not in GOING:
+                    if status not in UP and (why := broken(status)):
+                        raise EnvironmentFailure(
+                            f"cluster {name} is {status}, and AWS does not delete it with a snapshot",
+                            evidence=(why, str(declined)),
+                            hint="python conn_close.py --engine redshift --no-snapshot",
+                        ) from declined
+                    tell(f"{status}: cannot be deleted yet")
+                    continue
+            return kept
+        raise Busy(f"cluster {name} cannot be deleted yet", hint="python conn_close.py --engine redshift")
+
+
+_PUBLIC = "PUBLIC: it gets an address on the internet"
+_PRIVATE = "not public: only machines inside its VPC reach it"

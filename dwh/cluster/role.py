@@ -1,0 +1,148 @@
+"""The IAM role that the warehouse takes to read the sources and to write the lake."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from dwh.cluster.account import Account, Declined
+from dwh.cluster.policies import copy_policy, trust_policy
+from dwh.engines import Change, Tell
+from dwh.errors import ConfigError, EnvironmentFailure
+
+if TYPE_CHECKING:
+    from dwh.config import Config
+
+POLICY = "copy-and-unload"
+LONGEST_NAME = 64  # [B iam/2010-05-08]
+GONE = ("NoSuchEntity",)
+
+
+class Role:
+    """The role: [IAM_ROLE] ARN, which is used and never touched, or one of our own below a path of its own.
+
+    IAM cannot list by tag; it can by path, so roles are found again whatever [IAM_ROLE] NAME says by then. The path
+    holds the region, because IAM is one for all regions, and the tag is the same in each.
+    """
+
+    def __init__(self, account: Account, config: Config) -> None:
+        self.account = account
+        self.s3 = config.s3
+        self.given = config.iam_role.arn
+        ending = "-copy"
+        self.name = config.iam_role.name or config.cluster.identifier[: LONGEST_NAME - len(ending)] + ending
+
+    def check(self) -> None:
+        """Raise ConfigError for a role's ARN that cannot be one."""
+        if self.given and not re.fullmatch(r"arn:aws[\w-]*:iam::\d{12}:role/\S+", self.given):
+            raise ConfigError(
+                f"[IAM_ROLE] ARN = {self.given} is not the ARN of a role",
+                hint="[IAM_ROLE] ARN = arn:aws:iam::123456789012:role/name     (or empty: one is made)",
+            )
+
+    @property
+    def path(self) -> str:
+        """Give the path that our roles of this region are below."""
+        return f"/dwh-suite/{self.account.region}/"
+
+    def find(self) -> list[dict[str, Any]]:
+        """Find the roles that carry our tag, without the one that [IAM_ROLE] ARN names."""
+        listed = self.account.ask("iam:ListRoles", PathPrefix=self.path).get("Roles", [])
+        return [role for role in listed if role["Arn"] != self.given and self._is_ours(role["RoleName"])]
+
+    def plan(self) -> Change:
+        """Say what `ensure` would do."""
+        return self._compared(None if self.given else self._named())
+
+    def ensure(self, tell: Tell) -> tuple[Change, str]:
+        """Make the role, or give it the rights that the places of [S3] need by now; gives its ARN too.
+
+        Raises EnvironmentFailure when somebody else's role has that name.
+        """
+        if self.given:
+            return self.plan(), self.given
+        role = self._named()
+        change = self._compared(role)
+        if role is None:
+            tell(f"making role {self.name}")
+            role = self._create()
+        if change.mark != "=":
+            wanted = copy_policy(self.s3, self.account.partition)
+            if wanted:
+                document = json.dumps(wanted)
+                self.account.ask("iam:PutRolePolicy", RoleName=self.name, PolicyName=POLICY, PolicyDocument=document)
+            elif self._policy() is not None:
+                self.account.ask("iam:DeleteRolePolicy", RoleName=self.name, PolicyName=POLICY)
+        return change, str(role["Arn"])
+
+    def remove(self, role: dict[str, Any], tell: Tell) -> Change:
+        """Remove one of our roles, its rights first [B: else DeleteConflict].
+
+        Policies that somebody else attached stay, and then so does the role: the listing at the end names it.
+        """
+        name = role["RoleName"]
+        tell(f"removing role {name}")
+        of_policy: dict[str, Any] = {"PolicyName": POLICY}
+        for action, more in (("iam:DeleteRolePolicy", of_policy), ("iam:DeleteRole", {})):
+            try:
+                self.account.ask(action, expected=(*GONE, "DeleteConflict"), RoleName=name, **more)
+            except Declined as declined:
+                if declined.code == "DeleteConflict":
+                    return Change("=", f"role {name} has policies that conn_start.py did not give it", beside=True)
+        return Change("-", f"role {name}", beside=True)
+
+    def _named(self) -> dict[str, Any] | None:
+        return next((role for role in self.find() if role["RoleName"] == self.name), None)
+
+    def _compared(self, role: dict[str, Any] | None) -> Change:
+        if self.given:
+            return Change("=", f"role {self.given}, given by [IAM_ROLE] ARN", beside=True)
+        what = f"role {self.name}, {self._rights()}"
+        if role is None:
+            return Change("+", what, beside=True)
+        same = self._policy() == copy_policy(self.s3, self.account.partition)
+        return Change("=" if same else "~", what, beside=True)
+
+    def _create(self) -> dict[str, Any]:
+        try:
+            made = self.account.ask(
+                "iam:CreateRole",
+                expected=("EntityAlreadyExists",),
+                Path=self.path,
+                RoleName=self.name,
+                AssumeRolePolicyDocument=json.dumps(trust_policy()),
+                Description="Lets Redshift read the sources and write the lake of the Sparkify warehouse suite",
+                Tags=self.account.tags,
+            )
+            return dict(made["Role"])
+        except Declined as declined:
+            # the answer to an earlier question may have been lost: then the role is ours
+            role = self._named()
+            if role is None:
+                raise EnvironmentFailure(
+                    f"a role named {self.name} exists and is not ours (no tag, or made for another region)",
+                    evidence=f"{declined}; it was not touched",
+                    hint=("[IAM_ROLE] NAME = another", "[IAM_ROLE] ARN = its ARN     (to use it as it is)"),
+                ) from declined
+            return role
+
+    def _is_ours(self, name: str) -> bool:
+        try:
+            return self.account.owns(self.account.ask("iam:ListRoleTags", expected=GONE, RoleName=name))
+        except Declined:
+            return False
+
+    def _policy(self) -> dict[str, Any] | None:
+        try:
+            found = self.account.ask("iam:GetRolePolicy", expected=GONE, RoleName=self.name, PolicyName=POLICY)
+        except Declined:
+            return None
+        return dict(found["PolicyDocument"])
+
+    def _rights(self) -> str:
+        reads = [place for place in (*self.s3.song_data, *self.s3.log_data) if place.startswith("s3://")]
+        writes = [place for place in (self.s3.work, self.s3.lake) if place.startswith("s3://")]
+        rights = [f"reads {', '.join(sorted(set(reads)))}"] * bool(reads)
+        rights += [f"reads and writes {', '.join(sorted(set(writes)))}"] * bool(writes)
+        return "; ".join(rights) or "without rights: no place of [S3] is in S3"

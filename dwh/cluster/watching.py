@@ -1,0 +1,107 @@
+"""Watching a cluster come and go.
+
+boto's own waiters are silent, and sit for 30 minutes on a cluster that has failed [B waiters-2.json].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dwh.cluster.account import ROLE_SECONDS, Declined
+from dwh.engines import Tell
+from dwh.errors import Busy, EnvironmentFailure
+
+if TYPE_CHECKING:
+    from dwh.cluster.provisioned import Provisioned
+
+UP = ("available", "available, prep-for-resize", "available, resize-cleanup")
+GOING = ("deleting", "final-snapshot")
+CLOSE = "python conn_close.py --engine redshift     (removes it, billing ends)"
+# The statuses that waiting does not change [B shape Cluster]; every other one is waited for.
+_BROKEN = {
+    "hardware-failure": ("a node has failed", CLOSE),
+    "incompatible-hsm": ("its hardware security module cannot be reached", CLOSE),
+    "incompatible-network": ("its VPC or subnet group does not fit, or has no free address", CLOSE),
+    "incompatible-parameters": ("its parameter group holds a value that it cannot take", CLOSE),
+    "incompatible-restore": ("its snapshot cannot be restored like this", CLOSE),
+    "paused": (
+        "somebody paused it; paused, it costs storage only",
+        "aws redshift resume-cluster --cluster-identifier {name}",
+    ),
+    "storage-full": ("its disks are full", "[CLUSTER] NUM_NODES, or delete data: the AWS console resizes"),
+    "deleting": ("somebody is deleting it", "python conn_start.py --engine redshift     (waits, then makes a new one)"),
+    "final-snapshot": ("somebody is deleting it", "python conn_start.py --engine redshift     (waits)"),
+}
+
+
+def broken(status: str) -> str:
+    """Say why a cluster in this status will not be available however long one waits; empty when it may be."""
+    return _BROKEN.get(status, ("", ""))[0]
+
+
+def await_available(cluster: Provisioned, tell: Tell, patience: float, role: str = "") -> dict[str, Any]:
+    """Look until the cluster is available, and the role is in use where one is named; gives its description.
+
+    Raises EnvironmentFailure for a status that waiting does not change, Busy when `patience` seconds are over.
+    """
+    status, waited = "", False
+    for elapsed in cluster.account.looks(patience):
+        found = cluster.look()
+        if found is None and elapsed < min(patience, ROLE_SECONDS):
+            status = "not to be seen yet"  # a cluster that was just asked for
+        elif found is None:
+            raise EnvironmentFailure(f"cluster {cluster.name} is gone", hint="python conn_start.py --engine redshift")
+        else:
+            status = _status_of(found, role)
+            if not status:
+                if waited:
+                    tell(f"available after {_time(elapsed)}")
+                return found
+            _refuse_broken(cluster.name, found)
+        tell(f"{status}, {_time(elapsed)} elapsed")
+        waited = True
+    raise Busy(
+        f"cluster {cluster.name} is not available yet: {status}",
+        evidence="it is billed, and AWS goes on with it",
+        hint=("python conn_start.py --engine redshift     (waits for it)", CLOSE),
+    )
+
+
+def await_gone(cluster: Provisioned, name: str, tell: Tell, patience: float) -> None:
+    """Look until there is no cluster of a name any more. Raises Busy when `patience` seconds are over."""
+    status = "deleting"
+    for elapsed in cluster.account.looks(patience):
+        try:
+            action = "redshift:DescribeClusters"
+            found = cluster.account.ask(action, expected=("ClusterNotFound",), ClusterIdentifier=name)["Clusters"]
+        except Declined:
+            found = []
+        status = cluster.seen = str(found[0]["ClusterStatus"]) if found else ""
+        if not found:
+            return
+        tell(f"{status}, {_time(elapsed)} elapsed")
+    raise Busy(
+        f"cluster {name} is still being deleted: {status}",
+        hint="the same command again     (waits until it is gone)",
+    )
+
+
+def _status_of(found: dict[str, Any], role: str) -> str:
+    """Give what is still missing, in a word or two; empty when nothing is."""
+    if found["ClusterStatus"] not in UP:
+        return str(found["ClusterStatus"])
+    roles = {given["IamRoleArn"]: given.get("ApplyStatus") for given in found.get("IamRoles", [])}
+    # a COPY before the role is in-sync would say that it may not use it [G]
+    return "" if not role or roles.get(role) == "in-sync" else "its role is not in use yet"
+
+
+def _refuse_broken(name: str, found: dict[str, Any]) -> None:
+    status = str(found["ClusterStatus"])
+    failed = found.get("ClusterAvailabilityStatus") == "Failed"
+    if status in _BROKEN or failed:
+        why, hint = _BROKEN.get(status, ("AWS says that it has failed", CLOSE))
+        raise EnvironmentFailure(f"cluster {name} is {status}", evidence=why, hint=hint.format(name=name))
+
+
+def _time(elapsed: float) -> str:
+    return f"{int(elapsed // 60)}m {int(elapsed % 60):02d}s"

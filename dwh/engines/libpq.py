@@ -1,0 +1,102 @@
+"""One connection by psycopg2: what PostgreSQL and Redshift share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from dwh.engines import Row, Trace
+from dwh.errors import DwhError
+from dwh.signals import cancelled_by
+
+if TYPE_CHECKING:
+    import psycopg2
+    from psycopg2.extensions import connection as PgConnection  # noqa: N812
+
+T = TypeVar("T")
+S = TypeVar("S", bound="LibpqSession")
+
+
+class LibpqSession:
+    """One connection, all our tables in one schema; `sort_error` says what an error of the server means, and whether
+    it ended the connection."""
+
+    lenient_json = False
+
+    def __init__(
+        self,
+        connection: PgConnection,
+        trace: Callable[[Trace], None],
+        schema: str,
+        sort_error: Callable[[psycopg2.Error, bool], DwhError],
+    ) -> None:
+        self._connection = connection
+        self._trace = trace
+        self._schema = schema
+        self._sort_error = sort_error
+        self._thread = ThreadPoolExecutor(1)
+        connection.autocommit = True
+        self.execute_alone("SET search_path TO {}", schema)
+        self._run("SET timezone TO 'UTC'", ())
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def execute_alone(self, sql: str, name: str) -> None:
+        """Run one statement about a named thing, `{}` in its text, outside of a transaction."""
+        from psycopg2.sql import SQL, Identifier
+
+        self._run(SQL(sql).format(Identifier(name)).as_string(self._connection), ())
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Run one query."""
+        return self._run(sql, params)[1]
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Give the columns of a table."""
+        query = (
+            "SELECT column_name, data_type FROM information_schema.columns "
+            "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
+        )
+        return dict(self._run(query, (self._schema, table))[1])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        self._thread.shutdown()
+
+    def _run(self, sql: str, params: Sequence[object]) -> tuple[int, list[Row]]:
+        def ask() -> tuple[int, list[Row]]:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql, tuple(params) or None)
+                return cursor.rowcount, cursor.fetchall() if cursor.description else []
+
+        started = time.monotonic()
+        changed, rows = self._waiting(ask)
+        self._trace(Trace(sql, changed, time.monotonic() - started))
+        return changed, rows
+
+    def _waiting(self, action: Callable[[], T]) -> T:
+        """Do something that blocks in libpq in a thread, so that a stop request reaches this one, and cancels it."""
+        import psycopg2
+
+        future = self._thread.submit(action)
+        with cancelled_by(self._connection.cancel):
+            wait([future])
+        try:
+            return future.result()
+        except psycopg2.Error as error:
+            raise self._sort_error(error, bool(self._connection.closed)) from error
+
+    def _roll_back(self) -> None:
+        import psycopg2
+
+        # a connection that is lost has no transaction any more
+        with suppress(psycopg2.Error), self._connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")

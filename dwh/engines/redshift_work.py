@@ -1,0 +1,135 @@
+"""What COPY reads: our records as gzip objects under [S3] WORK, the manifest that names them, and the JSONPaths file.
+
+COPY splits no JSON file, and what a file costs it is more than what a record does: so a few objects of 8 to 64 MB, a
+multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html].
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from dwh.buckets import Buckets, S3Path, split
+from dwh.errors import ConfigError
+from dwh.objects import in_threads
+
+PIECE = 128 * 1024 * 1024  # bytes of JSON: 8 to 20 MB as gzip, measured on the sample
+WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
+CHUNK = 1024 * 1024  # bytes
+LEVEL = 1  # of gzip: twice the speed of the default for a tenth more bytes
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
+PREFIX = "dwh-load"
+
+
+class Upload(NamedTuple):
+    """What one COPY is given: two URLs, and the number of records in the objects of the manifest."""
+
+    manifest: str
+    jsonpaths: str
+    records: int
+
+
+class Piece(NamedTuple):
+    """A part of a spool file that begins and ends with a line: its first byte, and the one after its last."""
+
+    path: str
+    start: int
+    end: int
+
+
+class WorkPrefix:
+    """The prefix that the warehouse reads from and we write to. Raises ConfigError when there is none."""
+
+    def __init__(self, buckets: Buckets, location: str, slices: int) -> None:
+        if not location:
+            raise ConfigError("[S3] WORK is empty; COPY reads what we write there", hint="[S3] WORK = s3://bucket/work")
+        self._buckets = buckets
+        self._place = split(location)
+        self._slices = slices
+
+    @property
+    def region(self) -> str:
+        """Give the region of its bucket."""
+        return str(self._buckets.open(self._place.bucket).config["region"])
+
+    @contextmanager
+    def upload(self, paths: Sequence[str], keys: Sequence[str]) -> Iterator[Upload]:
+        """Write the lines of the files, one record each, for the block; all of it is removed at its end.
+
+        `keys` are the JSON keys of a record, in the order of the columns that COPY is to fill.
+        """
+        folder = f"{self._place.key}/{PREFIX}-{uuid.uuid4().hex}".lstrip("/")
+        pieces = {
+            f"{folder}/{number:05}.json.gz": piece
+            for number, piece in enumerate(piece for path in paths for piece in cut(path, self._slices))
+        }
+        manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
+        try:
+            records = sum(in_threads(lambda key: self._put_piece(key, pieces[key]), pieces))
+            # exactly this key: with another, COPY silently maps by column name [D23 copy-parameters-data-format]
+            self._put(jsonpaths, _json({"jsonpaths": [f"$['{key}']" for key in keys]}))
+            # not mandatory would mean that a missing object is silently left out [D23]
+            entries = [{"url": self._url(key), "mandatory": True} for key in pieces]
+            self._put(manifest, _json({"entries": entries}))
+            yield Upload(self._url(manifest), self._url(jsonpaths), records)
+        finally:
+            self._remove([*pieces, manifest, jsonpaths])
+
+    def _url(self, key: str) -> str:
+        return str(S3Path(self._place.bucket, key))
+
+    def _put_piece(self, key: str, piece: Piece) -> int:
+        body, records = compress(piece)
+        self._put(key, body)
+        return records
+
+    def _put(self, key: str, body: bytes) -> None:
+        import obstore
+
+        store = self._buckets.open(self._place.bucket)
+        self._buckets.ask("PutObject", S3Path(self._place.bucket, key), lambda: obstore.put(store, key, body))
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        import obstore
+
+        store = self._buckets.open(self._place.bucket)
+        self._buckets.ask("DeleteObject", self._place, lambda: obstore.delete(store, list(keys)))
+
+
+def cut(path: str, slices: int) -> list[Piece]:
+    """Cut a file into pieces of whole lines: one when it is small, else a multiple of the slices."""
+    size = Path(path).stat().st_size
+    number = -(-size // PIECE)
+    if size > WORTH_SPREADING:
+        number = -(-number // slices) * slices
+    ends = []
+    with Path(path).open("rb") as lines:
+        for end in range(1, number):
+            lines.seek(end * size // number)
+            lines.readline()
+            ends.append(lines.tell())
+    borders = sorted({0, *ends, size})
+    return [Piece(path, start, end) for start, end in pairwise(borders)]
+
+
+def compress(piece: Piece) -> tuple[bytes, int]:
+    """Give a piece as gzip, and the number of its lines."""
+    packer, packed, records = zlib.compressobj(LEVEL, wbits=GZIP_FORMAT), [], 0
+    with Path(piece.path).open("rb") as stream:
+        stream.seek(piece.start)
+        rest = piece.end - piece.start
+        while rest and (chunk := stream.read(min(CHUNK, rest))):
+            rest -= len(chunk)
+            records += chunk.count(b"\n")
+            packed.append(packer.compress(chunk))
+    return b"".join((*packed, packer.flush())), records
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content).encode()

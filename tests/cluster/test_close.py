@@ -1,0 +1,269 @@
+"""conn_close.py on Redshift: everything of ours goes, nothing else does, and `all gone` is looked up, not assumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from cluster.cloud import NAME, Call
+from cluster.conftest import Rig, foreign_things
+from warehouse import Result
+
+from dwh.errors import Busy, ConfigError, EnvironmentFailure
+
+NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
+ALL_GONE = f"= all gone: nothing tagged dwh-suite={NAME} is left in us-west-2"
+
+
+@pytest.fixture
+def up(rig: Rig) -> Rig:
+    """A warehouse whose cluster is up; what was asked for it is forgotten."""
+    rig.call("conn_start")
+    rig.cloud.calls.clear()
+    return rig
+
+
+def close(rig: Rig, *argv: str) -> Result:
+    """Close without a question."""
+    return rig.call("conn_close", "--yes", *argv)
+
+
+# ------------------------------------------------------------------------------------------------------------- going
+
+
+def test_everything_goes_in_the_order_that_works(up: Rig) -> None:
+    """Cluster, then the group as soon as nothing uses it, then the role, its rights first; then a fresh listing."""
+    up.cloud.lingering = 3
+    done = up.run("conn_close", "--yes")
+    assert done.code == 0, done.err
+    assert up.cloud.changes() == [
+        "redshift:DeleteCluster",
+        *["ec2:DeleteSecurityGroup"] * 4,
+        "iam:DeleteRolePolicy",
+        "iam:DeleteRole",
+    ]
+    assert up.cloud.all() == NOTHING
+    assert f"  {ALL_GONE}\n" in done.out
+    assert "billed" not in done.err.splitlines()[-1]
+
+
+def test_p64_all_gone_is_the_answer_of_a_listing(up: Rig) -> None:
+    """The last three questions of a close list clusters, groups and roles by tag."""
+    close(up)
+    asked = [call.action for call in up.cloud.calls][-3:]
+    assert asked == ["redshift:DescribeClusters", "ec2:DescribeSecurityGroups", "iam:ListRoles"]
+    assert up.cloud.calls[-3].given["TagValues.TagValue.1"] == NAME
+
+
+@pytest.mark.parametrize("orphan", ["role", "group"])
+def test_p64_what_is_left_is_named(up: Rig, orphan: str) -> None:
+    """Something of ours that cannot go: exit code 3, its name, and never `all gone`. Again works when it can."""
+    if orphan == "role":
+        statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::theirs/*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        up.cloud.client("iam").put_role_policy(RoleName=f"{NAME}-copy", PolicyName="theirs", PolicyDocument=document)
+        with pytest.raises(EnvironmentFailure, match=f"role {NAME}-copy") as left:
+            close(up)
+        assert "did not give it" in " ".join(left.value.evidence)
+        up.cloud.client("iam").delete_role_policy(RoleName=f"{NAME}-copy", PolicyName="theirs")
+    else:
+        tags = [{"ResourceType": "security-group", "Tags": [{"Key": "dwh-suite", "Value": NAME}]}]
+
+        def late(call: Call) -> None:  # turns up after the groups were deleted
+            if call.action == "iam:DeleteRole":
+                up.cloud.client("ec2").create_security_group(
+                    GroupName="late", Description="late", TagSpecifications=tags
+                )
+
+        up.cloud.fault = late
+        with pytest.raises(EnvironmentFailure, match="security group late"):
+            close(up)
+        up.cloud.fault = None
+    assert close(up).code == 0
+    assert up.cloud.all() == NOTHING
+
+
+def test_p63_what_lacks_our_tag_stays(rig: Rig) -> None:
+    """Clusters, roles and groups of others, below the same path and with the same tag key, are the same afterwards."""
+    before = foreign_things(rig.cloud)
+    rig.call("conn_start")
+    close(rig)
+    close(rig)
+    assert rig.cloud.all() == before
+
+
+def test_a_close_without_anything_to_close_says_so(rig: Rig) -> None:
+    """Nothing was ever made: success, and no question."""
+    done = rig.run("conn_close")
+    assert (done.code, rig.cloud.changes()) == (0, [])
+    assert ALL_GONE in done.out
+
+
+def test_p62_closing_twice(up: Rig) -> None:
+    """The second close finds nothing and is a success."""
+    close(up)
+    up.cloud.calls.clear()
+    assert ALL_GONE in close(up).out
+    assert up.cloud.changes() == []
+
+
+@pytest.mark.parametrize("status", ["creating", "modifying", "paused", "deleting", "final-snapshot"])
+def test_p62_closing_works_from_every_state(up: Rig, status: str) -> None:
+    """One that is being made or changed cannot be deleted yet: that is waited for; one that goes is watched."""
+    up.cloud.cluster().status = status
+    up.cloud.cluster().coming = [status] * 4
+    done = close(up)
+    assert ALL_GONE in done.out
+    assert up.cloud.all() == NOTHING
+    assert len(up.cloud.asked("redshift:DeleteCluster")) == {"creating": 4, "modifying": 4, "paused": 1}.get(status, 0)
+
+
+@pytest.mark.parametrize("half", ["role", "group", "cluster"])
+def test_p65_closing_works_after_a_start_that_failed(rig: Rig, half: str) -> None:
+    """Whatever was made by then goes, without a connection to any database."""
+    last = {"role": "ec2:CreateSecurityGroup", "group": "redshift:CreateCluster", "cluster": "never"}[half]
+    rig.cloud.fail(last, "AccessDenied")
+    rig.cloud.endpoint = ("nowhere.invalid", 1)
+    rig.cloud.creating = ("hardware-failure",)
+    with pytest.raises(EnvironmentFailure):
+        rig.call("conn_start")
+    rig.cloud.fault = None
+    done = close(rig, "--no-snapshot")
+    assert ALL_GONE in done.out
+    assert rig.cloud.all() == NOTHING
+    assert rig.door.logins == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"IAM_ROLE": {"NAME": "another"}},
+        {"IAM_ROLE": {"ARN": "arn:aws:iam::123456789012:role/somebodys"}},
+        {"CLUSTER": {"NODE_TYPE": "dc2.large", "DB_PORT": "1"}},
+        {"CLUSTER": {"ALLOW_CIDR": "0.0.0.0/0", "SUBNET_GROUP": "gone"}},
+        {"S3": {"LOG_DATA": "elsewhere", "WORK": ""}},
+    ],
+    ids=str,
+)
+def test_p65_closing_works_though_dwh_cfg_has_changed(up: Rig, changed: dict[str, dict[str, str]]) -> None:
+    """What is ours is found by its tag, not by what dwh.cfg says by now."""
+    up.configure(**changed)
+    assert ALL_GONE in close(up).out
+    assert up.cloud.all() == NOTHING
+
+
+def test_our_own_role_that_dwh_cfg_names_by_its_arn_stays(up: Rig) -> None:
+    """A role that [IAM_ROLE] ARN names is never deleted, whoever made it."""
+    arn = up.cloud.client("iam").get_role(RoleName=f"{NAME}-copy")["Role"]["Arn"]
+    up.configure(IAM_ROLE={"ARN": arn})
+    assert ALL_GONE in close(up).out
+    assert up.cloud.roles() == [f"{NAME}-copy"]
+
+
+# --------------------------------------------------------------------------------------------------------- the data
+
+
+def test_the_data_is_kept_for_seven_days(up: Rig) -> None:
+    """A final snapshot with an end, so that it is not billed for ever; its name and its end are told."""
+    done = close(up)
+    [given] = up.cloud.asked("redshift:DeleteCluster")
+    name = given["FinalClusterSnapshotIdentifier"]
+    assert (given["SkipFinalClusterSnapshot"], given["FinalClusterSnapshotRetentionPeriod"]) == ("false", "7")
+    assert name in [snapshot["SnapshotIdentifier"] for snapshot in up.cloud.snapshots()]
+    assert f"+ snapshot {name}, kept for 7 days" in done.out
+
+
+@pytest.mark.parametrize("how", ["--no-snapshot", "--delete-data", "FINAL_SNAPSHOT = no"])
+def test_no_snapshot_when_none_is_wanted(up: Rig, how: str) -> None:
+    """By flag or by setting; the plan says that the data is lost then."""
+    flags = [how] if how.startswith("--") else []
+    if not flags:
+        up.configure(CLUSTER={"FINAL_SNAPSHOT": "no"})
+    assert "snapshot" not in up.call("conn_close", "--dry-run", *flags).out
+    assert "snapshot" not in close(up, *flags).out
+    [given] = up.cloud.asked("redshift:DeleteCluster")
+    assert (given["SkipFinalClusterSnapshot"], "FinalClusterSnapshotIdentifier" in given) == ("true", False)
+
+
+def test_a_broken_cluster_is_not_deleted_without_the_snapshot_that_was_wanted(rig: Rig) -> None:
+    """AWS takes no snapshot of it: that is told, with the command that does without, and nothing is lost unasked."""
+    rig.cloud.creating = ("incompatible-network",)
+    with pytest.raises(EnvironmentFailure):
+        rig.call("conn_start")
+    with pytest.raises(EnvironmentFailure, match="does not delete it with a snapshot") as refused:
+        close(rig)
+    assert "--no-snapshot" in refused.value.hint[0]
+    assert list(rig.cloud.clusters()) == [NAME]
+
+
+# ---------------------------------------------------------------------------------------------------------- asking
+
+
+def test_the_name_is_asked_for(up: Rig) -> None:
+    """The plan is shown, the name of the cluster has to be typed; with a snapshot nobody says that data is lost."""
+    done = up.warehouse.run_on_terminal("conn_close", typed=f"{NAME}\n", wait_for="delete it", env=up.cloud.environment)
+    assert done.code == 0, done.out
+    assert done.out.index(f"- cluster {NAME}, available") < done.out.index("Type its name")
+    assert "data in it is lost" not in done.out
+    assert up.cloud.all() == NOTHING
+
+
+def test_another_answer_deletes_nothing(up: Rig) -> None:
+    """`yes` is not the name; what goes on costing is said last."""
+    done = up.warehouse.run_on_terminal("conn_close", typed="yes\n", wait_for="delete it", env=up.cloud.environment)
+    assert done.code == 2
+    assert up.cloud.changes() == []
+    assert done.out.strip().splitlines()[-1].endswith("this ends it: python conn_close.py --engine redshift")
+
+
+def test_nobody_to_ask_deletes_nothing(up: Rig) -> None:
+    """Without a terminal and without --yes it refuses."""
+    with pytest.raises(ConfigError, match="no terminal"):
+        up.call("conn_close")
+    assert up.cloud.changes() == []
+
+
+def test_a_dry_run_deletes_nothing(up: Rig) -> None:
+    """--dry-run names what would go."""
+    shown = up.call("conn_close", "--dry-run").out
+    assert up.cloud.changes() == []
+    marks = [line.split()[:2] for line in shown.splitlines()]
+    assert marks[1:5] == [["-", "cluster"], ["-", "security"], ["-", "role"], ["+", "a"]]
+
+
+# --------------------------------------------------------------------------------------------------------- waiting
+
+
+def test_a_group_that_stays_in_use_is_given_up_after_a_while(up: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten minutes of DependencyViolation, then Busy, exit code 4, naming it; the cluster is gone by then."""
+    monkeypatch.setattr("dwh.cluster.network.RELEASE_SECONDS", 0.1)
+    up.cloud.lingering = 10**4
+    with pytest.raises(Busy, match="still in use"):
+        close(up)
+    assert up.cloud.clusters() == {}
+    up.cloud.lingerers.clear()
+    assert ALL_GONE in close(up).out
+
+
+@pytest.mark.parametrize("lost", ["redshift:DeleteCluster", "ec2:DeleteSecurityGroup", "iam:DeleteRole"])
+def test_a_lost_answer_to_a_deletion(up: Rig, lost: str) -> None:
+    """It is asked again, and that it is gone already is no error."""
+    pending = [lost]
+
+    def fault(call: Call) -> str | None:
+        return "(done, and the answer lost)" if call.action == lost and pending and pending.pop() else None
+
+    up.cloud.lingering = 0
+    up.cloud.fault = fault
+    assert ALL_GONE in close(up).out
+    assert len(up.cloud.asked(lost)) == 2
+
+
+def test_a_cluster_that_somebody_else_removed_meanwhile(up: Rig) -> None:
+    """Between looking and deleting it went: no error."""
+    gone: Callable[[Call], None] = lambda call: (  # noqa: E731
+        up.cloud.remove() if call.action == "redshift:DeleteCluster" and len(up.cloud.asked(call.action)) == 1 else None
+    )
+    up.cloud.fault = gone
+    assert ALL_GONE in close(up).out

@@ -1,0 +1,213 @@
+"""Killed, failed or unheard at any call: the next start completes, a close removes everything, and the cost is said."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+from cluster.cloud import NAME
+from cluster.conftest import Rig
+from warehouse import Result
+
+from dwh.cluster.account import Account, Answer
+from dwh.errors import DwhError
+
+NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
+BILLED = "is up and billed by the hour; this ends it: python conn_close.py --engine redshift"
+MAYBE = (
+    "if us-west-2/sparkify-dwh is up, it is billed by the hour; this ends it: python conn_close.py --engine redshift"
+)
+WAYS = ("refused", "unheard", "killed")
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def attempt(rig: Rig, script: str, *argv: str) -> bool:
+    """Run a script and tell whether it ended well."""
+    try:
+        return rig.call(script, *argv).code == 0
+    except (DwhError, Killed):
+        return False
+
+
+@pytest.fixture
+def disturb(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Give what disturbs the call of a number, from now on: AWS refuses it, its answer is lost, or the process ends
+    right after it."""
+    original, left = Account.ask, [0]
+
+    def ask(account: Account, action: str, **parameters: object) -> Answer:
+        answer = original(account, action, **parameters)  # type: ignore[arg-type]
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return answer
+
+    def disturb(way: str, number: int) -> None:
+        left[0] = number if way == "killed" else 0
+        rig.cloud.fault = None
+        if way == "refused":
+            rig.cloud.fail_at(number)
+        elif way == "unheard":
+            rig.cloud.lose_at(number)
+
+    monkeypatch.setattr(Account, "ask", ask)
+    return disturb
+
+
+def is_complete(rig: Rig) -> bool:
+    """Tell whether everything is there, once, and a start would change nothing."""
+    there = rig.cloud.all()
+    plan = rig.call("conn_start", "--dry-run", "--json").json["changes"]
+    return [len(things) for things in there.values()] == [1, 1, 1, 1] and {change[0] for change in plan} == {"="}
+
+
+def every_call(rig: Rig, first: int = 1, step: int = 1) -> Iterator[int]:
+    """Count calls, in an account that is empty each time."""
+    for number in itertools.count(first, step):
+        rig.cloud.reset()
+        rig.door.logins.clear()
+        yield number
+
+
+def start_disturbed(rig: Rig, disturb: Callable[[str, int], None], way: str, first: int = 1, step: int = 1) -> int:
+    """Disturb every call of a start in turn; after each, start again or close. Gives how many calls were disturbed."""
+    for number in every_call(rig, first, step):
+        for after in ("start", "close"):
+            rig.cloud.reset()
+            disturb(way, number)
+            well = attempt(rig, "conn_start")
+            calls = len(rig.cloud.calls)
+            disturb("not at all", 0)
+            if calls < number:
+                return number - 1
+            assert not well or way != "refused", number
+            if after == "start":
+                assert attempt(rig, "conn_start"), number
+                assert is_complete(rig), number
+                assert len(rig.door.logins) >= 1
+            assert attempt(rig, "conn_close", "--yes"), number
+            assert rig.cloud.all() == NOTHING, number
+    raise AssertionError
+
+
+def close_disturbed(rig: Rig, disturb: Callable[[str, int], None], way: str, first: int = 1, step: int = 1) -> int:
+    """Disturb every call of a close in turn; after each, close again. Gives how many calls were disturbed."""
+    for number in every_call(rig, first, step):
+        assert attempt(rig, "conn_start"), number
+        rig.cloud.calls.clear()
+        disturb(way, number)
+        attempt(rig, "conn_close", "--yes")
+        calls = len(rig.cloud.calls)
+        disturb("not at all", 0)
+        if calls < number:
+            return number - 1
+        assert attempt(rig, "conn_close", "--yes"), number
+        assert rig.cloud.all() == NOTHING, number
+    raise AssertionError
+
+
+@pytest.mark.promises
+@pytest.mark.parametrize("way", WAYS)
+def test_p60_a_start_disturbed_at_any_call(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
+    """Running it again completes, and a close removes everything, whichever call it was."""
+    assert start_disturbed(rig, disturb, way) >= 15
+
+
+@pytest.mark.promises
+@pytest.mark.parametrize("way", WAYS)
+def test_p60_a_close_disturbed_at_any_call(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
+    """Closing again removes everything, whichever call it was."""
+    assert close_disturbed(rig, disturb, way) >= 12
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_p60_a_start_disturbed_at_some_calls(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
+    """Every sixth call only; -m promises does them all."""
+    assert start_disturbed(rig, disturb, way, first=3, step=6) >= 12
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_p60_a_close_disturbed_at_some_calls(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
+    """Every sixth call only; -m promises does them all."""
+    assert close_disturbed(rig, disturb, way, first=4, step=6) >= 9
+
+
+# ------------------------------------------------------------------------------------ P68: the last word is money
+
+
+def last_line(done: Result) -> str:
+    """Give the last line that a person sees."""
+    return done.err.strip().splitlines()[-1]
+
+
+def test_p68_every_script_says_last_what_goes_on_costing(rig: Rig) -> None:
+    """After success, after a failure, after a plan, quietly and as JSON; nothing is said of what is not there."""
+    assert last_line(rig.end("conn_start", "-q")).endswith(BILLED)
+    assert last_line(rig.end("conn_start", "--json", "--dry-run")).endswith(BILLED)
+    for script in ("create_tables", "etl", "sql_validate"):
+        assert last_line(rig.end(script, "-q")) in (MAYBE, f"us-west-2/{NAME} {BILLED}"), script
+    rig.cloud.fault = lambda _call: "AccessDenied"
+    assert last_line(rig.end("conn_close", "--yes")) == MAYBE
+    rig.cloud.fault = None
+    assert "billed" not in last_line(rig.end("conn_close", "--yes"))
+
+
+def test_p68_also_after_a_bug(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 70 is a way out like any other."""
+    rig.call("conn_start")
+    monkeypatch.setattr("dwh.engines.redshift.connect", lambda *_args: 1 / 0)
+    failed = rig.end("conn_start")
+    assert (failed.code, last_line(failed)) == (70, f"us-west-2/{NAME} {BILLED}")
+
+
+def test_p68_nothing_is_said_of_an_engine_that_costs_nothing(rig: Rig) -> None:
+    """On DuckDB the last line is the script's own."""
+    assert "billed" not in rig.end("conn_start", "--engine", "duckdb").err
+
+
+def test_p68_a_start_that_fails_says_whether_something_was_made(rig: Rig) -> None:
+    """A cluster that is there and cannot be reached is billed; one that AWS refused is not."""
+    rig.cloud.passwords.clear()
+    rig.cloud.fail("redshift:CreateCluster", "ClusterQuotaExceeded")
+    refused = rig.end("conn_start")
+    assert (refused.code, "billed" in last_line(refused)) == (3, False)
+    rig.cloud.fault = lambda call: "AccessDenied" if call.action.startswith("secretsmanager") else None
+    locked = rig.end("conn_start")
+    assert (locked.code, last_line(locked)) == (3, f"us-west-2/{NAME} {BILLED}")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_p69_stopping_the_wait_says_how_to_go_on_and_how_to_stop_paying(rig: Rig, stop: signal.Signals) -> None:
+    """Exit code 130 at once; both commands; the cluster stays, and the next start goes on with it."""
+    rig.cloud.creating = ("creating",) * 10**6
+    rig.configure(CLUSTER={"POLL_SECONDS": 0.2})
+    process = subprocess.Popen(
+        rig.warehouse.command("conn_start"),
+        env=rig.warehouse.environment(rig.cloud.environment),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if re.search("creating, .* elapsed", line):
+            break
+    process.send_signal(stop)
+    rest = process.communicate(timeout=20)[1]
+    assert process.returncode == 130, seen + rest
+    last = rest.strip().splitlines()[-1]
+    assert "billed by the hour" in last
+    assert "python conn_close.py --engine redshift" in last
+    assert "python conn_start.py --engine redshift" in last
+    rig.cloud.cluster().coming.clear()
+    assert rig.call("conn_start").code == 0
+    assert len(rig.cloud.asked("redshift:CreateCluster")) == 1

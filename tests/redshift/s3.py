@@ -1,0 +1,104 @@
+"""S3 as COPY and UNLOAD meet it: objects by their addresses, regions, and the texts of S3's refusals.
+
+Texts: [D23] dg/s3serviceexception-error.html; [G] databricks/spark-redshift#136, aws-lambda-redshift-loader#73.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from redshift.wire import SqlError
+
+_FAULTS = {
+    "NoSuchKey": "The specified key does not exist.,Status 404,Error NoSuchKey",
+    "NoSuchBucket": "The specified bucket does not exist,Status 404,Error NoSuchBucket",
+    "AccessDenied": "Access Denied,Status 403,Error AccessDenied",
+}
+WRONG_REGION = (
+    "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future"
+    " requests to this endpoint.,Status 301,Error PermanentRedirect"
+)
+
+
+def failure(text: str, context: str = "") -> SqlError:
+    """Give an error of the compute nodes, with the block of details that they add [G aws-lambda-redshift-loader#73]."""
+    rule = "-----------------------------------------------"
+    lines = (rule, f"error:  {text}", "code:      8001", f"context:   {context}", "process:   stand-in", rule)
+    return SqlError("XX000", text, "\n  " + "\n  ".join(lines) + "\n")
+
+
+class Store:
+    """S3 in one region, as a cluster reads and writes it."""
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        import boto3
+        from botocore.config import Config
+
+        self.region = region
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=region,
+            aws_access_key_id="cluster",
+            aws_secret_access_key="cluster",
+            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+        )
+
+    def check_region(self, bucket: str, named: str) -> None:
+        """Raise SqlError unless the bucket is in the region that REGION names, or else in the cluster's."""
+        from botocore.exceptions import ClientError
+
+        try:
+            place = self._client.get_bucket_location(Bucket=bucket).get("LocationConstraint") or "us-east-1"
+        except ClientError as error:
+            raise self._failure(error, bucket, "") from error
+        if place != (named or self.region):
+            raise failure(f"S3ServiceException:{WRONG_REGION}", bucket)
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """Give an object's bytes. Raises SqlError; its `code` attribute of S3 is in the text."""
+        from botocore.exceptions import ClientError
+
+        try:
+            return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            raise self._failure(error, bucket, key) from error
+
+    def exists(self, bucket: str, key: str) -> bool:
+        """Tell whether there is such an object."""
+        return any(found == key for found in self.keys(bucket, key))
+
+    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        """Give the keys that begin with a prefix, in order."""
+        from botocore.exceptions import ClientError
+
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for found in page.get("Contents", ()):
+                    yield found["Key"]
+        except ClientError as error:
+            raise self._failure(error, bucket, prefix) from error
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        """Write an object."""
+        self._client.put_object(Bucket=bucket, Key=key, Body=content)
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Remove an object."""
+        self._client.delete_object(Bucket=bucket, Key=key)
+
+    @staticmethod
+    def _failure(error: Exception, bucket: str, key: str) -> SqlError:
+        code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+        text = _FAULTS.get(code, f"{error},Error {code}")
+        return failure(f"S3ServiceException:{text}", f"S3 key being read : s3://{bucket}/{key}")
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Cut s3://bucket/key into bucket and key. Raises SqlError."""
+    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", url, re.DOTALL)
+    if not found:
+        raise SqlError("XX000", f"The S3 address '{url}' is not s3://bucket/key")
+    return found[1], found[2]

@@ -1,0 +1,172 @@
+"""One client of the stand-in: its statements, judged, translated and run, one after another."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from redshift import wire
+from redshift.dialect import translate
+from redshift.load import run_copy
+from redshift.refusals import UNSUPPORTED
+from redshift.sql_tokens import statements_of, tokens_of
+from redshift.tables import BYTES
+from redshift.unload import run_unload
+from redshift.wire import Backend, Channel, Gone, SqlError
+
+if TYPE_CHECKING:
+    from redshift.standin import RedshiftStandIn
+
+LONGEST_STATEMENT = 16 * 1024 * 1024
+PARAMETERS = {  # [G psycopg/psycopg#122, sqlalchemy#9494]: PostgreSQL 8.0.2, and no standard_conforming_strings
+    "client_encoding": "UNICODE",
+    "DateStyle": "ISO, MDY",
+    "integer_datetimes": "on",
+    "is_superuser": "on",
+    "server_encoding": "UNICODE",
+    "server_version": "8.0.2",
+    "TimeZone": "UTC",
+}
+
+
+class Session:
+    """One client's connection, and the connection to PostgreSQL that is its other half."""
+
+    def __init__(self, standin: RedshiftStandIn, client: Channel, backend: Backend, database: str) -> None:
+        self.standin, self.client, self.backend, self.database = standin, client, backend, database
+        # [D23] dg/PG_LAST_COPY_ID.html, PG_LAST_COPY_COUNT.html: -1 and 0 before the first
+        self.numbers = dict.fromkeys(("pg_last_copy_id", "pg_last_query_id", "pg_last_unload_id"), -1)
+        self.numbers |= dict.fromkeys(("pg_last_copy_count", "pg_last_unload_count"), 0)
+        self._before: dict[str, int] | None = None
+        self._cancelled = threading.Event()
+        self._deadline = math.inf
+
+    def run(self) -> None:
+        """Answer the client until it leaves."""
+        with suppress(Gone):
+            while True:
+                kind, body = self.client.receive()
+                if kind == b"X":
+                    return
+                if kind == b"Q":
+                    self._cancelled.clear()
+                    self._answer(body.rstrip(b"\0").decode())
+                else:
+                    self._refuse_extended(kind)
+
+    def close(self) -> None:
+        """End both halves; an open transaction is rolled back."""
+        self.client.close()
+        self.backend.channel.close()
+
+    def cancel(self) -> None:
+        """Cancel what runs."""
+        self._cancelled.set()
+        self.backend.cancel()
+
+    def check_cancelled(self) -> None:
+        """Raise SqlError when a cancel was asked for, or statement_timeout is over [D23] r_statement_timeout.html."""
+        if self._cancelled.is_set() or time.monotonic() > self._deadline:
+            raise SqlError("57014", "")
+
+    def begin_copy(self) -> int:
+        """Number a COPY that begins to load; its number and count are known from now on, even when it fails."""
+        self.numbers["pg_last_copy_id"] = self.numbers["pg_last_query_id"]
+        self.numbers["pg_last_copy_count"] = 0
+        return self.numbers["pg_last_copy_id"]
+
+    def copied(self, rows: int) -> None:
+        """Remember how many rows the last COPY loaded."""
+        self.numbers["pg_last_copy_count"] = rows
+
+    def _refuse_extended(self, kind: bytes) -> None:
+        """Redshift speaks the extended protocol, the stand-in does not: psycopg2 never uses it."""
+        while kind != b"S":
+            kind, _body = self.client.receive()
+        self._fail(SqlError(UNSUPPORTED, "the stand-in speaks the simple query protocol only"), self.backend.status)
+
+    def _answer(self, sql: str) -> None:
+        self.standin.log(sql)
+        before = self.backend.status
+        try:
+            if len(sql) > LONGEST_STATEMENT:  # [D23] dg/c_redshift-sql.html; [G] text
+                raise SqlError(
+                    "54000", f"Statement is too large. Statement Size: {len(sql)} bytes. Maximum Allowed: {2**24} bytes"
+                )
+            statements = list(statements_of(sql))
+            first = [tokens_of(statement)[0].upper for statement in statements]
+            self.numbers["pg_last_query_id"] = self.standin.next_query_id()
+            self._remember(first)
+            own = {"COPY", "UNLOAD", "TRUNCATE"} & set(first)
+            if own and len(statements) > 1:
+                raise SqlError(UNSUPPORTED, f"the stand-in runs {own.pop()} only as a statement of its own")
+            if own and before != wire.FAILED:
+                self._run_own(first[0], statements[0])
+            else:
+                self._relay(";".join(translate(statement, self.numbers) for statement in statements))
+        except SqlError as error:
+            self._fail(error, before)
+
+    def _remember(self, first: Sequence[str]) -> None:
+        """A transaction that is rolled back takes the number of its COPY with it [D23] dg/PG_LAST_COPY_ID.html."""
+        if self.backend.status == wire.IDLE:
+            self._before = dict(self.numbers)
+        elif first and first[0] in ("ROLLBACK", "ABORT") and self._before is not None:
+            self.numbers |= {name: self._before[name] for name in ("pg_last_copy_id", "pg_last_copy_count")}
+
+    def _run_own(self, word: str, sql: str) -> None:
+        limit = int(
+            self.backend.ask("SELECT setting FROM pg_settings WHERE name = 'statement_timeout'").rows[0][0] or 0
+        )
+        self._deadline = time.monotonic() + limit / 1000 if limit else math.inf
+        if word == "TRUNCATE":
+            # commits the transaction it is in, and cannot be rolled back [D23] dg/r_TRUNCATE.html
+            self.backend.ask(translate(sql, self.numbers))
+            if self.backend.status == wire.IN_TRANSACTION:
+                self.backend.ask("COMMIT")
+            self.client.send((b"C", b"TRUNCATE TABLE\0"), (b"Z", self.backend.status))
+            return
+        if word == "COPY":
+            notice = run_copy(self, sql)
+        else:
+            notice = f"UNLOAD completed, {run_unload(self, sql)} record(s) unloaded successfully."  # [G] text
+        info = SqlError("00000", notice, severity="INFO")
+        self.client.send((b"N", info.body()), (b"C", word.encode() + b"\0"), (b"Z", self.backend.status))
+
+    def _relay(self, sql: str) -> None:
+        self.backend.relay(sql, self.client, self._edited)
+
+    def _edited(self, kind: bytes, body: bytes) -> tuple[bytes, bytes] | None:
+        if kind == b"S":
+            name = body.split(b"\0")[0].decode()
+            return (kind, body) if name in PARAMETERS and name != "server_version" else None
+        if kind == b"E":
+            return kind, self._as_redshift(SqlError.read(body)).body()
+        if kind == b"N":
+            return kind, SqlError.read(body).body()
+        return kind, body
+
+    def _fail(self, error: SqlError, before: bytes) -> None:
+        """Answer with an error, which ends the transaction that is open. `before` is how the transaction stood."""
+        if before == wire.FAILED:
+            self._relay("SELECT 1")  # answered with 25P02
+            return
+        if self.backend.status == wire.IN_TRANSACTION:
+            with suppress(SqlError):
+                self.backend.ask("SELECT 1 / 0")
+        self.client.send((b"E", self._as_redshift(error).body()), (b"Z", self.backend.status))
+
+    def _as_redshift(self, error: SqlError) -> SqlError:
+        """Say what PostgreSQL refused in Redshift's words."""
+        if error.code == "23514" and error.constraint.startswith(BYTES):
+            length = error.constraint.removeprefix(BYTES).split("_")[0]
+            return SqlError("22001", f"value too long for type character varying({length})")
+        if error.code == "40001":  # [D] dg/c_serial_isolation.html, [G] text
+            return SqlError("XX000", "1023", f"Serializable isolation violation: {error.message}")
+        if error.code == "57014":  # [G] text, of a timeout too
+            return SqlError("57014", f"Query ({self.numbers['pg_last_query_id']}) cancelled on user's request")
+        return SqlError(error.code, error.message, error.detail, error.severity)

@@ -1,0 +1,112 @@
+"""The real data in a bucket, on each engine, the scripts as people run them: AWS_ENDPOINT_URL is all that differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import moto_s3
+import pytest
+from postgres_server import DATABASE, PostgresWarehouse, Server, start_server
+from reference_star import star_of
+from warehouse import Warehouse, lines, plays, song
+
+from dwh import objects
+
+SOURCES = {"LOG_DATA": "s3://real/log_data", "SONG_DATA": "s3://real/song_data"}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A moto server."""
+    with moto_s3.serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def real_bucket(endpoint: str, real_source: Path) -> int:
+    """The real data in the bucket `real`; gives the number of objects."""
+    return moto_s3.fill(endpoint, "real", real_source)
+
+
+@pytest.fixture(scope="module")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A server with an empty database."""
+    server = start_server(tmp_path_factory.mktemp("pg") / "data")
+    with server.connected("postgres") as cursor:
+        cursor.execute(f"CREATE DATABASE {DATABASE}")
+    return server
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    """An empty warehouse on each engine."""
+    if request.param == "duckdb":
+        return Warehouse(tmp_path / "w").create()
+    return PostgresWarehouse(tmp_path / "w", server=request.getfixturevalue("postgres_server")).create()
+
+
+@pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Somebody is signed in by the environment, at that endpoint; the region is not set."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_real_data_gives_the_same_star_from_a_bucket(
+    warehouse: Warehouse, real_warehouse: Warehouse, real_bucket: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run asks for no object."""
+    warehouse.configure(S3=SOURCES)
+    first = warehouse.run("etl", "--json")
+    assert first.code == 0, first.err
+    assert first.json["files"]["new"] == real_bucket == 101
+    assert warehouse.star() == real_warehouse.star()
+    assert warehouse.run("sql_validate").code == 0
+
+    def refuse(*_args: object) -> None:
+        raise AssertionError("an object was fetched")
+
+    monkeypatch.setattr(objects, "_get", refuse)
+    again = warehouse.etl()
+    assert (again["files"]["already_loaded"], again["loads"]) == (101, [])
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_late_corrected_and_removed_object(warehouse: Warehouse, endpoint: str) -> None:
+    """The ledger works on ETags as it does on files."""
+    s3, bucket = moto_s3.client(endpoint), f"life-{warehouse.__class__.__name__.lower()}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": moto_s3.REGION})
+    warehouse.configure(S3={"LOG_DATA": f"s3://{bucket}/log_data", "SONG_DATA": f"s3://{bucket}/song_data"})
+    first, corrected, late = plays(3), plays(2, song="Revelry"), plays(2, sessionId=9)
+    steps = (
+        ({"log_data/a.json": first, "song_data/s.json": [song()]}, [*first]),
+        ({"log_data/a.json": corrected, "log_data/b.json": late}, [*corrected, *late]),
+        ({"log_data/c.json": first}, [*corrected, *late, *first]),
+    )
+    for written, seen in steps:
+        for key, records in written.items():
+            s3.put_object(Bucket=bucket, Key=key, Body=lines(records))
+        warehouse.etl()
+        assert warehouse.star() == star_of(seen, [song()])
+    s3.delete_object(Bucket=bucket, Key="log_data/c.json")
+    assert warehouse.etl()["files"]["vanished"] == 1
+    assert warehouse.call("etl", "--forget", f"s3://{bucket}/log_data/c.json").code == 0
+    assert warehouse.star() == star_of([*corrected, *late], [song()])
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_what_is_said_of_a_bucket_on_a_terminal(tmp_path: Path, real_bucket: int) -> None:
+    """The title names the prefixes as they were written, and the JSON says what was loaded."""
+    assert real_bucket
+    warehouse = Warehouse(tmp_path / "w").create()
+    warehouse.configure(S3=SOURCES)
+    shown = warehouse.run_on_terminal("etl").out
+    assert "s3://real/song_data, s3://real/log_data" in shown
+    assert "loaded 101 files, 8,127 records" in shown
+    assert json.loads(warehouse.run("etl", "--json").out)["files"]["already_loaded"] == 101
