@@ -304,7 +304,8 @@ CREATE TEMP TABLE incoming_files (
 """
 
 # The rules of a record: the first that is broken is its reason. They stand here once, for every engine.
-# 253402300799999 is the last millisecond of the year 9999.
+# 253402300799999 is the last millisecond of the year 9999. A pattern that counts takes PostgreSQL five times as long,
+# so it judges only what is long enough to break its limit.
 REFUSE_EVENTS = """
 CREATE TEMP TABLE refused_events AS
 SELECT file_id, record_number, line_number, reason, record
@@ -317,20 +318,43 @@ FROM (
         CASE
             WHEN reason IS NOT NULL THEN reason
             WHEN page IS NULL OR TRIM(BOTH ' ' FROM page) = '' THEN 'page is missing'
-            WHEN ts IS NULL OR TRIM(BOTH ' ' FROM ts) = '' THEN 'ts is missing'
-            WHEN NOT ts ~ '^ *[0-9]{1,15} *$' THEN 'ts is not a whole number of milliseconds'
-            WHEN CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT) > 253402300799999 THEN 'ts is after the year 9999'
-            WHEN NOT user_id ~ '^ *([0-9]{1,18}){0,1} *$' THEN 'userId is not a whole number'
-            WHEN NOT session_id ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$' THEN 'sessionId is not a whole number'
-            WHEN NOT item_in_session ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$' THEN 'itemInSession is not a whole number'
-            WHEN NOT status ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$' THEN 'status is not a whole number'
-            WHEN NOT length ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                THEN 'length is not a number'
-            WHEN NOT registration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                THEN 'registration is not a number'
-            WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' AND COALESCE(TRIM(BOTH ' ' FROM session_id), '') = ''
+            WHEN ts IS NULL THEN 'ts is missing'
+            WHEN NOT CASE WHEN OCTET_LENGTH(ts) <= 15 THEN ts ~ '^ *[0-9]+ *$' ELSE ts ~ '^ *[0-9]{1,15} *$' END
+                THEN CASE
+                    WHEN TRIM(BOTH ' ' FROM ts) = '' THEN 'ts is missing'
+                    ELSE 'ts is not a whole number of milliseconds'
+                END
+            WHEN CASE WHEN OCTET_LENGTH(ts) >= 15 THEN CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT) END > 253402300799999
+                THEN 'ts is after the year 9999'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(user_id) <= 18 THEN user_id ~ '^ *([0-9]+){0,1} *$'
+                ELSE user_id ~ '^ *([0-9]{1,18}){0,1} *$'
+            END THEN 'userId is not a whole number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(session_id) <= 18 THEN session_id ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+                ELSE session_id ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+            END THEN 'sessionId is not a whole number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(item_in_session) <= 18 THEN item_in_session ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+                ELSE item_in_session ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+            END THEN 'itemInSession is not a whole number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(status) <= 18 THEN status ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+                ELSE status ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+            END THEN 'status is not a whole number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(length) <= 18
+                    THEN length ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+                ELSE length ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+            END THEN 'length is not a number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(registration) <= 18
+                    THEN registration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+                ELSE registration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+            END THEN 'registration is not a number'
+            WHEN COALESCE(TRIM(BOTH ' ' FROM session_id), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
                 THEN 'sessionId is missing on a play'
-            WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' AND COALESCE(TRIM(BOTH ' ' FROM item_in_session), '') = ''
+            WHEN COALESCE(TRIM(BOTH ' ' FROM item_in_session), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
                 THEN 'itemInSession is missing on a play'
             WHEN OCTET_LENGTH(artist) > 1024 THEN 'artist is longer than 1024 bytes'
             WHEN OCTET_LENGTH(auth) > 64 THEN 'auth is longer than 64 bytes'
@@ -362,16 +386,31 @@ FROM (
         CASE
             WHEN reason IS NOT NULL THEN reason
             WHEN song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = '' THEN 'song_id is missing'
-            WHEN NOT num_songs ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$' THEN 'num_songs is not a whole number'
-            WHEN NOT year ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$' THEN 'year is not a whole number'
-            WHEN NOT duration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                THEN 'duration is not a number'
-            WHEN NOT artist_latitude
-                ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                THEN 'artist_latitude is not a number'
-            WHEN NOT artist_longitude
-                ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                THEN 'artist_longitude is not a number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(num_songs) <= 18 THEN num_songs ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+                ELSE num_songs ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+            END THEN 'num_songs is not a whole number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(year) <= 18 THEN year ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+                ELSE year ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+            END THEN 'year is not a whole number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(duration) <= 18
+                    THEN duration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+                ELSE duration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+            END THEN 'duration is not a number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(artist_latitude) <= 18
+                    THEN artist_latitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+                ELSE artist_latitude
+                    ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+            END THEN 'artist_latitude is not a number'
+            WHEN NOT CASE
+                WHEN OCTET_LENGTH(artist_longitude) <= 18
+                    THEN artist_longitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+                ELSE artist_longitude
+                    ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+            END THEN 'artist_longitude is not a number'
             WHEN OCTET_LENGTH(artist_id) > 64 THEN 'artist_id is longer than 64 bytes'
             WHEN OCTET_LENGTH(artist_location) > 1024 THEN 'artist_location is longer than 1024 bytes'
             WHEN OCTET_LENGTH(artist_name) > 1024 THEN 'artist_name is longer than 1024 bytes'
@@ -552,16 +591,11 @@ WHERE file_id IN (SELECT file_id FROM touched_files)
 AND TRIM(BOTH ' ' FROM user_id) <> ''
 """
 
-# session_id and item_in_session lead to the candidates in staging without an MD5 of every event; songplay_id decides.
+# A play is touched through its session and its place in it: of all that makes its songplay_id these two are enough to
+# find every rival, and comparing them costs a tenth of an MD5 of every event.
 TOUCH_PLAYS = """
 CREATE TEMP TABLE touched_plays AS
-SELECT DISTINCT
-    MD5(
-        CAST(session_id AS VARCHAR(20)) || '|' || CAST(item_in_session AS VARCHAR(20)) || '|'
-        || COALESCE(TRIM(BOTH ' ' FROM user_id), '') || '|' || CAST(ts AS VARCHAR(20))
-    ) AS songplay_id,
-    session_id,
-    item_in_session
+SELECT DISTINCT session_id, item_in_session
 FROM staging_events
 WHERE file_id IN (SELECT file_id FROM touched_files)
 AND TRIM(BOTH ' ' FROM page) = 'NextSong'
@@ -588,24 +622,31 @@ AND artist_name IS NOT NULL
 """
 
 TOUCH_PLAYS_BY_NAME = """
-INSERT INTO touched_plays (songplay_id, session_id, item_in_session)
-SELECT p.songplay_id, p.session_id, p.item_in_session
+INSERT INTO touched_plays (session_id, item_in_session)
+SELECT p.session_id, p.item_in_session
 FROM songplays AS p
 WHERE EXISTS (SELECT 1 FROM touched_names AS n WHERE n.title = p.title AND n.artist_name = p.artist_name)
 """
 
+# The start times that plays may leave, before they do ...
 TOUCH_TIMES_BEFORE = """
 CREATE TEMP TABLE touched_times AS
 SELECT DISTINCT start_time
 FROM songplays
-WHERE songplay_id IN (SELECT songplay_id FROM touched_plays)
+WHERE EXISTS (
+    SELECT 1
+    FROM touched_plays AS t
+    WHERE t.session_id = songplays.session_id AND t.item_in_session = songplays.item_in_session
+)
 """
 
-TOUCH_TIMES_AFTER = """
-INSERT INTO touched_times (start_time)
-SELECT start_time
-FROM songplays
-WHERE songplay_id IN (SELECT songplay_id FROM touched_plays)
+# ... and those that songplays has and time has not, once the touched ones were deleted from it.
+FIND_MISSING_TIMES = """
+CREATE TEMP TABLE missing_times AS
+SELECT DISTINCT p.start_time
+FROM songplays AS p
+LEFT JOIN time AS t ON t.start_time = p.start_time
+WHERE t.start_time IS NULL
 """
 
 # ----------------------------------------------------------------------------------------------- choosing the star rows
@@ -698,72 +739,50 @@ WHERE choice = 1
 """
 
 # A play matches a song when title and artist name are equal; of several the nearest duration, then the lowest song_id.
+# One order decides both which of several records is the play and, behind all of its columns, which song it matches.
 CHOOSE_SONGPLAYS = """
-WITH candidate AS (
-    SELECT
-        MD5(
-            CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
-            || COALESCE(TRIM(BOTH ' ' FROM e.user_id), '') || '|' || CAST(e.ts AS VARCHAR(20))
-        ) AS songplay_id,
-        e.ts,
-        CAST(NULLIF(TRIM(BOTH ' ' FROM e.user_id), '') AS BIGINT) AS user_id,
-        NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
-        e.session_id,
-        NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
-        NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent,
-        e.item_in_session,
-        NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
-        NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
-        e.length AS duration
-    FROM staging_events AS e
-    WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
-    AND EXISTS (
-        SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
-    )
-),
-
-play AS (
-    SELECT
-        songplay_id, ts, user_id, level, session_id, location, user_agent, item_in_session, title, artist_name, duration
-    FROM (
-        SELECT
-            c.songplay_id, c.ts, c.user_id, c.level, c.session_id, c.location, c.user_agent, c.item_in_session,
-            c.title, c.artist_name, c.duration,
-            ROW_NUMBER() OVER (
-                PARTITION BY c.songplay_id
-                ORDER BY
-                    c.title ASC NULLS LAST, c.artist_name ASC NULLS LAST, c.duration ASC NULLS LAST,
-                    c.level ASC NULLS LAST, c.location ASC NULLS LAST, c.user_agent ASC NULLS LAST
-            ) AS choice
-        FROM candidate AS c
-        WHERE c.songplay_id IN (SELECT songplay_id FROM touched_plays)
-    ) AS ranked
-    WHERE choice = 1
-),
-
-matched AS (
-    SELECT songplay_id, song_id, artist_id
-    FROM (
-        SELECT
-            p.songplay_id, s.song_id, s.artist_id,
-            ROW_NUMBER() OVER (
-                PARTITION BY p.songplay_id
-                ORDER BY ABS(s.duration - p.duration) ASC NULLS LAST, s.song_id ASC NULLS LAST
-            ) AS choice
-        FROM play AS p
-        JOIN songs AS s ON s.title = p.title AND s.artist_name = p.artist_name
-    ) AS ranked
-    WHERE choice = 1
-)
-
 SELECT
-    p.songplay_id,
-    TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(p.ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
-    + CAST(MOD(p.ts, 86400000) AS INTEGER) * INTERVAL '0.001 second' AS start_time,
-    p.user_id, p.level, m.song_id, m.artist_id, p.session_id, p.location, p.user_agent,
-    p.item_in_session, p.title, p.artist_name, p.duration
-FROM play AS p
-LEFT JOIN matched AS m ON m.songplay_id = p.songplay_id
+    songplay_id,
+    TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
+    + CAST(MOD(ts, 86400000) AS INTEGER) * INTERVAL '0.001 second' AS start_time,
+    user_id, level, song_id, artist_id, session_id, location, user_agent,
+    item_in_session, title, artist_name, duration
+FROM (
+    SELECT
+        c.songplay_id, c.ts, c.user_id, c.level, s.song_id, s.artist_id, c.session_id, c.location, c.user_agent,
+        c.item_in_session, c.title, c.artist_name, c.duration,
+        ROW_NUMBER() OVER (
+            PARTITION BY c.songplay_id
+            ORDER BY
+                c.title ASC NULLS LAST, c.artist_name ASC NULLS LAST, c.duration ASC NULLS LAST,
+                c.level ASC NULLS LAST, c.location ASC NULLS LAST, c.user_agent ASC NULLS LAST,
+                ABS(s.duration - c.duration) ASC NULLS LAST, s.song_id ASC NULLS LAST
+        ) AS choice
+    FROM (
+        SELECT
+            MD5(
+                CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
+                || COALESCE(TRIM(BOTH ' ' FROM e.user_id), '') || '|' || CAST(e.ts AS VARCHAR(20))
+            ) AS songplay_id,
+            e.ts,
+            CAST(NULLIF(TRIM(BOTH ' ' FROM e.user_id), '') AS BIGINT) AS user_id,
+            NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
+            e.session_id,
+            NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
+            NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent,
+            e.item_in_session,
+            NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
+            NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
+            e.length AS duration
+        FROM staging_events AS e
+        WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
+        AND EXISTS (
+            SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
+        )
+    ) AS c
+    LEFT JOIN songs AS s ON s.title = c.title AND s.artist_name = c.artist_name
+) AS ranked
+WHERE choice = 1
 """
 
 # The ISO week is computed: what EXTRACT(WEEK) means on Redshift depends on its patch level. The formula equals it
@@ -777,11 +796,7 @@ SELECT
     CAST(EXTRACT(MONTH FROM start_time) AS INTEGER) AS month,
     CAST(EXTRACT(YEAR FROM start_time) AS INTEGER) AS year,
     CAST(EXTRACT(DOW FROM start_time) AS INTEGER) AS weekday
-FROM (
-    SELECT DISTINCT start_time
-    FROM songplays
-    WHERE start_time IN (SELECT start_time FROM touched_times)
-) AS t
+FROM missing_times
 """
 
 INSERT_SONGS = "INSERT INTO songs (song_id, title, artist_id, year, duration, artist_name)" + CHOOSE_SONGS
@@ -796,7 +811,14 @@ INSERT_SONGPLAYS = (
 DELETE_TOUCHED_SONGS = "DELETE FROM songs WHERE song_id IN (SELECT song_id FROM touched_songs)"
 DELETE_TOUCHED_ARTISTS = "DELETE FROM artists WHERE artist_id IN (SELECT artist_id FROM touched_artists)"
 DELETE_TOUCHED_USERS = "DELETE FROM users WHERE user_id IN (SELECT user_id FROM touched_users)"
-DELETE_TOUCHED_PLAYS = "DELETE FROM songplays WHERE songplay_id IN (SELECT songplay_id FROM touched_plays)"
+DELETE_TOUCHED_PLAYS = """
+DELETE FROM songplays
+WHERE EXISTS (
+    SELECT 1
+    FROM touched_plays AS t
+    WHERE t.session_id = songplays.session_id AND t.item_in_session = songplays.item_in_session
+)
+"""
 DELETE_TOUCHED_TIMES = "DELETE FROM time WHERE start_time IN (SELECT start_time FROM touched_times)"
 
 EMPTY_STAR = (
@@ -825,8 +847,8 @@ REBUILD_TOUCHED = (
     TOUCH_TIMES_BEFORE,
     DELETE_TOUCHED_PLAYS,
     INSERT_SONGPLAYS,
-    TOUCH_TIMES_AFTER,
     DELETE_TOUCHED_TIMES,
+    FIND_MISSING_TIMES,
     INSERT_TIME,
 )
 DROP_TEMPORARY = (
@@ -843,6 +865,7 @@ DROP_TEMPORARY = (
     "DROP TABLE IF EXISTS touched_plays",
     "DROP TABLE IF EXISTS touched_names",
     "DROP TABLE IF EXISTS touched_times",
+    "DROP TABLE IF EXISTS missing_times",
 )
 
 # What decides the content of the star: etl.py rebuilds it when one of these differs from what the last load ran.
@@ -940,7 +963,7 @@ GROUP BY songplay_id
 CHOOSE_STAR_AGAIN = (
     TOUCH_ALL_FILES,
     *TOUCH_KEYS,
-    "CREATE TEMP TABLE touched_times AS SELECT DISTINCT start_time FROM songplays",
+    "CREATE TEMP TABLE missing_times AS SELECT DISTINCT start_time FROM songplays",
     "CREATE TEMP TABLE chosen_users AS" + CHOOSE_USERS,
     "CREATE TEMP TABLE chosen_songs AS" + CHOOSE_SONGS,
     "CREATE TEMP TABLE chosen_artists AS" + CHOOSE_ARTISTS,
