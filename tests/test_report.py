@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from PIL import Image
-from postgres_server import PostgresWarehouse, start_server
+from postgres_server import PostgresWarehouse, Server
 from warehouse import NOON, REPO, Warehouse, event, plays, song
 
 import report
@@ -196,11 +196,10 @@ def test_each_picture_says_what_the_events_say(page: Path) -> None:
 
 
 def test_every_statement_gives_the_same_rows_on_postgresql(
-    month: Warehouse, tmp_path_factory: pytest.TempPathFactory
+    month: Warehouse, tmp_path: Path, postgres_server: Server
 ) -> None:
     """Each statement of the report gives equal rows, in one order, on DuckDB and on PostgreSQL."""
-    server = start_server(tmp_path_factory.mktemp("postgres") / "data")
-    other = load(PostgresWarehouse(tmp_path_factory.mktemp("there"), server=server).create(), *MONTH)
+    other = load(PostgresWarehouse(tmp_path / "there", server=postgres_server).create(), *MONTH)
     found = []
     for warehouse in (month, other):
         script = begin("report", report.parser(), ["--config", str(warehouse.config), "-q"])

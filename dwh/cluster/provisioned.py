@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dwh.settings import Cluster
 
 SNAPSHOT_DAYS = 7
-# What CreateCluster takes [B redshift/2012-12-01, REDSHIFT 1].
+# What CreateCluster takes [B redshift/2012-12-01].
 _NAME = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,61}[a-z0-9]|[a-z]")
 _PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[!-~]{8,64}")
 _PORTS = (*range(5431, 5456), *range(8191, 8216))
