@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redshift.test_faults import NOTHING
 
 from cluster.cloud import ACCOUNT, NAME, PASSWORD, REGION, Call
 from cluster.conftest import Rig
+from cluster.test_faults import NOTHING
 from dwh.cluster.network import checked_cidr
 from dwh.cluster.policies import copy_policy, trust_policy
 from dwh.config import load_config
