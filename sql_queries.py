@@ -467,6 +467,12 @@ WHERE f.records_read <> COALESCE(i.loaded, 0)
 ORDER BY f.path ASC
 """
 
+# The records of one file that no spool has counted, because the engine reads it by itself.
+COUNT_INCOMING = {
+    "songs": "SELECT COUNT(*) FROM incoming_songs WHERE file_id = %s",
+    "events": "SELECT COUNT(*) FROM incoming_events WHERE file_id = %s",
+}
+
 QUARANTINE_RECORDS = (
     """
 INSERT INTO rejected_lines (file_id, line_number, reason, line)

@@ -17,12 +17,11 @@ FOLDER_PREFIX = "dwh-spool-"
 
 
 class SpoolFolder:
-    """The private folder of one run: `start` begins an empty spool in it, one at a time; `fetched` is for copies of
-    what lies elsewhere."""
+    """The private folder of one run: `start` begins an empty spool in it, one at a time."""
 
     def __init__(self, path: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
         self.path = path
-        self.fetched = path / "fetched"
+        self._fetched = 0
         self._rules = rules
         self._in_place = in_place
         self._spool: Spool | None = None
@@ -34,6 +33,14 @@ class SpoolFolder:
             file.unlink()
         self._spool = Spool(self.path, self._rules, in_place=self._in_place)
         return self._spool
+
+    def fetched(self, *, more: bool) -> Path:
+        """Give a folder, not there yet, for copies of what lies elsewhere. Those of before go, unless there are
+        `more` to come beside them."""
+        for number in range(0 if more else self._fetched):
+            shutil.rmtree(self.path / f"fetched-{number}", ignore_errors=True)
+        self._fetched = self._fetched + 1 if more else 1
+        return self.path / f"fetched-{self._fetched - 1}"
 
     def close(self) -> None:
         """Close the files of the last spool."""

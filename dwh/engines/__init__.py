@@ -43,13 +43,14 @@ class Trace(NamedTuple):
 
 class Session(Protocol):
     """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
-    `reads_files` whether it loads a large file from where it is.
+    `reads_files` whether it loads a large local file from where it is, `reads_objects` a large object of S3.
 
     Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
 
     lenient_json: bool
     reads_files: bool
+    reads_objects: bool
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement; gives the number of rows it changed (-1: not known)."""
@@ -72,7 +73,7 @@ class Session(Protocol):
         """Bulk load files of one JSON object a line into a table of text columns.
 
         `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. Column file_id of a part that
-        names a file is that file's id.
+        names a file is that file's id. A part may be an object of S3 where the engine reads those.
         Raises RecordsRefused when a record is not such an object: the transaction is lost then.
         """
 

@@ -125,6 +125,7 @@ class DuckDbSession:
 
     lenient_json = True
     reads_files = True
+    reads_objects = False
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
         self._connection = connection

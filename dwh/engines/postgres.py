@@ -142,6 +142,7 @@ class PostgresSession(LibpqSession):
     """One connection, all our tables in one schema."""
 
     reads_files = True
+    reads_objects = False
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement. Text columns of tables made here have binary collation, whatever the database's is.

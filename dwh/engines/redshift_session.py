@@ -16,6 +16,7 @@ from dwh.engines.libpq import LibpqSession
 from dwh.engines.redshift_errors import server_error
 from dwh.engines.redshift_work import Upload, WorkPrefix
 from dwh.errors import Busy, EnvironmentFailure, RecordsRefused
+from dwh.sources import is_remote
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # A COPY tries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
 STATEMENT_SECONDS = 3600
+OUR_KEYS = "dwh_"
 LOCK_SECONDS = 2.0  # a free lock is given at once; the way there and back takes its time
 FIRST_LOAD_ERROR = """
 SELECT file_name, line_number, column_name, error_message
@@ -38,6 +40,7 @@ class RedshiftSession(LibpqSession):
     """One connection; `role` is the ARN of the role that COPY reads with, or `default`."""
 
     reads_files = False
+    reads_objects = True
 
     def __init__(
         self,
@@ -85,22 +88,38 @@ class RedshiftSession(LibpqSession):
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load through WORK. A value longer than its column is cut here and refused by the rules of
         sql_queries.py, whose limits are all below the widths of these columns."""
-        paths = [part.path for part in parts if Path(part.path).stat().st_size]
+        for part in parts:
+            if is_remote(part.path):
+                self._load_object(table, keys, part)
+        paths = [part.path for part in parts if not is_remote(part.path) and Path(part.path).stat().st_size]
         if not paths:
             return
-        named = self._role != "default"
-        sql = (
-            f"COPY {table} ({', '.join(keys.values())}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
-            "FORMAT JSON AS %s MANIFEST GZIP REGION %s TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
-        )
         work = self._work()
         with work.upload(paths, list(keys)) as upload:
-            role = (self._role,) if named else ()
-            self._copy(sql, (upload.manifest, *role, upload.jsonpaths, work.region))
+            self._copy(table, list(keys.values()), upload, work.region, packed=True)
             self._recount(table, next(iter(keys.values())), upload)
 
-    def _copy(self, sql: str, params: Sequence[object]) -> None:
+    def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
+        """Have the warehouse read one object of the source by itself; the file is bound to its rows after."""
+        own = {key: column for key, column in keys.items() if not key.startswith(OUR_KEYS)}
+        work = self._work()
+        with work.name(part.path, list(own)) as upload:
+            packed = part.path.endswith(".gz")
+            self._copy(table, list(own.values()), upload, work.region_of(part.path), packed=packed)
+            (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
+        bound = self._run(f"UPDATE {table} SET file_id = %s WHERE file_id IS NULL", (part.file_id,))[0]  # noqa: S608
+        if bound != copied:
+            raise _miscounted(table, f"{copied:,} records came, {bound:,} were bound to {part.path}")
+
+    def _copy(self, table: str, columns: Sequence[str], upload: Upload, region: str, *, packed: bool) -> None:
         """Run COPY, always in the load's transaction: outside of one it would go on after we are gone [D23]."""
+        named = self._role != "default"
+        sql = (
+            f"COPY {table} ({', '.join(columns)}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
+            f"FORMAT JSON AS %s MANIFEST {'GZIP ' if packed else ''}REGION %s "
+            "TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
+        )
+        params = (upload.manifest, *((self._role,) if named else ()), upload.jsonpaths, region)
         try:
             self._run(sql, params)
         except RecordsRefused as refused:
@@ -115,13 +134,10 @@ class RedshiftSession(LibpqSession):
         """Make sure that every record arrived, and under its keys: COPY that misreads its JSONPaths file maps by
         column name instead, and loads NULLs without a word [D23]. The first column is never NULL in what we write."""
         (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
-        rows, filled = self._run(f"SELECT COUNT(*), COUNT({column}) FROM {table}", ())[1][0]  # noqa: S608
-        if not copied == rows == filled == upload.records:
-            raise EnvironmentFailure(
-                f"COPY into {table} brought {copied:,} records, {filled:,} of them with {column}; "
-                f"{upload.records:,} were written",
-                evidence="nothing of this load was stored",
-                hint="the same command again; when it stays, report it",
+        (missing,) = self._run(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NULL", ())[1][0]  # noqa: S608
+        if copied != upload.records or missing:
+            raise _miscounted(
+                table, f"{upload.records:,} records written, {copied:,} came, {missing:,} without {column}"
             )
 
     def _lock(self, table: str, patience: float) -> None:
@@ -142,6 +158,14 @@ def make_schema(connection: PgConnection, schema: str) -> None:
     connection.autocommit = True
     with closing(connection), connection.cursor() as cursor:
         cursor.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
+
+
+def _miscounted(table: str, evidence: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"COPY into {table} did not bring what it was given",
+        evidence=(evidence, "nothing of this load was stored"),
+        hint="the same command again; when it stays, report it",
+    )
 
 
 _FILL = re.compile(r"\s*INSERT INTO (\w+)")
