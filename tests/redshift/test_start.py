@@ -81,20 +81,23 @@ def test_p94_a_dry_run_changes_nothing(rig: Rig) -> None:
     assert "billed by the hour" in plan["changes"][-1]
 
 
-@pytest.mark.parametrize("missing", ["role", "rule"])
+@pytest.mark.parametrize("missing", ["rights", "role", "rule"])
 def test_only_what_is_missing_is_made(rig: Rig, missing: str) -> None:
-    """A role or rule that somebody removed comes back; the cluster stays, and counts as not created."""
+    """What somebody removed around it comes back; the cluster stays, and counts as not created, in the plan too."""
     rig.call("conn_start")
-    if missing == "role":
+    if missing in ("rights", "role"):
         rig.cloud.client("iam").delete_role_policy(RoleName=f"{NAME}-copy", PolicyName="copy-and-unload")
-    else:
+    if missing == "role":
+        rig.cloud.client("iam").delete_role(RoleName=f"{NAME}-copy")
+    if missing == "rule":
         [group] = rig.cloud.groups()
         ids = [rule["SecurityGroupRuleId"] for rule in rig.cloud.rules(group["GroupId"])]
         rig.cloud.client("ec2").revoke_security_group_ingress(GroupId=group["GroupId"], SecurityGroupRuleIds=ids)
     rig.cloud.calls.clear()
-    again = rig.call("conn_start", "--json").json
-    assert rig.cloud.changes() == [{"role": "iam:PutRolePolicy", "rule": "ec2:AuthorizeSecurityGroupIngress"}[missing]]
-    assert again["created"] is False
+    plan, again = (rig.call("conn_start", "--json", *flags).json for flags in (("--dry-run",), ()))
+    made = {"rights": IN_ORDER[1:2], "role": IN_ORDER[:2], "rule": IN_ORDER[3:4]}
+    assert rig.cloud.changes() == made[missing]
+    assert (plan["would_create"], again["created"]) == (False, False)
 
 
 def test_p76_encrypted_not_public_one_day_of_snapshots(rig: Rig) -> None:
