@@ -406,6 +406,18 @@ def test_p67_a_lost_answer_is_not_asked_again(rig: Rig) -> None:
     assert (done["created"], len(rig.cloud.asked("redshift:CreateCluster"))) == (True, 1)
 
 
+def test_p67_an_answer_that_stays_lost_is_an_error_and_still_no_second_question(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS gave no answer and shows no cluster for a minute: told, and that there may be one after all."""
+    rig.cloud.fault = lambda call: "ServiceUnavailable" if call.action == "redshift:CreateCluster" else None
+    engine = engine_with_clock(rig, monkeypatch)
+    with pytest.raises(EnvironmentFailure, match="did not answer"):
+        engine.start(lambda _text: None)
+    assert len(rig.cloud.asked("redshift:CreateCluster")) == 1
+    assert engine.last_word().startswith(f"if us-west-2/{NAME} is up, it is billed")
+
+
 def test_p67_one_that_was_made_in_the_same_moment_is_adopted(rig: Rig) -> None:
     """ClusterAlreadyExists with our tag, because a colleague was faster: theirs is used, and is not this run's."""
     rig.call("conn_start")
