@@ -258,8 +258,8 @@ class Cloud:
             if cluster not in cloud.clusters():
                 raise ClusterNotFoundError(cluster)
             given = f"{'IAMA' if auto_create else 'IAM'}:{user}"  # [B GetClusterCredentials]
-            cloud.passwords[given] = TEMPORARY
-            return {"DbUser": given, "DbPassword": TEMPORARY, "Expiration": "2030-01-01T00:00:00Z"}
+            cloud.passwords[given] = f"{TEMPORARY}-{len(cloud.calls)}"  # a new one each time [B]
+            return {"DbUser": given, "DbPassword": cloud.passwords[given], "Expiration": "2030-01-01T00:00:00Z"}
 
         with (
             patch.multiple(RedshiftResponse, create_cluster=create_cluster, describe_clusters=describe_clusters),
