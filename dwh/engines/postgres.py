@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +16,6 @@ from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_e
 from dwh.errors import ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
-    from io import FileIO
-
     from dwh.settings import Postgres
     from dwh.spool import Part
 
@@ -173,6 +172,7 @@ class PostgresSession(LibpqSession):
         self._run("BEGIN ISOLATION LEVEL READ COMMITTED" if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ", ())
         try:
             self._run(_MORE_MEMORY, (f"{LOAD_MEMORY_KB}kB", LOAD_MEMORY_KB))
+            self._run("SET LOCAL jit = off", ())  # each statement runs once: compiling them costs more than it saves
             if lock:
                 # 0 would mean to wait for ever
                 self._run(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}", ())
@@ -217,8 +217,8 @@ class PostgresSession(LibpqSession):
 
     def _copy_lines(self, path: str) -> None:
         def send() -> int:
-            with Path(path).open("rb", buffering=0) as lines, self._connection.cursor() as cursor:
-                cursor.copy_expert(_COPY_LINES, _Escaped(lines), COPY_BYTES)
+            with _Escaped(path) as lines, self._connection.cursor() as cursor:
+                cursor.copy_expert(_COPY_LINES, lines, COPY_BYTES)
                 return int(cursor.rowcount)
 
         started = time.monotonic()
@@ -226,15 +226,20 @@ class PostgresSession(LibpqSession):
         self._trace(Trace(_COPY_LINES, rows, time.monotonic() - started))
 
 
-class _Escaped:
+class _Escaped(io.RawIOBase):
     """A file as COPY's text format wants it: every backslash twice. (Its csv format, which needs none, is slower.)"""
 
-    def __init__(self, stream: FileIO) -> None:
-        self._stream = stream
+    def __init__(self, path: str) -> None:
+        self._file = Path(path).open("rb", buffering=0)
 
-    def read(self, size: int) -> bytes:
-        """Give the next piece; it may be longer than `size` by the backslashes in it."""
-        return self._stream.read(size).replace(b"\\", b"\\\\")
+    def read(self, size: int = -1, /) -> bytes:
+        """Give the next piece; it is longer than `size` by the backslashes in it."""
+        return self._file.read(size).replace(b"\\", b"\\\\")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 _MORE_MEMORY = (
