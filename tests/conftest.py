@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from postgres_server import Make, PostgresWarehouse, Server, start_server
 from warehouse import REAL, Warehouse
 
 # The settings of whoever runs the tests must not reach the suite that is tested.
@@ -54,3 +57,31 @@ def real_warehouse(real_source: Path, tmp_path_factory: pytest.TempPathFactory, 
         shutil.copytree(real_source / folder, warehouse.root / folder, dirs_exist_ok=True)
     warehouse.etl()
     return warehouse
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """One PostgreSQL for all tests of this process, in a folder that no other test run makes unreadable for it."""
+    folder = Path(tempfile.mkdtemp(prefix="dwh-postgres-"))
+    yield start_server(folder / "data")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def make(postgres_server: Server) -> Make:
+    """Make an empty warehouse with its tables in a folder, on the named engine."""
+
+    def warehouse(root: Path, engine: str) -> Warehouse:
+        if engine == "postgres":
+            return PostgresWarehouse(root, server=postgres_server).create()
+        return Warehouse(root).create()
+
+    return warehouse
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, make: Make) -> PostgresWarehouse:
+    """An empty warehouse on PostgreSQL."""
+    made = make(tmp_path / "w", "postgres")
+    assert isinstance(made, PostgresWarehouse)
+    return made

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -119,6 +119,9 @@ def start_server(folder: Path) -> Server:
     uri = urlsplit(server.get_uri())
     host = parse_qs(uri.query).get("host", [uri.hostname or ""])[0]
     return Server(host, uri.port or 5432, uri.username or "postgres")
+
+
+Make = Callable[[Path, str], Warehouse]
 
 
 @dataclass

@@ -8,14 +8,13 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from checker import check, compare
 from hypothesis import given, settings
-from postgres_server import PostgresWarehouse, Server, start_server
+from postgres_server import Make, PostgresWarehouse
 from reference_star import Star
 from warehouse import LARGE, NOON, Warehouse, event, lines, plays, song
 from worlds import World, every_tie, expected_star, worlds
@@ -25,39 +24,11 @@ from dwh.errors import Busy, DataError, EnvironmentFailure
 ENGINES = ("duckdb", "postgres")
 LOG, SONGS = "log_data/case.json", "song_data/case.json"
 
-Make = Callable[[Path, str], Warehouse]
-
-
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """One server for all tests of this process."""
-    return start_server(tmp_path_factory.mktemp("postgres") / "data")
-
-
-@pytest.fixture(scope="session")
-def make(postgres_server: Server) -> Make:
-    """Make an empty warehouse with its tables in a folder, on the named engine."""
-
-    def warehouse(root: Path, engine: str) -> Warehouse:
-        if engine == "postgres":
-            return PostgresWarehouse(root, server=postgres_server).create()
-        return Warehouse(root).create()
-
-    return warehouse
-
 
 @pytest.fixture(params=ENGINES)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, make: Make) -> Warehouse:
     """An empty warehouse, once on every engine."""
     return make(tmp_path / "w", request.param)
-
-
-@pytest.fixture
-def postgres(tmp_path: Path, make: Make) -> PostgresWarehouse:
-    """An empty warehouse on PostgreSQL."""
-    made = make(tmp_path / "w", "postgres")
-    assert isinstance(made, PostgresWarehouse)
-    return made
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -25,6 +25,7 @@ LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
 LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much before it goes to disk
 WORTH_STATISTICS = 1000  # rows
+READER_SECONDS = 5.0  # that a transaction with a lock waits for each lock it needs on top
 # A byte that no JSON line can hold, so that COPY takes every line as one value.
 _COPY_LINES = "COPY json_lines (line) FROM STDIN WITH (FORMAT text, DELIMITER E'\\x01', NULL '')"
 
@@ -177,9 +178,10 @@ class PostgresSession(LibpqSession):
                 # 0 would mean to wait for ever
                 self._run(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}", ())
                 self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
-                self._run("SET LOCAL lock_timeout = 0", ())
+                # for readers that are in the way of a DROP; autovacuum gives way within a second
+                self._run(f"SET LOCAL lock_timeout = {int(max(READER_SECONDS, patience) * 1000)}", ())
             yield
-            self._run("COMMIT", ())
+            self._commit()
         except BaseException:
             self._roll_back()
             raise
@@ -217,8 +219,8 @@ class PostgresSession(LibpqSession):
 
     def _copy_lines(self, path: str) -> None:
         def send() -> int:
-            with _Escaped(path) as lines, self._connection.cursor() as cursor:
-                cursor.copy_expert(_COPY_LINES, lines, COPY_BYTES)
+            with Path(path).open("rb", buffering=0) as file, self._connection.cursor() as cursor:
+                cursor.copy_expert(_COPY_LINES, _Escaped(file), COPY_BYTES)
                 return int(cursor.rowcount)
 
         started = time.monotonic()
@@ -229,17 +231,12 @@ class PostgresSession(LibpqSession):
 class _Escaped(io.RawIOBase):
     """A file as COPY's text format wants it: every backslash twice. (Its csv format, which needs none, is slower.)"""
 
-    def __init__(self, path: str) -> None:
-        self._file = Path(path).open("rb", buffering=0)
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
 
     def read(self, size: int = -1, /) -> bytes:
         """Give the next piece; it is longer than `size` by the backslashes in it."""
         return self._file.read(size).replace(b"\\", b"\\\\")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
 
 
 _MORE_MEMORY = (
