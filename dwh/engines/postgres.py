@@ -114,14 +114,17 @@ class PostgresEngine(Engine):
 
         settings = self.settings
         local = settings.host in LOCAL_HOSTS or settings.host.startswith("/")
+        mode = settings.sslmode or ("prefer" if local else "verify-full")
+        # with a CA at hand libpq would verify in the mode `require` too
+        bundle = _certifi() if mode.startswith("verify-") and not local else ""
         given: dict[str, Any] = {
             "host": settings.host,
             "port": settings.port,
             "dbname": database or settings.db_name,
             "user": settings.db_user,
             "password": settings.db_password.reveal(),
-            "sslmode": settings.sslmode or ("prefer" if local else "verify-full"),
-            "sslrootcert": settings.sslrootcert or ("" if local else _certifi()),
+            "sslmode": mode,
+            "sslrootcert": settings.sslrootcert or bundle,
         }
         try:
             connection = psycopg2.connect(

@@ -24,7 +24,7 @@ def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: s
         return DatabaseMissing(
             f"database {settings.db_name} does not exist on {settings.host}", hint="python conn_start.py"
         )
-    if "password authentication failed" in text or "no password supplied" in text or "role" in text:
+    if re.search('password authentication failed|no password supplied|role "|no pg_hba.conf entry', text):
         hint = ("[POSTGRES] DB_USER", "[POSTGRES] DB_PASSWORD in dwh.local.cfg, PGPASSWORD or ~/.pgpass")
         return EnvironmentFailure(f"{place} does not let this user in", evidence=text, hint=hint)
     if "could not translate host name" in text:
