@@ -22,6 +22,7 @@ from dwh.script import Script, begin
 if TYPE_CHECKING:
     from dwh.engines import Session
 
+LEDGER = "loaded_files"
 _COLUMN = re.compile(r"^    (\w+) (.+?),?$", re.MULTILINE)
 
 
@@ -49,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with script.connected() as session:
         changes = plan(session, recreate=recreate)
         if not script.args.dry_run:
-            with session.transaction():
+            # what is dropped must not be in the hands of a load
+            held = any(name == LEDGER for mark, name, _ in changes if mark == "-")
+            with session.transaction(LEDGER if held else None):
                 apply(session, changes)
                 if any(name in q.STAR for mark, name, _ in changes if mark == "+"):
                     session.execute(q.MARK_STAR_INCOMPLETE)

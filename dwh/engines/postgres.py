@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +16,6 @@ from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_e
 from dwh.errors import ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
-    from io import FileIO
-
     from dwh.settings import Postgres
     from dwh.spool import Part
 
@@ -26,6 +25,7 @@ LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
 LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much before it goes to disk
 WORTH_STATISTICS = 1000  # rows
+READER_SECONDS = 5.0  # that a transaction with a lock waits for each lock it needs on top
 # A byte that no JSON line can hold, so that COPY takes every line as one value.
 _COPY_LINES = "COPY json_lines (line) FROM STDIN WITH (FORMAT text, DELIMITER E'\\x01', NULL '')"
 
@@ -114,14 +114,17 @@ class PostgresEngine(Engine):
 
         settings = self.settings
         local = settings.host in LOCAL_HOSTS or settings.host.startswith("/")
+        mode = settings.sslmode or ("prefer" if local else "verify-full")
+        # with a CA at hand libpq would verify in the mode `require` too
+        bundle = _certifi() if mode.startswith("verify-") and not local else ""
         given: dict[str, Any] = {
             "host": settings.host,
             "port": settings.port,
             "dbname": database or settings.db_name,
             "user": settings.db_user,
             "password": settings.db_password.reveal(),
-            "sslmode": settings.sslmode or ("prefer" if local else "verify-full"),
-            "sslrootcert": settings.sslrootcert or ("" if local else _certifi()),
+            "sslmode": mode,
+            "sslrootcert": settings.sslrootcert or bundle,
         }
         try:
             connection = psycopg2.connect(
@@ -174,13 +177,15 @@ class PostgresSession(LibpqSession):
         self._run("BEGIN ISOLATION LEVEL READ COMMITTED" if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ", ())
         try:
             self._run(_MORE_MEMORY, (f"{LOAD_MEMORY_KB}kB", LOAD_MEMORY_KB))
+            self._run("SET LOCAL jit = off", ())  # each statement runs once: compiling them costs more than it saves
             if lock:
                 # 0 would mean to wait for ever
                 self._run(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}", ())
                 self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
-                self._run("SET LOCAL lock_timeout = 0", ())
+                # for readers that are in the way of a DROP; autovacuum gives way within a second
+                self._run(f"SET LOCAL lock_timeout = {int(max(READER_SECONDS, patience) * 1000)}", ())
             yield
-            self._run("COMMIT", ())
+            self._commit()
         except BaseException:
             self._roll_back()
             raise
@@ -218,8 +223,8 @@ class PostgresSession(LibpqSession):
 
     def _copy_lines(self, path: str) -> None:
         def send() -> int:
-            with Path(path).open("rb", buffering=0) as lines, self._connection.cursor() as cursor:
-                cursor.copy_expert(_COPY_LINES, _Escaped(lines), COPY_BYTES)
+            with Path(path).open("rb", buffering=0) as file, self._connection.cursor() as cursor:
+                cursor.copy_expert(_COPY_LINES, _Escaped(file), COPY_BYTES)
                 return int(cursor.rowcount)
 
         started = time.monotonic()
@@ -227,15 +232,15 @@ class PostgresSession(LibpqSession):
         self._trace(Trace(_COPY_LINES, rows, time.monotonic() - started))
 
 
-class _Escaped:
+class _Escaped(io.RawIOBase):
     """A file as COPY's text format wants it: every backslash twice. (Its csv format, which needs none, is slower.)"""
 
-    def __init__(self, stream: FileIO) -> None:
-        self._stream = stream
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
 
-    def read(self, size: int) -> bytes:
-        """Give the next piece; it may be longer than `size` by the backslashes in it."""
-        return self._stream.read(size).replace(b"\\", b"\\\\")
+    def read(self, size: int = -1, /) -> bytes:
+        """Give the next piece; it is longer than `size` by the backslashes in it."""
+        return self._file.read(size).replace(b"\\", b"\\\\")
 
 
 _MORE_MEMORY = (

@@ -24,7 +24,7 @@ def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: s
         return DatabaseMissing(
             f"database {settings.db_name} does not exist on {settings.host}", hint="python conn_start.py"
         )
-    if "password authentication failed" in text or "no password supplied" in text or "role" in text:
+    if re.search('password authentication failed|no password supplied|role "|no pg_hba.conf entry', text):
         hint = ("[POSTGRES] DB_USER", "[POSTGRES] DB_PASSWORD in dwh.local.cfg, PGPASSWORD or ~/.pgpass")
         return EnvironmentFailure(f"{place} does not let this user in", evidence=text, hint=hint)
     if "could not translate host name" in text:
@@ -41,7 +41,7 @@ def server_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     code = error.pgcode or ""
     if lost or code.startswith(("08", "57P")):
-        evidence = (first, "what was under way was not stored, unless it was being committed: the next run finds out")
+        evidence = (first, "what was under way was not stored; what was committed stays")
         return EnvironmentFailure(
             f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
         )
@@ -53,7 +53,9 @@ def server_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
 
 # SQLSTATE (or its class), our class, our words, what to try.
 _CASES: tuple[tuple[tuple[str, ...], type[DwhError], str, str], ...] = (
-    (("55P03", "40001", "40P01"), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
+    (("55P03", "40001", "40P01"), Busy, "somebody else is at work in {place}", "python etl.py --wait 5m"),
+    # none of our tables has a key: this is two programs that make the same thing at the same time
+    (("23505", "42710", "42P07", "42P06"), Busy, "somebody else is making tables in {place}", "the same command again"),
     (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
     (("42703",), EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
     (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the schema for it"),

@@ -15,7 +15,7 @@ def server_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     code = error.pgcode or ""
     if lost or code.startswith(("08", "57P")):
-        evidence = (first, "what was under way was not stored, unless it was being committed: the next run finds out")
+        evidence = (first, "what was under way was not stored; what was committed stays")
         return EnvironmentFailure(
             f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
         )

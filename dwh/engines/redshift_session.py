@@ -78,7 +78,7 @@ class RedshiftSession(LibpqSession):
             if lock:
                 self._lock(lock, patience)
             yield
-            self._run("COMMIT", ())
+            self._commit()
         except BaseException:
             self._roll_back()
             raise

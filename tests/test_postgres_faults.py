@@ -1,0 +1,296 @@
+"""What may go wrong between etl.py and its server, and between programs that use one warehouse at the same time.
+
+The answer to a COMMIT is lost, before or after the server did it; several programs start together. Whatever happens,
+the warehouse is what its ledger says (checker.py), and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checker import check
+from postgres_server import Make, PostgresWarehouse, Server
+from warehouse import Result, Warehouse, event, lines, plays, song
+
+from dwh.errors import Busy
+
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # libpq's message of this statement
+LOADS = 3
+WAITING = (
+    "SELECT COUNT(*) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n"
+    " ON n.oid = c.relnamespace WHERE c.relname = 'loaded_files' AND n.nspname = %s AND NOT l.granted"
+)
+
+
+class CuttingProxy:
+    """Passes everything on to a server, and cuts the line at the COMMIT of the given number (from 1).
+
+    With `forward` the server gets that COMMIT, and its answer is awaited and dropped; without, it never arrives.
+    """
+
+    def __init__(self, server: Server, number: int, *, forward: bool) -> None:
+        self.server = server
+        self.number = number
+        self.forward = forward
+        self.cut = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # the end of the test closes the listener
+            while True:
+                client = self.listener.accept()[0]
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(f"{self.server.host}/.s.PGSQL.{self.server.port}")
+                threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        stop = threading.Event()
+        answers = threading.Thread(target=self._answer, args=(server, client, stop), daemon=True)
+        answers.start()
+        with client, server:
+            while data := client.recv(1 << 16):
+                if data.endswith(COMMIT):
+                    self.number -= 1
+                    if self.number == 0:
+                        self.cut += 1
+                        stop.set()  # nothing that comes from here on is passed on
+                        if self.forward:
+                            server.sendall(data)
+                            answers.join()
+                        # closing alone would leave the other thread's recv open
+                        server.shutdown(socket.SHUT_RDWR)
+                        return
+                server.sendall(data)
+
+    def _answer(self, server: socket.socket, client: socket.socket, stop: threading.Event) -> None:
+        with suppress(OSError):
+            while data := server.recv(1 << 16):
+                if stop.is_set():
+                    return
+                client.sendall(data)
+
+
+@contextmanager
+def cutting_proxy(server: Server, number: int, *, forward: bool) -> Iterator[CuttingProxy]:
+    """Run the proxy during the block."""
+    proxy = CuttingProxy(server, number, forward=forward)
+    try:
+        yield proxy
+    finally:
+        proxy.listener.close()
+
+
+def write_sources(warehouse: Warehouse, number: int = 0) -> None:
+    """Write a song and two logs that no earlier number wrote: three loads, when a load is one file."""
+    warehouse.write(f"song_data/{number}.json", [song(f"S{number}")])
+    for part in range(2):
+        warehouse.write(f"log_data/{number}-{part}.json", plays(20, sessionId=10 * number + part))
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "not stored"])
+def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: PostgresWarehouse, stored: bool) -> None:
+    """Nobody can know whether the load was stored: that is said, exit code 3; the same command again finds out."""
+    postgres.configure(ETL={"MAX_LOAD_FILES": 1})
+    write_sources(postgres)
+    with cutting_proxy(postgres.server, 2, forward=stored) as proxy:
+        place = {"DWH_POSTGRES_HOST": "127.0.0.1", "DWH_POSTGRES_PORT": str(proxy.port)}
+        done = postgres.run("etl", env=place)
+        assert proxy.cut == 1
+    assert done.code == 3, done.err
+    assert "it is not known whether this was stored" in done.err
+    assert "try: the same command again" in done.err
+    assert "Traceback" not in done.err
+    wait_until_alone(postgres)
+    check(postgres)
+    loads = 2 if stored else 1
+    assert postgres.value("SELECT COUNT(*) FROM loads") == loads
+    again = postgres.etl()
+    assert again["files"]["new"] == LOADS - loads
+    assert again["rows"]["songplays"] == 40
+    check(postgres)
+
+
+def test_a_connection_lost_before_the_commit_stores_nothing_and_says_so(postgres: PostgresWarehouse) -> None:
+    """Where it is known that nothing was stored, nothing is said of not knowing."""
+    write_sources(postgres)
+    with postgres.server.connected() as cursor:
+        cursor.execute(f"SET search_path TO {postgres.schema_name}")
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
+        [etl] = start_together(postgres, 1, "etl", "--wait", "60s")
+        wait_until_waiting(postgres, 1)
+        cursor.execute(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation"
+            " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s AND NOT l.granted",
+            (postgres.schema_name,),
+        )
+        done = ended(etl)
+    assert done.code == 3
+    assert "what was under way was not stored" in done.err
+    assert "not known" not in done.err
+    assert postgres.etl()["rows"]["songplays"] == 40
+    check(postgres)
+
+
+# --------------------------------------------------------------------------------------------------- several at a time
+
+
+def start_together(warehouse: Warehouse, number: int, script: str, *argv: str) -> list[subprocess.Popen[str]]:
+    """Start the same script several times, without waiting for any."""
+    return [
+        subprocess.Popen(
+            warehouse.command(script, *argv),
+            env=warehouse.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        for _ in range(number)
+    ]
+
+
+def ended(process: subprocess.Popen[str]) -> Result:
+    """Wait for a script; one that hangs fails the test."""
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return Result(process.returncode, out, err)
+
+
+def wait_until_waiting(postgres: PostgresWarehouse, number: int) -> None:
+    """Wait until so many programs wait for the lock on the ledger."""
+    until(lambda: postgres_count(postgres, WAITING) == number, f"{number} programs never waited for the lock")
+
+
+def wait_until_alone(postgres: PostgresWarehouse) -> None:
+    """Wait until the server has noticed that a program is gone."""
+    query = WAITING.replace("NOT l.granted", "l.mode = 'ExclusiveLock'")
+    until(lambda: postgres_count(postgres, query) == 0, "the server never let go of the lock")
+
+
+def postgres_count(postgres: PostgresWarehouse, query: str) -> int:
+    """Count by a query that takes the name of the schema."""
+    with postgres.server.connected() as cursor:
+        cursor.execute(query, (postgres.schema_name,))
+        return int(cursor.fetchone()[0])
+
+
+def until(condition: Any, failure: str) -> None:
+    """Wait for a condition, 40 seconds at most."""
+    deadline = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < deadline, failure
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [2, 5])
+def test_programs_that_wait_load_one_after_the_other(postgres: PostgresWarehouse, number: int) -> None:
+    """Let go at the same moment, one loads, the others find nothing new: all end well, and nothing is loaded twice."""
+    for turn in range(2):
+        write_sources(postgres, turn)
+        with postgres.server.connected() as cursor:
+            cursor.execute(f"SET search_path TO {postgres.schema_name}")
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
+            processes = start_together(postgres, number, "etl", "--wait", "60s")
+            wait_until_waiting(postgres, number)
+            cursor.execute("COMMIT")
+        results = [ended(process) for process in processes]
+        assert [done.code for done in results] == [0] * number, [done.err for done in results]
+        assert sum("loaded 3 files" in done.out for done in results) == 1
+        assert sum("nothing new" in done.out for done in results) == number - 1
+        assert postgres.value("SELECT COUNT(*) FROM loads") == turn + 1
+        check(postgres)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+def test_programs_that_do_not_wait_load_or_are_busy(make: Make, tmp_path: Path, engine: str) -> None:
+    """Started together, each does the work, finds it done, or is busy; never do two load, never does one hang."""
+    warehouse = make(tmp_path / "w", engine)
+    for turn, number in enumerate((2, 5)):
+        write_sources(warehouse, turn)
+        results = [ended(process) for process in start_together(warehouse, number, "etl")]
+        assert {done.code for done in results} <= {0, 4}, [done.err for done in results]
+        assert sum("loaded 3 files" in done.out for done in results) == 1
+        assert all("try: " in done.err for done in results if done.code == 4)
+        assert warehouse.value("SELECT COUNT(*) FROM loads") == turn + 1
+        check(warehouse)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+@pytest.mark.parametrize("first", [0, 1], ids=["etl first", "etl second"])
+@pytest.mark.parametrize("other", [("sql_validate",), ("create_tables", "--recreate", "--yes")], ids=["check", "drop"])
+def test_a_load_beside_another_script(
+    make: Make, tmp_path: Path, engine: str, other: tuple[str, ...], first: int
+) -> None:
+    """Whichever comes first: each sees one consistent state or is busy; what is loaded in the end is right."""
+    warehouse = make(tmp_path / "w", engine)
+    write_sources(warehouse)
+    warehouse.etl()
+    write_sources(warehouse, 1)
+    started = [
+        start_together(warehouse, 1, script, *argv, "--json")[0]
+        for script, *argv in [("etl",), other][:: 1 - 2 * first]
+    ]
+    results = {done.json["script"]: done for done in map(ended, started)}
+    checked = results.pop("sql_validate", None)
+    assert {done.code for done in results.values()} <= {0, 4}, [done.err for done in results.values()]
+    if checked and checked.code != 4:
+        failed = {found["name"] for found in checked.json["checks"] if found["status"] == "fail"}
+        # it may well come before the load
+        assert failed <= {"loaded_files: every file of the source is loaded"}, checked.err
+    check(warehouse)
+    warehouse.etl()
+    assert warehouse.value("SELECT COUNT(*) FROM songplays") == 80
+    check(warehouse)
+
+
+def test_a_drop_waits_for_no_load(postgres: PostgresWarehouse) -> None:
+    """While a load is under way, create_tables.py --recreate is busy at once and drops nothing."""
+    write_sources(postgres)
+    postgres.etl()
+    with postgres.server.connected() as cursor:
+        cursor.execute(f"SET search_path TO {postgres.schema_name}")
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
+        done = postgres.run("create_tables", "--recreate", "--yes")
+    assert (done.code, "somebody else is at work" in done.err) == (4, True), done.err
+    check(postgres)
+
+
+def test_a_drop_gives_up_on_a_reader_that_stays(postgres: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's open query is in the way of dropping a table: busy after a few seconds, and nothing is dropped."""
+    write_sources(postgres)
+    postgres.etl()
+    with postgres.server.connected() as cursor:
+        cursor.execute(f"SET search_path TO {postgres.schema_name}")
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT COUNT(*) FROM songs")
+        monkeypatch.setattr("dwh.engines.postgres.READER_SECONDS", 0.2)
+        with pytest.raises(Busy, match="at work"):
+            postgres.call("create_tables", "--recreate", "--yes")
+    check(postgres)
+
+
+def test_tables_made_by_several_at_once_are_made_once(postgres: PostgresWarehouse) -> None:
+    """create_tables.py started four times on an empty schema: made, found or busy, and then they are all there."""
+    postgres.call("conn_close", "--delete-data", "--yes")
+    postgres.call("conn_start")
+    results = [ended(process) for process in start_together(postgres, 4, "create_tables")]
+    assert {done.code for done in results} <= {0, 4}, [done.err for done in results]
+    assert 0 in {done.code for done in results}
+    postgres.write("log_data/a.json", lines([event()]))
+    assert postgres.etl()["rows"]["songplays"] == 1
+    check(postgres)
