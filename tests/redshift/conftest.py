@@ -11,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from postgres_server import Server
 
+from redshift.s3 import client
 from redshift.standin import RedshiftStandIn
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -66,13 +67,10 @@ class Bucket(NamedTuple):
 
 def make_bucket(endpoint: str, region: str) -> Bucket:
     """Make a bucket in a region, unless it is there."""
-    import boto3
-
-    client: Any = boto3.Session("tests", "tests").client("s3", endpoint_url=endpoint, region_name=region)
-    name = f"stand-in-{region}"
-    if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
-    return Bucket(client, name, f"{uuid.uuid4().hex[:8]}/")
+    name, s3 = f"stand-in-{region}", client(endpoint, region)
+    if name not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+    return Bucket(s3, name, f"{uuid.uuid4().hex[:8]}/")
 
 
 @pytest.fixture
