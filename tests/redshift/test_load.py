@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 from postgres_server import Server
 from reference_star import star_of
-from warehouse import event, lines, plays, song
+from warehouse import REPO, event, lines, plays, song
 
+from dwh.buckets import Buckets
 from dwh.engines.redshift_session import RedshiftSession
 from dwh.engines.redshift_work import PIECE, WORTH_SPREADING, cut
 from dwh.errors import ConfigError, DataError, DwhError
 from redshift.grammar import parse_all
-from redshift.warehouse_on_redshift import REGION, Cloud, RedshiftWarehouse, cloud
+from redshift.warehouse_on_redshift import REGION, WORK, Cloud, RedshiftWarehouse, cloud
 
 LARGE = 2000  # bytes, in these tests
 
@@ -152,6 +154,31 @@ def test_a_misread_jsonpaths_file_is_noticed(
     monkeypatch.setattr(redshift_work, "_json", misspell)
     with pytest.raises(DwhError, match="did not bring what it was given"):
         warehouse.etl()
+
+
+def test_p77_the_policy_of_a_loader_is_what_a_load_asks_of_s3(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more and no less: every (action, place) asked for, with files that we read and one that Redshift reads."""
+    put(here, bucket, "large.json", lines(plays(20)))
+    put(here, bucket, "small.json", lines(plays(2, sessionId=9)))
+    asked: set[tuple[str, str]] = set()
+    original = Buckets.ask
+
+    def watch(buckets: Buckets, operation: str, path: Any, action: Any) -> Any:
+        place = "WORK-BUCKET/work" if path.bucket == WORK else f"SOURCE-BUCKET/{path.key.split('/')[0]}"
+        asked.add((f"s3:{operation}", "SOURCE-BUCKET" if operation == "ListBucket" else f"{place}/*"))
+        return original(buckets, operation, path, action)
+
+    monkeypatch.setattr(Buckets, "ask", watch)
+    warehouse.etl()
+    granted = set()
+    for statement in json.loads((REPO / "docs/policies/loader.json").read_text())["Statement"]:
+        actions, resources = statement["Action"], statement["Resource"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            for resource in [resources] if isinstance(resources, str) else resources:
+                granted.add((action, resource.removeprefix("arn:aws:s3:::")))
+    assert asked == {(action, resource) for action, resource in granted if action.startswith("s3:")}
 
 
 def test_without_work_nothing_can_be_loaded(warehouse: RedshiftWarehouse, bucket: str) -> None:
