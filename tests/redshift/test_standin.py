@@ -236,6 +236,7 @@ SET idle_in_transaction_session_timeout = 1000
 SET standard_conforming_strings = on
 SHOW server_version_num
 BEGIN ISOLATION LEVEL REPEATABLE READ, DEFERRABLE
+BEGIN ISOLATION LEVEL SNAPSHOT
 COPY t FROM STDIN
 COPY t TO STDOUT
 """.strip().splitlines()
