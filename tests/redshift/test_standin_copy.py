@@ -185,11 +185,11 @@ def test_noload_only_looks(sql: Sql, bucket: Bucket) -> None:
 
 
 def test_statement_timeout_ends_a_copy(sql: Sql, bucket: Bucket) -> None:
-    """S3 is asked for a long time otherwise."""
+    """The whole of it counts, S3 included: each statement behind it is far shorter than this."""
     sql("CREATE TABLE t (a BIGINT)")
-    for number in range(3):
+    for number in range(40):
         bucket.put(f"{number}", '{"a": 1}')
-    sql("SET statement_timeout TO 1")
+    sql("SET statement_timeout TO 50")
     with pytest.raises(errors.QueryCanceled):
         sql(copy(bucket.url()))
     sql("SET statement_timeout TO 0")
