@@ -30,10 +30,12 @@ LOCK_SECONDS = 2.0  # a free lock is given at once; the way there and back takes
 FIRST_LOAD_ERROR = """
 SELECT file_name, line_number, column_name, error_message
 FROM sys_load_error_detail
-WHERE query_id = pg_last_copy_id()
-ORDER BY file_name, line_number
+WHERE session_id = pg_backend_pid()
+ORDER BY query_id DESC, file_name, line_number
 LIMIT 1
 """
+# LOCK shuts readers out too [D23 dg/r_LOCK.html], and everybody reads the ledger: so a table of its own is locked.
+LOCK_TABLE = "dwh_lock"
 
 
 class RedshiftSession(LibpqSession):
@@ -71,12 +73,13 @@ class RedshiftSession(LibpqSession):
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
         """Open a transaction. The default isolation, SNAPSHOT, lets two loads collide without a word
-        [D dg/c_serial_isolation.html]: so the lock comes first. ANALYZE follows the commit."""
+        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. ANALYZE follows the
+        commit."""
         self._filled.clear()
         self._run("BEGIN", ())
         try:
             if lock:
-                self._lock(lock, patience)
+                self._lock(patience)
             yield
             self._commit()
         except BaseException:
@@ -140,24 +143,25 @@ class RedshiftSession(LibpqSession):
                 table, f"{upload.records:,} records written, {copied:,} came, {missing:,} without {column}"
             )
 
-    def _lock(self, table: str, patience: float) -> None:
-        """Lock a table, waiting no longer than asked: LOCK has no NOWAIT here, so the statement is timed."""
+    def _lock(self, patience: float) -> None:
+        """Be the only load, waiting no longer than asked: LOCK has no NOWAIT here, so the statement is timed."""
         wait = max(LOCK_SECONDS, patience)
         self._run("SET statement_timeout TO %s", (int(wait * 1000),))
         try:
-            self._run(f"LOCK {table}", ())
+            self._run(f"LOCK {LOCK_TABLE}", ())
         except Busy:
             raise Busy(f"somebody else is loading into {self._place}", hint="python etl.py --wait 5m") from None
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
 
 
 def make_schema(connection: PgConnection, schema: str) -> None:
-    """Make a schema unless it is there, and close the connection."""
+    """Make a schema and the table that loads lock, unless they are there; closes the connection."""
     from psycopg2.sql import SQL, Identifier
 
     connection.autocommit = True
     with closing(connection), connection.cursor() as cursor:
-        cursor.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
+        for statement in ("CREATE SCHEMA IF NOT EXISTS {0}", "CREATE TABLE IF NOT EXISTS {0}.{1} (held INTEGER)"):
+            cursor.execute(SQL(statement).format(Identifier(schema), Identifier(LOCK_TABLE)))
 
 
 def _miscounted(table: str, evidence: str) -> EnvironmentFailure:

@@ -6,6 +6,7 @@ import gzip
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from warehouse import REPO, event, lines, plays, song
 from dwh.buckets import Buckets
 from dwh.engines.redshift_session import RedshiftSession
 from dwh.engines.redshift_work import PIECE, WORTH_SPREADING, cut
-from dwh.errors import ConfigError, DataError, DwhError
+from dwh.errors import Busy, ConfigError, DataError, DwhError
 from redshift.grammar import parse_all
 from redshift.warehouse_on_redshift import REGION, WORK, Cloud, RedshiftWarehouse, cloud
 
@@ -122,6 +123,20 @@ def test_an_object_replaced_after_its_copy_is_left_for_the_next_run(
     assert warehouse.etl()["rows"]["songplays"] == 2
     monkeypatch.setattr(RedshiftSession, "_load_object", original)
     assert warehouse.etl()["rows"]["songplays"] == 32
+
+
+def test_p18_a_second_load_is_busy_and_readers_are_not(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
+    """LOCK shuts out who reads the locked table too, so it is not one that anybody reads."""
+    put(here, bucket, "small.json", lines(plays(2)))
+    other = here.standin.connect()
+    with closing(other), other.cursor() as cursor:
+        cursor.execute(f"SET search_path TO {warehouse.schema_name}")
+        cursor.execute("LOCK dwh_lock")
+        with pytest.raises(Busy, match="somebody else is loading"):
+            warehouse.etl()
+        assert warehouse.call("sql_validate", "--quick").code == 0
+        other.rollback()
+        assert warehouse.etl()["rows"]["songplays"] == 2
 
 
 def test_work_is_emptied_after_a_failure_too(
