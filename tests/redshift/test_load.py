@@ -128,15 +128,17 @@ def test_an_object_replaced_after_its_copy_is_left_for_the_next_run(
 def test_p18_a_second_load_is_busy_and_readers_are_not(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
     """LOCK shuts out who reads the locked table too, so it is not one that anybody reads."""
     put(here, bucket, "small.json", lines(plays(2)))
+    warehouse.etl()
     other = here.standin.connect()
     with closing(other), other.cursor() as cursor:
         cursor.execute(f"SET search_path TO {warehouse.schema_name}")
         cursor.execute("LOCK dwh_lock")
+        assert warehouse.call("sql_validate", "--quick").code == 0
+        put(here, bucket, "more.json", lines(plays(3, sessionId=6)))
         with pytest.raises(Busy, match="somebody else is loading"):
             warehouse.etl()
-        assert warehouse.call("sql_validate", "--quick").code == 0
         other.rollback()
-        assert warehouse.etl()["rows"]["songplays"] == 2
+        assert warehouse.etl()["rows"]["songplays"] == 5
 
 
 def test_work_is_emptied_after_a_failure_too(
