@@ -18,6 +18,22 @@ from warehouse import REAL, Warehouse
 for _name in [name for name in os.environ if name.startswith("DWH_")]:
     del os.environ[_name]
 
+# Of the tests of Redshift, whose parts are all stand-ins, every run has these; the others are a group of their own.
+IN_EVERY_RUN = {
+    "test_a_cluster_is_made_loaded_checked_and_removed",
+    "test_p18_a_second_load_is_busy_and_readers_are_not",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests of Redshift into the group `redshift`."""
+    for item in items:
+        own = item.path.parent.name in ("cluster", "redshift") and item.name not in IN_EVERY_RUN
+        if own or ("broken_line" in item.name and "[redshift" in item.name):
+            item.add_marker(pytest.mark.redshift)
+
+
 settings.register_profile(
     "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

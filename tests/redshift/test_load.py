@@ -84,7 +84,7 @@ def test_a_large_object_is_read_by_the_warehouse_itself(
     assert warehouse.star() == star_of([*large, *packed, *small], [song()])
     assert sorted(fetched) == ["one.json", "small.json"]
     assert len(copies(here, since)) == 3
-    assert parse_all(here.standin.statements[since:]) == {}
+    assert parse_all(sql for sql in here.standin.statements[since:] if sql.startswith(("COPY", "UPDATE"))) == {}
     assert here.work() == []
     assert warehouse.rows("SELECT DISTINCT records_read = staged FROM loaded_files") == [(True,)]
     assert warehouse.call("sql_validate").code == 0
