@@ -61,7 +61,8 @@ def machine_binaries() -> Path | None:
 def machine_server(binaries: Path, settings: Mapping[str, str], certificate: Path | None = None) -> Iterator[Server]:
     """Run a server of the machine's own programs in a folder of its own; as root it runs as the user postgres.
 
-    `certificate` holds key and certificate of a server that speaks TLS, and then refuses TCP without.
+    By TCP it wants a password, by its socket none. `certificate` holds key and certificate of a server that speaks
+    TLS, and then refuses TCP without.
     """
     folder = Path(tempfile.mkdtemp(prefix="dwh-server-"))
     # root's files are not the server's to read, and it will not run as root
@@ -82,11 +83,12 @@ def machine_server(binaries: Path, settings: Mapping[str, str], certificate: Pat
     }
     try:
         run([*as_server, binaries / "initdb", "--pgdata", data, *locale])
+        over_tcp = "hostssl" if certificate else "host"
+        (data / "pg_hba.conf").write_text(f"local all all trust\n{over_tcp} all all 127.0.0.1/32 scram-sha-256\n")
         if certificate:
-            pem, hba = data / "server.pem", data / "pg_hba.conf"
+            pem = data / "server.pem"
             pem.write_bytes(certificate.read_bytes())
             pem.chmod(0o600)
-            hba.write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
             shutil.chown(pem, data.owner(), data.group())
             used |= {"ssl": "on", "ssl_cert_file": pem, "ssl_key_file": pem}
         options = " ".join(f"-c {name}='{value}'" for name, value in used.items())
@@ -147,7 +149,8 @@ class PostgresWarehouse(Warehouse):
             "DB_USER": self.server.user,
             "SCHEMA": self.schema_name,
         }
-        super().configure(WAREHOUSE={"ENGINE": "postgres"}, POSTGRES=place, **sections)
+        own: dict[str, Mapping[str, object]] = {"WAREHOUSE": {"ENGINE": "postgres"}, "POSTGRES": place}
+        super().configure(**{name: {**own.get(name, {}), **sections.get(name, {})} for name in {**own, **sections}})
 
     def create(self, template: Path | None = None) -> PostgresWarehouse:
         """Make schema and tables."""

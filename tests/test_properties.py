@@ -12,6 +12,7 @@ import pytest
 from checker import Wrong, check, compare
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres_server import Make
 from warehouse import Warehouse, event, lines, song
 from worlds import ANCHORS, Step, World, every_tie, expected_star, shuffled_steps, worlds
 
@@ -61,6 +62,26 @@ def test_another_way_to_the_same_contents_gives_the_same_star(
         warehouse = fresh(folder, empty_database, most_files)
         play(warehouse, other)
         compare(expected_star(world.contents_seen(world.last)), warehouse.star())
+
+
+@settings(max_examples=10)
+@given(data=st.data(), most_files=SPLITS)
+def test_on_postgresql_every_way_gives_the_same_star(make: Make, data: st.DataObject, most_files: int) -> None:
+    """The same there: shuffled steps, split loads, a full rebuild and a run with nothing new; all by the reference."""
+    world = data.draw(worlds())
+    other = data.draw(shuffled_steps(world))
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = make(Path(folder).resolve(), "postgres")
+        warehouse.configure(ETL={"MAX_LOAD_FILES": most_files})
+        play(warehouse, other)
+        expected = expected_star(world.contents_seen(world.last))
+        compare(expected, warehouse.star())
+        check(warehouse)
+        warehouse.etl("--rebuild", "--yes")
+        compare(expected, warehouse.star())
+        before = warehouse.dump()
+        warehouse.etl()
+        assert warehouse.dump() == before
 
 
 @settings(max_examples=6)
