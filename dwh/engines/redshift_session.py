@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from dwh.engines import Trace
+from dwh.engines import Extract, Trace, Written
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.redshift_errors import server_error
 from dwh.engines.redshift_work import Upload, WorkPrefix
@@ -20,6 +20,7 @@ from dwh.errors import Busy, EnvironmentFailure, RecordsRefused
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
+    from dwh.buckets import Buckets
     from dwh.spool import Part
 
 # A COPY tries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
@@ -34,23 +35,31 @@ LIMIT 1
 """
 
 
+class Storage(NamedTuple):
+    """What the warehouse reads and writes beside itself: `work` for COPY, buckets for UNLOAD, and the ARN of the role
+    that both use, or `default`."""
+
+    work: Callable[[], WorkPrefix]
+    buckets: Buckets
+    role: str
+
+
 class RedshiftSession(LibpqSession):
-    """One connection; `role` is the ARN of the role that COPY reads with, or `default`."""
+    """One connection, and the S3 beside it."""
 
     reads_files = False
+    exports_to_s3 = True
 
     def __init__(
         self,
         connection: PgConnection,
         trace: Callable[[Trace], None],
         schema: str,
-        work: Callable[[], WorkPrefix],
-        role: str,
+        storage: Storage,
         place: str,
     ) -> None:
         super().__init__(connection, trace, schema, lambda error, lost: server_error(error, place, lost=lost))
-        self._work = work
-        self._role = role
+        self._storage = storage
         self._place = place
         self._filled: set[str] = set()
         self._temporary: set[str] = set()
@@ -88,16 +97,22 @@ class RedshiftSession(LibpqSession):
         paths = [part.path for part in parts if Path(part.path).stat().st_size]
         if not paths:
             return
-        named = self._role != "default"
+        named = self._storage.role != "default"
         sql = (
             f"COPY {table} ({', '.join(keys.values())}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
             "FORMAT JSON AS %s MANIFEST GZIP REGION %s TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
         )
-        work = self._work()
+        work = self._storage.work()
         with work.upload(paths, list(keys)) as upload:
-            role = (self._role,) if named else ()
+            role = (self._storage.role,) if named else ()
             self._copy(sql, (upload.manifest, *role, upload.jsonpaths, work.region))
             self._recount(table, next(iter(keys.values())), upload)
+
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet to S3."""
+        from dwh.engines.redshift_unload import unload
+
+        return unload(self._run, self._storage.buckets, self._storage.role, extract, target)
 
     def _copy(self, sql: str, params: Sequence[object]) -> None:
         """Run COPY, always in the load's transaction: outside of one it would go on after we are gone [D23]."""
