@@ -1713,3 +1713,120 @@ REPORT = {
     "Rows of every table": COUNT_ALL_ROWS,
     "The last load": REPORT_LAST_LOAD,
 }
+
+# ------------------------------------------------------------------------------------------------------------- the lake
+# export_lake.py writes these as Parquet: one folder a table, songplays one for each month as well. Columns that name
+# folders are not in the files.
+
+LAKE_SONGPLAYS = """
+SELECT
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent, item_in_session,
+    title, artist_name, duration,
+    CAST(EXTRACT(YEAR FROM start_time) AS INTEGER) AS year,
+    LPAD(CAST(CAST(EXTRACT(MONTH FROM start_time) AS INTEGER) AS VARCHAR(2)), 2, '0') AS month
+FROM songplays
+"""
+LAKE_USERS = "SELECT user_id, first_name, last_name, gender, level, last_seen FROM users"
+LAKE_SONGS = "SELECT song_id, title, artist_id, year, duration, artist_name FROM songs"
+LAKE_ARTISTS = "SELECT artist_id, name, location, latitude, longitude FROM artists"
+LAKE_TIME = "SELECT start_time, hour, day, week, month, year, weekday FROM time"
+
+# Table -> its rows, the columns that name its folders, the columns its files are sorted by.
+LAKE = {
+    "users": (LAKE_USERS, (), ("user_id",)),
+    "songs": (LAKE_SONGS, (), ("song_id",)),
+    "artists": (LAKE_ARTISTS, (), ("artist_id",)),
+    "time": (LAKE_TIME, (), ("start_time",)),
+    "songplays": (LAKE_SONGPLAYS, ("year", "month"), ("start_time", "songplay_id")),
+}
+
+# The same statement is asked of the star and of the lake; every total is a whole number that can be added up over
+# files. Milliseconds are counted from midnight: an export that drops them, or shifts the hours, is found.
+LAKE_TOTALS_USERS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(user_id) AS user_id,
+    SUM(OCTET_LENGTH(first_name)) AS first_name,
+    SUM(OCTET_LENGTH(last_name)) AS last_name,
+    SUM(OCTET_LENGTH(gender)) AS gender,
+    SUM(OCTET_LENGTH(level)) AS level,
+    SUM(CAST(last_seen AS DATE) - DATE '1970-01-01') AS days,
+    SUM(
+        CAST(EXTRACT(HOUR FROM last_seen) AS BIGINT) * 3600000 + CAST(EXTRACT(MINUTE FROM last_seen) AS BIGINT) * 60000
+        + CAST(CAST(SUBSTRING(CAST(last_seen AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+    ) AS milliseconds
+FROM users
+"""
+LAKE_TOTALS_SONGS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(OCTET_LENGTH(song_id)) AS song_id,
+    SUM(OCTET_LENGTH(title)) AS title,
+    SUM(OCTET_LENGTH(artist_id)) AS artist_id,
+    SUM(year) AS year,
+    COUNT(duration) AS durations,
+    SUM(CAST(ROUND(duration * 100000) AS BIGINT)) AS duration,
+    SUM(OCTET_LENGTH(artist_name)) AS artist_name
+FROM songs
+"""
+LAKE_TOTALS_ARTISTS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(OCTET_LENGTH(artist_id)) AS artist_id,
+    SUM(OCTET_LENGTH(name)) AS name,
+    SUM(OCTET_LENGTH(location)) AS location,
+    COUNT(latitude) AS latitudes,
+    SUM(CAST(ROUND(latitude * 100000) AS BIGINT)) AS latitude,
+    COUNT(longitude) AS longitudes,
+    SUM(CAST(ROUND(longitude * 100000) AS BIGINT)) AS longitude
+FROM artists
+"""
+LAKE_TOTALS_TIME = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(CAST(start_time AS DATE) - DATE '1970-01-01') AS days,
+    SUM(
+        CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
+        + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+    ) AS milliseconds,
+    SUM(hour) AS hour,
+    SUM(day) AS day,
+    SUM(week) AS week,
+    SUM(month) AS month,
+    SUM(year) AS year,
+    SUM(weekday) AS weekday
+FROM time
+"""
+LAKE_TOTALS_SONGPLAYS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(OCTET_LENGTH(songplay_id)) AS songplay_id,
+    SUM(CAST(start_time AS DATE) - DATE '1970-01-01') AS days,
+    SUM(
+        CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
+        + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+    ) AS milliseconds,
+    COUNT(user_id) AS users,
+    SUM(user_id) AS user_id,
+    SUM(OCTET_LENGTH(level)) AS level,
+    SUM(OCTET_LENGTH(song_id)) AS song_id,
+    SUM(OCTET_LENGTH(artist_id)) AS artist_id,
+    SUM(session_id) AS session_id,
+    SUM(OCTET_LENGTH(location)) AS location,
+    SUM(OCTET_LENGTH(user_agent)) AS user_agent,
+    SUM(item_in_session) AS item_in_session,
+    SUM(OCTET_LENGTH(title)) AS title,
+    SUM(OCTET_LENGTH(artist_name)) AS artist_name,
+    COUNT(duration) AS durations,
+    SUM(CAST(ROUND(duration * 100000) AS BIGINT)) AS duration
+FROM songplays
+"""
+LAKE_TOTALS = {
+    "users": LAKE_TOTALS_USERS,
+    "songs": LAKE_TOTALS_SONGS,
+    "artists": LAKE_TOTALS_ARTISTS,
+    "time": LAKE_TOTALS_TIME,
+    "songplays": LAKE_TOTALS_SONGPLAYS,
+}

@@ -167,6 +167,12 @@ class S3(Section):
     timeout: int = setting("60", "seconds a request may take, and is tried again while S3 fails", _positive)
 
 
+class Lake(Section):
+    """The exports in [S3] LAKE."""
+
+    keep: int = setting("2", "exports that stay, the current one among them; older ones are removed", _positive)
+
+
 class Aws(Section):
     """Who is asking."""
 
@@ -254,6 +260,7 @@ class Checks(Section):
 SECTIONS: dict[str, type[Section]] = {
     "WAREHOUSE": Warehouse,
     "S3": S3,
+    "LAKE": Lake,
     "AWS": Aws,
     "DUCKDB": DuckDb,
     "POSTGRES": Postgres,

@@ -50,8 +50,19 @@ class SpoolFolder:
 
 @contextmanager
 def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Iterator[SpoolFolder]:
-    """Make the private folder (0700) of a run; removes it at the end. `in_place`: the engine reads large files where
-    they are; otherwise they are copied into the spool as well.
+    """Make the private folder of a run's spool. `in_place`: the engine reads large files where they are; otherwise
+    they are copied into the spool as well."""
+    with private_folder() as folder:
+        spools = SpoolFolder(folder, rules, in_place=in_place)
+        try:
+            yield spools
+        finally:
+            spools.close()
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder (0700) among the temporary ones for the block; it is removed at its end.
 
     Folders that killed runs left behind are removed first: one whose lock nobody holds.
     """
@@ -59,15 +70,13 @@ def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Ite
         _remove_if_abandoned(leftover)
     unlocked = Path(tempfile.mkdtemp(prefix="dwh-"))
     folder = unlocked.with_name(unlocked.name.replace("dwh-", FOLDER_PREFIX))
-    spools = SpoolFolder(folder, rules, in_place=in_place)
     try:
         with open_private(unlocked / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # only now may others see it: a folder of that name without a lock is one whose run was killed
             unlocked.rename(folder)
-            yield spools
+            yield folder
     finally:
-        spools.close()
         for path in (folder, unlocked):
             shutil.rmtree(path, ignore_errors=True)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "report", "conn_close"]
+STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
 SHELL_SCRIPTS = ["run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
 SECOND_RUN_SECONDS = 8.0
 NOT_COPIED = shutil.ignore_patterns(
@@ -27,6 +27,7 @@ NOT_COPIED = shutil.ignore_patterns(
     "data.partial-*",
     "*.duckdb*",
     "report.html",
+    "lake",
     "dwh.local.cfg",
     "__pycache__",
     ".*_cache",

@@ -12,7 +12,7 @@ from dwh.cluster.network import own_address
 from dwh.cluster.watching import GOING, UP
 from dwh.engines import Change, Engine, Session, Tell, Trace
 from dwh.engines.redshift_connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
-from dwh.engines.redshift_session import RedshiftSession, make_schema
+from dwh.engines.redshift_session import RedshiftSession, Storage, make_schema
 from dwh.engines.redshift_work import WorkPrefix
 from dwh.errors import Busy, DwhError, EnvironmentFailure
 
@@ -84,7 +84,8 @@ class RedshiftEngine(Engine):
     def connect(self, trace: Callable[[Trace], None]) -> Session:
         """Connect; raises EnvironmentFailure when the warehouse is not up."""
         connection = self.open_connection()
-        return RedshiftSession(connection, trace, self.settings.schema, self._work, self._role(), self.place)
+        storage = Storage(self._work, self._buckets, self._role())
+        return RedshiftSession(connection, trace, self.settings.schema, storage, self.place)
 
     def _work(self) -> WorkPrefix:
         """Give the prefix that COPY reads from; it is asked for when there is something to load."""
@@ -92,7 +93,7 @@ class RedshiftEngine(Engine):
         return WorkPrefix(self._buckets, self._config.s3.work, slices)
 
     def _role(self) -> str:
-        """Name the role of COPY: that of [IAM_ROLE] ARN, else the default one of the warehouse, which `start` sets."""
+        """Name the role of COPY and UNLOAD: [IAM_ROLE] ARN, else the default one of the warehouse (`start` sets it)."""
         return self._config.iam_role.arn or "default"
 
     def open_connection(self) -> PgConnection:

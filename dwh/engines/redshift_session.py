@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from dwh.engines import Trace
+from dwh.engines import Extract, Trace, Written
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.redshift_errors import server_error
 from dwh.engines.redshift_work import Upload, WorkPrefix
@@ -21,6 +21,7 @@ from dwh.sources import is_remote
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
+    from dwh.buckets import Buckets
     from dwh.spool import Part
 
 # A COPY tries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
@@ -38,24 +39,32 @@ LIMIT 1
 LOCK_TABLE = "dwh_lock"
 
 
+class Storage(NamedTuple):
+    """What the warehouse reads and writes beside itself: `work` for COPY, buckets for UNLOAD, and the ARN of the role
+    that both use, or `default`."""
+
+    work: Callable[[], WorkPrefix]
+    buckets: Buckets
+    role: str
+
+
 class RedshiftSession(LibpqSession):
-    """One connection; `role` is the ARN of the role that COPY reads with, or `default`."""
+    """One connection, and the S3 beside it."""
 
     reads_files = False
     reads_objects = True
+    exports_to_s3 = True
 
     def __init__(
         self,
         connection: PgConnection,
         trace: Callable[[Trace], None],
         schema: str,
-        work: Callable[[], WorkPrefix],
-        role: str,
+        storage: Storage,
         place: str,
     ) -> None:
         super().__init__(connection, trace, schema, lambda error, lost: server_error(error, place, lost=lost))
-        self._work = work
-        self._role = role
+        self._storage = storage
         self._place = place
         self._filled: set[str] = set()
         self._temporary: set[str] = set()
@@ -97,15 +106,21 @@ class RedshiftSession(LibpqSession):
         paths = [part.path for part in parts if not is_remote(part.path) and Path(part.path).stat().st_size]
         if not paths:
             return
-        work = self._work()
+        work = self._storage.work()
         with work.upload(paths, list(keys)) as upload:
             self._copy(table, list(keys.values()), upload, work.region, packed=True)
             self._recount(table, next(iter(keys.values())), upload)
 
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet to S3."""
+        from dwh.engines.redshift_unload import unload
+
+        return unload(self._run, self._storage.buckets, self._storage.role, extract, target)
+
     def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
         """Have the warehouse read one object of the source by itself; the file is bound to its rows after."""
         own = {key: column for key, column in keys.items() if not key.startswith(OUR_KEYS)}
-        work = self._work()
+        work = self._storage.work()
         with work.name(part.path, list(own)) as upload:
             packed = part.path.endswith(".gz")
             self._copy(table, list(own.values()), upload, work.region_of(part.path), packed=packed)
@@ -116,13 +131,13 @@ class RedshiftSession(LibpqSession):
 
     def _copy(self, table: str, columns: Sequence[str], upload: Upload, region: str, *, packed: bool) -> None:
         """Run COPY, always in the load's transaction: outside of one it would go on after we are gone [D23]."""
-        named = self._role != "default"
+        named = self._storage.role != "default"
         sql = (
             f"COPY {table} ({', '.join(columns)}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
             f"FORMAT JSON AS %s MANIFEST {'GZIP ' if packed else ''}REGION %s "
             "TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
         )
-        params = (upload.manifest, *((self._role,) if named else ()), upload.jsonpaths, region)
+        params = (upload.manifest, *((self._storage.role,) if named else ()), upload.jsonpaths, region)
         try:
             self._run(sql, params)
         except RecordsRefused as refused:
