@@ -55,9 +55,14 @@ def cloud(postgres: Server) -> Iterator[Cloud]:
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     try:
-        with RedshiftStandIn(postgres, endpoint, knows_role=lambda arn: arn == ROLE) as standin:
+        own = f"dwh_{uuid.uuid4().hex[:8]}"
+        with RedshiftStandIn(postgres, endpoint, database=own, knows_role=lambda arn: arn == ROLE) as standin:
             made = Cloud(standin, endpoint)
-            made.client().create_bucket(Bucket=WORK, CreateBucketConfiguration={"LocationConstraint": REGION})
+            s3 = made.client()
+            if WORK not in [
+                bucket["Name"] for bucket in s3.list_buckets()["Buckets"]
+            ]:  # of another one in this process
+                s3.create_bucket(Bucket=WORK, CreateBucketConfiguration={"LocationConstraint": REGION})
             yield made
     finally:
         server.stop()
