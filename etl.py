@@ -64,10 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         script.connected(script.args.wait) as session,
         open_spool(record_rules(lenient=session.lenient_json), in_place=session.reads_files) as spools,
     ):
-        quarantine = script.config.etl.on_bad_line == "quarantine"
-        loader = StarLoader(
-            session, script.console, script.sources, spools, quarantine=quarantine, wait=script.args.wait
-        )
+        settings = script.config.etl
+        loader = StarLoader(session, script.console, script.sources, spools, settings, script.args.wait)
         while True:
             try:
                 return look_and_load(script, loader)

@@ -6,7 +6,8 @@ usage() {
     cat <<'END'
 usage: run_all.sh [options]
 
-Bring the warehouse up, load what is new, check it, close it. A second run finds nothing new.
+Bring the warehouse up, load what is new, check it, write it to the lake, show it in report.html, close it. A second
+run finds nothing new.
 The first run makes .venv, and a sample in data/ when the settings look there and there is nothing.
 
   ./run_all.sh                       everything, on DuckDB
@@ -108,7 +109,7 @@ fi
 # What conn_start would make, this run may take down. When the plan fails, conn_start fails too, and says why.
 plan=$("$python" "$here/conn_start.py" "$@" --dry-run --json 2>/dev/null) || plan=''
 engine=$(printf '%s\n' "$plan" | sed -n 's/.*"engine": "\([a-z]*\)".*/\1/p')
-for next in conn_start create_tables etl sql_validate; do
+for next in conn_start create_tables etl sql_validate export_lake report; do
     [ "$code" -eq 0 ] || break
     run_step "$next" "$@"
 done
@@ -136,12 +137,13 @@ if [ "$failed" -ne 0 ]; then
 elif [ "$engine" = duckdb ]; then
     by_hand='. .venv/bin/activate'
     [ "$PWD/.venv" = "$venv" ] || by_hand="cd '$here' && . '$venv/bin/activate'"
-    say "done in $took. Step by step:    $by_hand
+    say "done in $took. Look at it:      report.html
+              Step by step:    $by_hand
               Load new files:  python etl.py                     (loads only what is new)
               Check it again:  python sql_validate.py
               Remove it all:   python conn_close.py --delete-data"
 else
-    say "done in $took"
+    say "done in $took. Look at it: report.html"
 fi
 if [ -n "$open" ] && [ "$engine" = redshift ]; then
     echo "redshift is billed while it is up; this ends it: python conn_close.py --engine redshift" >&2

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Checks and tests: ruff, mypy and shellcheck, then pytest. With arguments: only pytest, which gets them.
 #
-#   ./run_tests.sh                            everything
+#   ./run_tests.sh                            everything but the groups below
+#   ./run_tests.sh -n auto -m 'redshift and not promises'    the rest of what Redshift's stand-ins show, 2 minutes
+#   ./run_tests.sh -n auto -m promises        every call failing once and the like, minutes
 #   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
 #
 # The exit code is that of the first check that fails; the others run all the same.

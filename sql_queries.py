@@ -467,6 +467,12 @@ WHERE f.records_read <> COALESCE(i.loaded, 0)
 ORDER BY f.path ASC
 """
 
+# The records of one file that no spool has counted, because the engine reads it by itself.
+COUNT_INCOMING = {
+    "songs": "SELECT COUNT(*) FROM incoming_songs WHERE file_id = %s",
+    "events": "SELECT COUNT(*) FROM incoming_events WHERE file_id = %s",
+}
+
 QUARANTINE_RECORDS = (
     """
 INSERT INTO rejected_lines (file_id, line_number, reason, line)
@@ -1527,3 +1533,300 @@ SELECT oldest - last_day, last_day
 FROM (SELECT CAST(MAX(start_time) AS DATE) AS last_day, CAST(%s AS DATE) AS oldest FROM songplays) AS p
 WHERE last_day < oldest
 """
+
+# ----------------------------------------------------------------------------------------------------------- the report
+# report.py asks these, in one transaction, and shows the text of each beside its numbers. Every one is an aggregate:
+# what comes back does not grow with the number of plays. No listener's name or id is among what they give.
+
+REPORT_TOTALS = """
+SELECT
+    COUNT(*) AS plays,
+    COUNT(user_id) AS plays_with_user,
+    COUNT(DISTINCT user_id) AS listeners,
+    CAST(COALESCE(SUM(CASE WHEN level = 'free' THEN 1 ELSE 0 END), 0) AS BIGINT) AS free,
+    COUNT(song_id) AS matched,
+    MIN(start_time) AS first_play,
+    MAX(start_time) AS last_play
+FROM songplays
+"""
+
+REPORT_DAYS = """
+SELECT
+    CAST(start_time AS DATE) AS day,
+    CAST(SUM(CASE WHEN level = 'paid' THEN 1 ELSE 0 END) AS BIGINT) AS paid,
+    CAST(SUM(CASE WHEN level = 'free' THEN 1 ELSE 0 END) AS BIGINT) AS free,
+    COUNT(*) AS plays
+FROM songplays
+GROUP BY CAST(start_time AS DATE)
+ORDER BY day ASC NULLS LAST
+"""
+
+# By the table time, so that hour and weekday are those an analyst would join.
+REPORT_HOURS = """
+SELECT t.weekday, t.hour, COUNT(*) AS plays
+FROM songplays AS p
+JOIN time AS t ON t.start_time = p.start_time
+GROUP BY t.weekday, t.hour
+ORDER BY t.weekday ASC NULLS LAST, t.hour ASC NULLS LAST
+"""
+
+# As the events name them, whether the catalogue knows them or not.
+REPORT_SONGS = """
+SELECT title, artist_name, COUNT(*) AS plays, COUNT(song_id) AS matched
+FROM songplays
+WHERE title IS NOT NULL
+GROUP BY title, artist_name
+ORDER BY plays DESC NULLS LAST, title ASC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT 10
+"""
+
+REPORT_ARTISTS = """
+SELECT artist_name, COUNT(*) AS plays, COUNT(DISTINCT title) AS songs
+FROM songplays
+WHERE artist_name IS NOT NULL
+GROUP BY artist_name
+ORDER BY plays DESC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT 10
+"""
+
+# A location is a metropolitan area, `New York-Newark-Jersey City, NY-NJ-PA`: the state of its first city counts.
+REPORT_STATES = """
+SELECT state, COUNT(*) AS plays
+FROM (
+    SELECT CASE WHEN state ~ '^[A-Z]{2}$' THEN state END AS state
+    FROM (SELECT SPLIT_PART(SPLIT_PART(location, ', ', 2), '-', 1) AS state FROM songplays) AS l
+) AS s
+GROUP BY state
+ORDER BY plays DESC NULLS LAST, state ASC NULLS LAST
+"""
+
+# A change is seen at the first play with another level than the play before.
+REPORT_CHANGES = """
+SELECT
+    week,
+    CAST(SUM(CASE WHEN level = 'paid' THEN 1 ELSE 0 END) AS BIGINT) AS to_paid,
+    CAST(SUM(CASE WHEN level = 'free' THEN 1 ELSE 0 END) AS BIGINT) AS to_free
+FROM (
+    SELECT
+        level,
+        LAG(level) OVER (
+            PARTITION BY user_id
+            ORDER BY start_time ASC NULLS LAST, item_in_session ASC NULLS LAST, songplay_id ASC NULLS LAST
+        ) AS level_before,
+        CAST(DATE_TRUNC('week', start_time) AS DATE) AS week
+    FROM songplays
+    WHERE user_id IS NOT NULL AND level IN ('free', 'paid')
+) AS l
+WHERE level <> level_before
+GROUP BY week
+ORDER BY week ASC NULLS LAST
+"""
+
+# Of the listeners whose first play was in one week, how many played again so many weeks later; the last twelve weeks.
+REPORT_RETENTION = """
+WITH active AS (
+    SELECT DISTINCT user_id, CAST(DATE_TRUNC('week', start_time) AS DATE) AS week
+    FROM songplays
+    WHERE user_id IS NOT NULL
+),
+
+joined AS (
+    SELECT user_id, MIN(week) AS week FROM active GROUP BY user_id
+)
+
+SELECT j.week AS first_week, CAST(FLOOR((a.week - j.week) / 7.0) AS INTEGER) AS weeks_later, COUNT(*) AS listeners
+FROM joined AS j
+JOIN active AS a ON a.user_id = j.user_id
+CROSS JOIN (SELECT MAX(week) AS week FROM active) AS l
+WHERE l.week - j.week < 84
+GROUP BY j.week, CAST(FLOOR((a.week - j.week) / 7.0) AS INTEGER)
+ORDER BY first_week ASC NULLS LAST, weeks_later ASC NULLS LAST
+"""
+
+REPORT_FILES = """
+SELECT
+    kind,
+    COUNT(*) AS files,
+    CAST(SUM(CASE WHEN status = 'rejected' THEN 1 ELSE 0 END) AS BIGINT) AS files_rejected,
+    CAST(SUM(records_read) AS BIGINT) AS records_read,
+    CAST(SUM(rejected) AS BIGINT) AS records_rejected
+FROM loaded_files
+GROUP BY kind
+ORDER BY kind ASC NULLS LAST
+"""
+
+# Each difference between what was read and what is in the star, by its name. COUNT_STAGED_PLAYS makes staged_plays.
+REPORT_DIFFERENCES = """
+SELECT 'song again' AS difference, COUNT(*) - COUNT(DISTINCT TRIM(BOTH ' ' FROM song_id)) AS records
+FROM staging_songs
+UNION ALL
+SELECT 'no artist', COUNT(*) - COUNT(NULLIF(TRIM(BOTH ' ' FROM artist_id), '')) FROM staging_songs
+UNION ALL
+SELECT
+    'artist again',
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM artist_id), '')) - COUNT(DISTINCT NULLIF(TRIM(BOTH ' ' FROM artist_id), ''))
+FROM staging_songs
+UNION ALL
+SELECT 'no user', COUNT(*) - COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) FROM staging_events
+UNION ALL
+SELECT
+    'user again',
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) - COUNT(DISTINCT NULLIF(TRIM(BOTH ' ' FROM user_id), ''))
+FROM staging_events
+UNION ALL
+SELECT 'play again', CAST(COALESCE(SUM(times - 1), 0) AS BIGINT) FROM staged_plays
+UNION ALL
+SELECT 'time again', COUNT(*) - COUNT(DISTINCT start_time) FROM songplays
+"""
+
+# Events that are no play, by page; led by the number of all of them.
+REPORT_PAGES = """
+SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT) AS no_plays, TRIM(BOTH ' ' FROM page) AS page, COUNT(*) AS events
+FROM staging_events
+WHERE TRIM(BOTH ' ' FROM page) <> 'NextSong'
+GROUP BY TRIM(BOTH ' ' FROM page)
+ORDER BY events DESC NULLS LAST, page ASC NULLS LAST
+LIMIT 12
+"""
+
+REPORT_LAST_LOAD = """
+SELECT load_id, run_id, loaded_at, statements_sha256
+FROM loads
+ORDER BY load_id DESC
+LIMIT 1
+"""
+
+REPORT_ENGINE = "SELECT VERSION()"
+
+REPORT = {
+    "Totals": REPORT_TOTALS,
+    "Plays by day": REPORT_DAYS,
+    "Hour and weekday": REPORT_HOURS,
+    "Top songs": REPORT_SONGS,
+    "Top artists": REPORT_ARTISTS,
+    "Plays by state": REPORT_STATES,
+    "Level changes": REPORT_CHANGES,
+    "Weekly retention": REPORT_RETENTION,
+    "Files and records": REPORT_FILES,
+    "Named differences": REPORT_DIFFERENCES,
+    "Events that are no play": REPORT_PAGES,
+    "Rows of every table": COUNT_ALL_ROWS,
+    "The last load": REPORT_LAST_LOAD,
+}
+
+# ------------------------------------------------------------------------------------------------------------- the lake
+# export_lake.py writes these as Parquet: one folder a table, songplays one for each month as well. Columns that name
+# folders are not in the files.
+
+LAKE_SONGPLAYS = """
+SELECT
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent, item_in_session,
+    title, artist_name, duration,
+    CAST(EXTRACT(YEAR FROM start_time) AS INTEGER) AS year,
+    LPAD(CAST(CAST(EXTRACT(MONTH FROM start_time) AS INTEGER) AS VARCHAR(2)), 2, '0') AS month
+FROM songplays
+"""
+LAKE_USERS = "SELECT user_id, first_name, last_name, gender, level, last_seen FROM users"
+LAKE_SONGS = "SELECT song_id, title, artist_id, year, duration, artist_name FROM songs"
+LAKE_ARTISTS = "SELECT artist_id, name, location, latitude, longitude FROM artists"
+LAKE_TIME = "SELECT start_time, hour, day, week, month, year, weekday FROM time"
+
+# Table -> its rows, the columns that name its folders, the columns its files are sorted by.
+LAKE = {
+    "users": (LAKE_USERS, (), ("user_id",)),
+    "songs": (LAKE_SONGS, (), ("song_id",)),
+    "artists": (LAKE_ARTISTS, (), ("artist_id",)),
+    "time": (LAKE_TIME, (), ("start_time",)),
+    "songplays": (LAKE_SONGPLAYS, ("year", "month"), ("start_time", "songplay_id")),
+}
+
+# The same statement is asked of the star and of the lake; every total is a whole number that can be added up over
+# files. Milliseconds are counted from midnight: an export that drops them, or shifts the hours, is found.
+LAKE_TOTALS_USERS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(user_id) AS user_id,
+    SUM(OCTET_LENGTH(first_name)) AS first_name,
+    SUM(OCTET_LENGTH(last_name)) AS last_name,
+    SUM(OCTET_LENGTH(gender)) AS gender,
+    SUM(OCTET_LENGTH(level)) AS level,
+    SUM(CAST(last_seen AS DATE) - DATE '1970-01-01') AS days,
+    SUM(
+        CAST(EXTRACT(HOUR FROM last_seen) AS BIGINT) * 3600000 + CAST(EXTRACT(MINUTE FROM last_seen) AS BIGINT) * 60000
+        + CAST(CAST(SUBSTRING(CAST(last_seen AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+    ) AS milliseconds
+FROM users
+"""
+LAKE_TOTALS_SONGS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(OCTET_LENGTH(song_id)) AS song_id,
+    SUM(OCTET_LENGTH(title)) AS title,
+    SUM(OCTET_LENGTH(artist_id)) AS artist_id,
+    SUM(year) AS year,
+    COUNT(duration) AS durations,
+    SUM(CAST(ROUND(duration * 100000) AS BIGINT)) AS duration,
+    SUM(OCTET_LENGTH(artist_name)) AS artist_name
+FROM songs
+"""
+LAKE_TOTALS_ARTISTS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(OCTET_LENGTH(artist_id)) AS artist_id,
+    SUM(OCTET_LENGTH(name)) AS name,
+    SUM(OCTET_LENGTH(location)) AS location,
+    COUNT(latitude) AS latitudes,
+    SUM(CAST(ROUND(latitude * 100000) AS BIGINT)) AS latitude,
+    COUNT(longitude) AS longitudes,
+    SUM(CAST(ROUND(longitude * 100000) AS BIGINT)) AS longitude
+FROM artists
+"""
+LAKE_TOTALS_TIME = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(CAST(start_time AS DATE) - DATE '1970-01-01') AS days,
+    SUM(
+        CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
+        + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+    ) AS milliseconds,
+    SUM(hour) AS hour,
+    SUM(day) AS day,
+    SUM(week) AS week,
+    SUM(month) AS month,
+    SUM(year) AS year,
+    SUM(weekday) AS weekday
+FROM time
+"""
+LAKE_TOTALS_SONGPLAYS = """
+SELECT
+    COUNT(*) AS number_of_rows,
+    SUM(OCTET_LENGTH(songplay_id)) AS songplay_id,
+    SUM(CAST(start_time AS DATE) - DATE '1970-01-01') AS days,
+    SUM(
+        CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
+        + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+    ) AS milliseconds,
+    COUNT(user_id) AS users,
+    SUM(user_id) AS user_id,
+    SUM(OCTET_LENGTH(level)) AS level,
+    SUM(OCTET_LENGTH(song_id)) AS song_id,
+    SUM(OCTET_LENGTH(artist_id)) AS artist_id,
+    SUM(session_id) AS session_id,
+    SUM(OCTET_LENGTH(location)) AS location,
+    SUM(OCTET_LENGTH(user_agent)) AS user_agent,
+    SUM(item_in_session) AS item_in_session,
+    SUM(OCTET_LENGTH(title)) AS title,
+    SUM(OCTET_LENGTH(artist_name)) AS artist_name,
+    COUNT(duration) AS durations,
+    SUM(CAST(ROUND(duration * 100000) AS BIGINT)) AS duration
+FROM songplays
+"""
+LAKE_TOTALS = {
+    "users": LAKE_TOTALS_USERS,
+    "songs": LAKE_TOTALS_SONGS,
+    "artists": LAKE_TOTALS_ARTISTS,
+    "time": LAKE_TOTALS_TIME,
+    "songplays": LAKE_TOTALS_SONGPLAYS,
+}

@@ -21,9 +21,10 @@ from dwh.console import Console, count
 from dwh.engines import Session
 from dwh.errors import Busy, DataError, RecordsRefused
 from dwh.ledger import Entry, Pending
-from dwh.records import Strictness
-from dwh.sources import SMALL_FILE, SourceFile, Sources, is_remote, is_unchanged
-from dwh.spool import Changed, IncomingFile, Spool, Unreadable, needs_care
+from dwh.records import Strictness, bad_record
+from dwh.settings import Etl
+from dwh.sources import SMALL_FILE, SourceFile, Sources, is_remote
+from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
 
 # Songs come before events, so that the plays of a load find its songs.
@@ -43,7 +44,6 @@ STEPS = len(
         *q.REBUILD_TOUCHED,
     )
 )
-SHOWN_TEXT = 60  # characters of a bad record
 
 
 def record_rules(*, lenient: bool) -> dict[str, Strictness]:
@@ -89,15 +89,15 @@ class StarLoader:
         console: Console,
         sources: Sources,
         spools: SpoolFolder,
-        *,
-        quarantine: bool,
+        settings: Etl,
         wait: float,
     ) -> None:
         self.session = session
         self.console = console
         self.sources = sources
         self.spools = spools
-        self.quarantine = quarantine
+        self.quarantine = settings.on_bad_line == "quarantine"
+        self.direct_bytes = settings.direct_copy_bytes
         self.wait = wait
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         self.loads: list[Load] = []
@@ -134,7 +134,8 @@ class StarLoader:
         Raises DataError at a bad record when there is no quarantine: nothing of this load is stored then, earlier
         loads stay.
         """
-        self._fetch([file.source for file in files])
+        self._readable = {}
+        self._fetch([file.source for file in files if not self._is_direct(file.source)])
         careful: set[str] = set()
         while files := [file for file in files if file.source.path not in self.left]:
             try:
@@ -143,6 +144,7 @@ class StarLoader:
                 self.left |= changed.paths
             except ReadAgain as again:
                 careful |= again.paths
+                self._fetch([f.source for f in files if f.source.path in careful.difference(self._readable)])
             except RecordsRefused as refused:
                 found = self._find_careless(files, careful)
                 if not found:
@@ -150,12 +152,16 @@ class StarLoader:
                 careful |= found
         return None
 
+    def _is_direct(self, file: SourceFile) -> bool:
+        """Tell whether the engine reads a file by itself, and we never do, unless one of its records is refused."""
+        return self.session.reads_objects and is_remote(file.path) and file.size >= self.direct_bytes
+
     def _fetch(self, files: Sequence[SourceFile]) -> None:
-        """Have every file of a load where it can be read, before the lock is taken: a slow network is in nobody's
-        way."""
+        """Have files where they can be read, before the lock is taken: a slow network is in nobody's way."""
         remote = sum(file.size for file in files if is_remote(file.path))
         with self.console.progress("fetching", remote, "bytes") as advance:
-            self._readable, changed = self.sources.fetch(files, self.spools.fetched, advance)
+            copies, changed = self.sources.fetch(files, self.spools.fetched(more=bool(self._readable)), advance)
+        self._readable |= copies
         self.left |= changed
 
     def _try(self, files: Sequence[Pending], careful: set[str]) -> None:
@@ -173,8 +179,10 @@ class StarLoader:
                 self._name_going([file.replaces for file in files if file.replaces is not None], spool)
                 self._run(q.STAGE_RECORDS)
                 self._rebuild_touched()
-            large = [file.source.path for file in files if file.source.size > SMALL_FILE]
-            changed = {path for path in large if not is_unchanged(self._readable[path])}
+            # small files were read whole, under their fingerprint
+            looked_at = {f.source: self._readable.get(f.source.path) for f in files}
+            late = [file for file, copy in looked_at.items() if copy is None or file.size > SMALL_FILE]
+            changed = {file.path for file in late if not self.sources.is_current(looked_at[file] or file)}
             if changed:
                 raise LeaveOut(changed)
 
@@ -185,13 +193,15 @@ class StarLoader:
         rows = []
         with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
             for file_id, (kind, source, _) in enumerate(files, first_id):
-                file, status = IncomingFile(file_id, kind, self._readable[source.path]), "loaded"
+                file, status = IncomingFile(file_id, kind, self._readable.get(source.path, source)), "loaded"
                 try:
-                    records = spool.add(file, carefully=source.path in careful)
+                    records = self._bring_in(file, spool, carefully=source.path in careful)
                 except Unreadable as reason:
                     records, status = spool.add_unreadable(file, str(reason)), "rejected"
                 except Changed:
                     raise LeaveOut({source.path}) from None
+                except RecordsRefused:
+                    raise ReadAgain({source.path}) from None
                 incoming[file_id] = source.path, records
                 rows.append((file_id, kind, source.path, source.fingerprint, records, status))
                 if not len(rows) % REPORT_EVERY:
@@ -199,6 +209,13 @@ class StarLoader:
         part = spool.add_rows("files", (dict(zip(q.FILE_KEYS, row, strict=True)) for row in rows))
         self.session.load("incoming_files", q.FILE_KEYS, [part])
         return incoming
+
+    def _bring_in(self, file: IncomingFile, spool: Spool, *, carefully: bool) -> int:
+        if not is_remote(file.source.path):
+            return spool.add(file, carefully=carefully)
+        self.session.load(INCOMING[file.kind], KEYS[file.kind], [Part(file.source.path, file.file_id)])
+        records: int = self.session.rows(q.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
+        return records
 
     def _recount(self, careful: set[str]) -> None:
         """Make sure that every record that was read has arrived."""
@@ -232,7 +249,7 @@ class StarLoader:
     def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:
         """Find the files to read record by record after the engine refused one that it did not name; all, when none
         looks bad."""
-        rest = [file for file in files if file.source.path not in careful]
+        rest = [f for f in files if f.source.path in self._readable and f.source.path not in careful]
         rules = record_rules(lenient=self.session.lenient_json)
         try:
             found = {f.source.path for f in rest if needs_care(self._readable[f.source.path], rules[f.kind])}
@@ -287,20 +304,3 @@ class StarLoader:
 def is_large(files: Sequence[Pending]) -> bool:
     """Tell whether loading these files takes long enough to show how far it is."""
     return len(files) >= LARGE_FILES or sum(file.source.size for file in files) >= LARGE_BYTES
-
-
-def bad_record(
-    path: str, line: int | None, reason: str, text: str | None, *, bad: tuple[int, int], read: str
-) -> DataError:
-    """Word the error of the first bad record; `bad` counts all of them, and the files they are in."""
-    quarantine = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
-    others = f"; {count(bad[0], 'bad record')} in {count(bad[1], 'file')} in all" if bad[0] > 1 else ""
-    stored = f"nothing of this load was stored ({read}){others}"
-    if line is None:
-        hint = "mend the file, or move it out of the source, and run again"
-        return DataError(f"{path} cannot be read", evidence=(reason, stored), hint=(hint, quarantine))
-    return DataError(
-        f"bad record in {path} line {line}",
-        evidence=(f"{(text or '')[:SHOWN_TEXT]}      <- {reason}", stored),
-        hint=(f"mend line {line} and run again", quarantine),
-    )

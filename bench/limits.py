@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "conn_close", "make_sample")
+SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "report", "conn_close", "make_sample")
 ROUNDS = 5
 MEMORY_LIMIT = 10**9  # bytes
 LISTING = """

@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,18 +52,10 @@ class Taken(NamedTuple):
 @contextmanager
 def one_server(binaries: Path | None) -> Iterator[Server]:
     """Give a server with an empty database, on the collation that conn_start.py would choose."""
-    with tempfile.TemporaryDirectory(prefix="bench-server-", ignore_cleanup_errors=True) as folder:
-        server = start_server(Path(folder) / "data") if binaries is None else None
-        with machine_server(binaries, {}) if binaries else _as_it_is(server) as found:
-            with found.connected("postgres") as cursor:
-                cursor.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
-            yield found
-
-
-@contextmanager
-def _as_it_is(server: Server | None) -> Iterator[Server]:
-    assert server
-    yield server
+    with machine_server(binaries, {}) if binaries else nullcontext(start_server()) as found:
+        with found.connected("postgres") as cursor:
+            cursor.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+        yield found
 
 
 def ask(server: Server, query: str) -> list[tuple[Any, ...]]:

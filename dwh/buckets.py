@@ -70,15 +70,17 @@ class Buckets:
         """Do something with a bucket.
 
         Connections refused, 500, 503, answers that do not come and bodies that break off are tried again by obstore,
-        with back-off, for [S3] TIMEOUT seconds. Raises FileNotFoundError and obstore's PreconditionError and
-        InvalidPathError as they are, everything else as EnvironmentFailure in the user's words; `operation` is the
-        name of the permission that it takes, such as GetObject.
+        with back-off, for [S3] TIMEOUT seconds. Raises FileNotFoundError and obstore's PreconditionError,
+        AlreadyExistsError and InvalidPathError as they are, everything else as EnvironmentFailure in the user's words;
+        `operation` is the name of the permission that it takes, such as GetObject.
         """
         import obstore.exceptions as raised
 
         try:
             return action()
-        except (raised.PreconditionError, raised.InvalidPathError, FileNotFoundError):
+        except (
+            raised.PreconditionError, raised.AlreadyExistsError, raised.InvalidPathError, FileNotFoundError
+        ):  # fmt: skip
             raise
         except (CutShort, raised.BaseError) as error:
             raise self._failure(operation, path, error) from None

@@ -22,6 +22,7 @@ from dwh.settings import (
     DuckDb,
     Etl,
     IamRole,
+    Lake,
     Postgres,
     Warehouse,
     declared_keys,
@@ -41,6 +42,7 @@ class Config(NamedTuple):
 
     warehouse: Warehouse
     s3: S3
+    lake: Lake
     aws: Aws
     duckdb: DuckDb
     postgres: Postgres

@@ -42,6 +42,12 @@ def existing_objects(buckets: Buckets, location: str) -> set[str]:
     return {file.path for file in found}
 
 
+def is_listed(buckets: Buckets, file: SourceFile) -> bool:
+    """Tell whether an object still is what was listed, by its ETag and size."""
+    [found] = in_threads(lambda path: _found_under(buckets, split(path)), [file.path])
+    return file in found
+
+
 def fetch_objects(
     buckets: Buckets, files: Sequence[SourceFile], folder: Path, tell: Callable[[int], None]
 ) -> tuple[dict[str, SourceFile], set[str]]:

@@ -15,8 +15,13 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
+from dwh.console import count
+from dwh.errors import DataError
+
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+SHOWN_TEXT = 60  # characters of a bad record
 
 _COMMA_TOO_MANY = re.compile(r"([^\s,\[{]\s*),(\s*[}\]])")
 _NO_NUMBER = re.compile(r"(?<=[:\[,\s])-?(?:nan|inf(?:inity)?)(?![^\s,}\]])", re.IGNORECASE)
@@ -177,3 +182,20 @@ def _outside(text: bytes) -> str:
     if text.startswith(BYTE_ORDER_MARK):
         return "starts with a byte order mark (to remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE)"
     return "text outside of an object"
+
+
+def bad_record(
+    path: str, line: int | None, reason: str, text: str | None, *, bad: tuple[int, int], read: str
+) -> DataError:
+    """Word the error of the first bad record; `bad` counts all of them, and the files they are in."""
+    quarantine = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
+    others = f"; {count(bad[0], 'bad record')} in {count(bad[1], 'file')} in all" if bad[0] > 1 else ""
+    stored = f"nothing of this load was stored ({read}){others}"
+    if line is None:
+        hint = "mend the file, or move it out of the source, and run again"
+        return DataError(f"{path} cannot be read", evidence=(reason, stored), hint=(hint, quarantine))
+    return DataError(
+        f"bad record in {path} line {line}",
+        evidence=(f"{(text or '')[:SHOWN_TEXT]}      <- {reason}", stored),
+        hint=(f"mend line {line} and run again", quarantine),
+    )

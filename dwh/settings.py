@@ -167,6 +167,12 @@ class S3(Section):
     timeout: int = setting("60", "seconds a request may take, and is tried again while S3 fails", _positive)
 
 
+class Lake(Section):
+    """The exports in [S3] LAKE."""
+
+    keep: int = setting("2", "exports that stay, the current one among them; older ones are removed", _positive)
+
+
 class Aws(Section):
     """Who is asking."""
 
@@ -238,6 +244,9 @@ class Etl(Section):
     )
     max_load_files: int = setting("20000", "most files in one load (= one transaction)", _positive)
     max_load_bytes: int = setting("1 GiB", "most bytes in one load; a larger file is a load of its own", _size)
+    direct_copy_bytes: int = setting(
+        "256 MiB", "objects of S3 from this size on are read by Redshift itself, not by this machine", _size
+    )
 
 
 class Checks(Section):
@@ -251,6 +260,7 @@ class Checks(Section):
 SECTIONS: dict[str, type[Section]] = {
     "WAREHOUSE": Warehouse,
     "S3": S3,
+    "LAKE": Lake,
     "AWS": Aws,
     "DUCKDB": DuckDb,
     "POSTGRES": Postgres,

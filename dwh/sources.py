@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -78,12 +77,11 @@ class Sources:
         return listed[0] if len(listed) == 1 else sorted({file for files in listed for file in files})
 
     def fetch(self, files: Sequence[SourceFile], folder: Path, tell: Callable[[int], None]) -> Fetched:
-        """Bring the remote files of a load to this machine, into a folder that is emptied first; `tell` is told of the
-        bytes as they come. Local files are left where they are.
+        """Bring the remote files of a load to this machine, into a folder that is made; `tell` is told of the bytes as
+        they come. Local files are left where they are.
 
         Raises EnvironmentFailure when one cannot be had.
         """
-        shutil.rmtree(folder, ignore_errors=True)
         here = {file.path: file for file in files if not is_remote(file.path)}
         if len(here) == len(files):
             return Fetched(here, set())
@@ -101,6 +99,14 @@ class Sources:
 
         there = existing_objects(self._buckets(), location)
         return [path for path in paths if path in there]
+
+    def is_current(self, file: SourceFile) -> bool:
+        """Tell whether a file, here or in S3, still is what was listed."""
+        if not is_remote(file.path):
+            return is_unchanged(file)
+        from dwh.objects import is_listed
+
+        return is_listed(self._buckets(), file)
 
     def _list(self, location: str, setting: str) -> list[SourceFile]:
         if "://" not in location:

@@ -17,12 +17,11 @@ FOLDER_PREFIX = "dwh-spool-"
 
 
 class SpoolFolder:
-    """The private folder of one run: `start` begins an empty spool in it, one at a time; `fetched` is for copies of
-    what lies elsewhere."""
+    """The private folder of one run: `start` begins an empty spool in it, one at a time."""
 
     def __init__(self, path: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
         self.path = path
-        self.fetched = path / "fetched"
+        self._fetched = 0
         self._rules = rules
         self._in_place = in_place
         self._spool: Spool | None = None
@@ -35,6 +34,14 @@ class SpoolFolder:
         self._spool = Spool(self.path, self._rules, in_place=self._in_place)
         return self._spool
 
+    def fetched(self, *, more: bool) -> Path:
+        """Give a folder, not there yet, for copies of what lies elsewhere. Those of before go, unless there are
+        `more` to come beside them."""
+        for number in range(0 if more else self._fetched):
+            shutil.rmtree(self.path / f"fetched-{number}", ignore_errors=True)
+        self._fetched = self._fetched + 1 if more else 1
+        return self.path / f"fetched-{self._fetched - 1}"
+
     def close(self) -> None:
         """Close the files of the last spool."""
         if self._spool:
@@ -43,8 +50,19 @@ class SpoolFolder:
 
 @contextmanager
 def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Iterator[SpoolFolder]:
-    """Make the private folder (0700) of a run; removes it at the end. `in_place`: the engine reads large files where
-    they are; otherwise they are copied into the spool as well.
+    """Make the private folder of a run's spool. `in_place`: the engine reads large files where they are; otherwise
+    they are copied into the spool as well."""
+    with private_folder() as folder:
+        spools = SpoolFolder(folder, rules, in_place=in_place)
+        try:
+            yield spools
+        finally:
+            spools.close()
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder (0700) among the temporary ones for the block; it is removed at its end.
 
     Folders that killed runs left behind are removed first: one whose lock nobody holds.
     """
@@ -52,15 +70,13 @@ def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Ite
         _remove_if_abandoned(leftover)
     unlocked = Path(tempfile.mkdtemp(prefix="dwh-"))
     folder = unlocked.with_name(unlocked.name.replace("dwh-", FOLDER_PREFIX))
-    spools = SpoolFolder(folder, rules, in_place=in_place)
     try:
         with open_private(unlocked / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # only now may others see it: a folder of that name without a lock is one whose run was killed
             unlocked.rename(folder)
-            yield spools
+            yield folder
     finally:
-        spools.close()
         for path in (folder, unlocked):
             shutil.rmtree(path, ignore_errors=True)
 

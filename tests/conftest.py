@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,22 @@ from warehouse import REAL, Warehouse
 # The settings of whoever runs the tests must not reach the suite that is tested.
 for _name in [name for name in os.environ if name.startswith("DWH_")]:
     del os.environ[_name]
+
+# Of the tests of Redshift, whose parts are all stand-ins, every run has these; the others are a group of their own.
+IN_EVERY_RUN = {
+    "test_a_cluster_is_made_loaded_checked_and_removed",
+    "test_p18_a_second_load_is_busy_and_readers_are_not",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests of Redshift into the group `redshift`."""
+    for item in items:
+        own = item.path.parent.name in ("cluster", "redshift") and item.name not in IN_EVERY_RUN
+        if own or ("broken_line" in item.name and "[redshift" in item.name):
+            item.add_marker(pytest.mark.redshift)
+
 
 settings.register_profile(
     "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -42,6 +59,12 @@ def warehouse(bare: Warehouse, empty_database: Path) -> Warehouse:
 
 
 @pytest.fixture(scope="session")
+def postgres_server() -> Server:
+    """One PostgreSQL server for all tests of this process."""
+    return start_server()
+
+
+@pytest.fixture(scope="session")
 def real_source() -> Path:
     """The folder of the real data; the tests on it are skipped where it is not."""
     if not REAL.is_dir():
@@ -60,23 +83,23 @@ def real_warehouse(real_source: Path, tmp_path_factory: pytest.TempPathFactory, 
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
-    """One PostgreSQL for all tests of this process, in a folder that no other test run makes unreadable for it."""
-    folder = Path(tempfile.mkdtemp(prefix="dwh-postgres-"))
-    yield start_server(folder / "data")
-    shutil.rmtree(folder, ignore_errors=True)
+def make(postgres_server: Server) -> Iterator[Make]:
+    """Make an empty warehouse with its tables in a folder, on the named engine. Redshift is a stand-in."""
+    opened: list[Any] = []
+    with ExitStack() as closing:
 
+        def warehouse(root: Path, engine: str) -> Warehouse:
+            if engine == "postgres":
+                return PostgresWarehouse(root, server=postgres_server).create()
+            if engine == "redshift":
+                from redshift.warehouse_on_redshift import RedshiftWarehouse, cloud
 
-@pytest.fixture(scope="session")
-def make(postgres_server: Server) -> Make:
-    """Make an empty warehouse with its tables in a folder, on the named engine."""
+                if not opened:
+                    opened.append(closing.enter_context(cloud(postgres_server)))
+                return RedshiftWarehouse(root, cloud=opened[0]).create()
+            return Warehouse(root).create()
 
-    def warehouse(root: Path, engine: str) -> Warehouse:
-        if engine == "postgres":
-            return PostgresWarehouse(root, server=postgres_server).create()
-        return Warehouse(root).create()
-
-    return warehouse
+        yield warehouse
 
 
 @pytest.fixture

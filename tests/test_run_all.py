@@ -17,11 +17,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "conn_close"]
+STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
 SHELL_SCRIPTS = ["run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
-SECOND_RUN_SECONDS = 6.0
+SECOND_RUN_SECONDS = 8.0
 NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", "data", "data.partial-*", "*.duckdb*", "dwh.local.cfg", "__pycache__", ".*_cache", ".hypothesis"
+    ".git",
+    ".venv",
+    "data",
+    "data.partial-*",
+    "*.duckdb*",
+    "report.html",
+    "lake",
+    "dwh.local.cfg",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
 )
 BAD_EVENT = '{"page":"NextSong","ts":"yesterday","sessionId":1,"itemInSession":0}\n'
 
@@ -141,12 +151,14 @@ def test_first_run_does_every_step_and_says_how_long_each_took(ran: tuple[Suite,
     assert (run.code, run.steps()) == (0, STEPS), run.err
     assert (suite.folder / "data" / "log_data").is_dir()
     assert (suite.folder / "sparkify.duckdb").stat().st_size > 0
+    assert (suite.folder / "report.html").stat().st_size > 0
     assert "done in " in run.err
-    assert "python etl.py" in run.err.split("done in ")[1]
+    ending = run.err.split("done in ")[1]
+    assert [name for name in ("report.html", "python etl.py") if name not in ending] == []
 
 
 def test_second_run_finds_nothing_new_and_is_quick(ran: tuple[Suite, Run]) -> None:
-    """A second run finds nothing new and takes at most six seconds; with -q it prints nothing at all."""
+    """A second run finds nothing new and takes at most eight seconds; with -q it prints nothing at all."""
     run, quiet = ran[0].run(), ran[0].run("-q", "--yes")
     assert (run.code, quiet.code, quiet.out, quiet.err) == (0, 0, "", "")
     assert "nothing new: 100 files already loaded" in run.out
@@ -174,7 +186,13 @@ def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path
     (tmp_path / "my own.cfg").write_text("[S3]\nLOG_DATA = bin\nSONG_DATA = bin\n[DUCKDB]\nPATH = mine.duckdb\n")
     run = ran[0].run("--config", "my own.cfg", "--keep", command=str(tmp_path / "bin" / "load"), cwd=tmp_path)
     assert run.steps()[:3] == STEPS[:3], run.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "mine.duckdb", "my own.cfg", "near"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "bin",
+        "mine.duckdb",
+        "my own.cfg",
+        "near",
+        "report.html",
+    ]
 
 
 def test_broken_settings_stop_at_the_first_step(suite: Suite) -> None:
@@ -209,7 +227,7 @@ def test_every_step_gets_the_flags_in_order(stubs: Suite) -> None:
     flags = ["--config", "a b.cfg", "--engine=duckdb", "-vv", "--no-color", "--log-file", "l"]
     stubs.run(*flags, "--yes")
     passed = "--config=a b.cfg --engine=duckdb -vv --no-color --log-file=l"
-    assert stubs.calls()[-5:] == [f"{step} {passed}" for step in STEPS[:-1]] + [f"conn_close {passed} --yes"]
+    assert stubs.calls()[-len(STEPS) :] == [f"{step} {passed}" for step in STEPS[:-1]] + [f"conn_close {passed} --yes"]
 
 
 def test_keep_leaves_the_warehouse_up(stubs: Suite) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import moto_s3
 import pytest
-from postgres_server import DATABASE, PostgresWarehouse, Server, start_server
+from postgres_server import PostgresWarehouse
 from reference_star import star_of
 from warehouse import Warehouse, lines, plays, song
 
@@ -28,15 +28,6 @@ def endpoint() -> Iterator[str]:
 def real_bucket(endpoint: str, real_source: Path) -> int:
     """The real data in the bucket `real`; gives the number of objects."""
     return moto_s3.fill(endpoint, "real", real_source)
-
-
-@pytest.fixture(scope="module")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """A server with an empty database."""
-    server = start_server(tmp_path_factory.mktemp("pg") / "data")
-    with server.connected("postgres") as cursor:
-        cursor.execute(f"CREATE DATABASE {DATABASE}")
-    return server
 
 
 @pytest.fixture(params=["duckdb", "postgres"])

@@ -26,11 +26,12 @@ import sql_queries as q
 import sql_validate
 from dwh.checks import Check
 from dwh.errors import ConfigError, DataError, EnvironmentFailure
+from star_checks import CHECKS
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "real"
 SCRIPTS = {"sql_validate": sql_validate, "etl": etl, "create_tables": create_tables}
-NAMES = [check.name for check in sql_validate.CHECKS]
+NAMES = [check.name for check in CHECKS]
 
 
 @dataclass(frozen=True)
@@ -517,7 +518,7 @@ def test_the_error_names_the_checks_and_what_helps(copy: Place) -> None:
         understand(hint)
 
 
-@pytest.mark.parametrize("check", sql_validate.CHECKS, ids=NAMES)
+@pytest.mark.parametrize("check", CHECKS, ids=NAMES)
 def test_every_check_that_can_fail_says_what_mends_it(check: Check) -> None:
     """The command stands with the check, and is one."""
     if check.severity == "fail":
@@ -636,9 +637,7 @@ def test_list_needs_no_warehouse(tmp_path: Path, validate: Validate, capsys: pyt
     assert sql_validate.main(["--config", place.config, "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(NAMES)
-    assert all(
-        check.name in line and check.what in line for check, line in zip(sql_validate.CHECKS, lines, strict=True)
-    )
+    assert all(check.name in line and check.what in line for check, line in zip(CHECKS, lines, strict=True))
     assert [check["name"] for check in validate(place, "--list")["checks"]] == NAMES
     assert not (place.folder / "w.duckdb").exists()
 

@@ -2,4 +2,6 @@
 
 There is no state file: AWS is asked, and what carries the tag dwh-suite=<[CLUSTER] IDENTIFIER> is ours. Nothing else is
 ever changed or removed. Starting after a kill is the normal start.
+
+Marks such as [B] or [U] in comments say where a fact about AWS comes from: docs/cloud-check.md explains them.
 """

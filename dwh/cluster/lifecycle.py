@@ -53,7 +53,6 @@ class Lifecycle:
         if cluster and cluster["ClusterStatus"] in GOING:
             tell("the one before it is still being deleted")
             await_gone(self.cluster, self.cluster.name, tell, patience)
-            cluster = None
         role, arn = self.role.ensure(tell)
         rule, group = self.network.ensure(tell)
         made = self.cluster.ensure(cluster, Surroundings(arn, group), tell, patience)

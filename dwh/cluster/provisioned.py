@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dwh.settings import Cluster
 
 SNAPSHOT_DAYS = 7
-# What CreateCluster takes [B redshift/2012-12-01, REDSHIFT 1].
+# What CreateCluster takes [B redshift/2012-12-01].
 _NAME = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,61}[a-z0-9]|[a-z]")
 _PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[!-~]{8,64}")
 _PORTS = (*range(5431, 5456), *range(8191, 8216))
@@ -25,7 +25,7 @@ _FROM_TWO_NODES = ("ra3.4xlarge", "ra3.16xlarge")  # [D23 mgmt/working-with-clus
 
 
 class Surroundings(NamedTuple):
-    """What a cluster is made with: the ARN of its role, the id of its security group, the [CLUSTER] keys aside."""
+    """What is around a cluster: the ARN of its role, the id of its security group."""
 
     role: str
     group: str
@@ -155,8 +155,8 @@ class Provisioned:
     def _create(self, around: Surroundings, tell: Tell) -> bool:
         """Ask for the cluster, once, and tell whether this made it; a role that is not known yet is waited for."""
         tell(f"making cluster {self.name}, {_PUBLIC if self.settings.public else _PRIVATE}; billing starts now")
-        self.seen = "creating"
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
+            self.seen = "creating"  # from here on it may be billed, whatever comes back
             try:
                 self.account.ask(
                     "redshift:CreateCluster",
@@ -188,6 +188,7 @@ class Provisioned:
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
             if self.look():
                 return True
+        self.seen = None
         raise EnvironmentFailure(
             f"AWS did not answer when it was asked for {self.name}, and there is no such cluster",
             hint="python conn_start.py --engine redshift     (finds it, should it turn up)",

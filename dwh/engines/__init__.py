@@ -1,14 +1,13 @@
 """The seam between the suite and its engines, on one screen.
 
 What can be portable SQL is portable SQL and stays out of here; the seam holds only what cannot be: lifecycle, bulk
-load, locking, and
-what an engine's errors mean. To add an engine: write these two classes, add a branch to `open_engine`, and let the
-tests of the contract run on it.
+load, bulk export, locking, and what an engine's errors mean. To add an engine: write these two classes, add a branch to
+`open_engine`, and let the tests of the contract run on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -41,15 +40,36 @@ class Trace(NamedTuple):
     seconds: float
 
 
+class Extract(NamedTuple):
+    """What one table of a lake is made of: a query without parameters, the columns of it that name folders
+    (`year=2018/`) and are not in the files, and those that its files are sorted by. Of a table with such folders the
+    first column it is sorted by is a time, never NULL: a folder of many rows is cut into files of whole days."""
+
+    table: str
+    query: str
+    partition_by: tuple[str, ...]
+    order_by: tuple[str, ...]
+
+
+class Written(NamedTuple):
+    """One Parquet file that was written: its path below the place that was asked for, and its rows."""
+
+    path: str
+    rows: int
+
+
 class Session(Protocol):
     """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
-    `reads_files` whether it loads a large file from where it is.
+    `reads_files` whether it loads a large local file from where it is, `reads_objects` a large object of S3;
+    `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder.
 
     Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
 
     lenient_json: bool
     reads_files: bool
+    reads_objects: bool
+    exports_to_s3: bool
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement; gives the number of rows it changed (-1: not known)."""
@@ -72,8 +92,16 @@ class Session(Protocol):
         """Bulk load files of one JSON object a line into a table of text columns.
 
         `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. Column file_id of a part that
-        names a file is that file's id.
+        names a file is that file's id. A part may be an object of S3 where the engine reads those.
         Raises RecordsRefused when a record is not such an object: the transaction is lost then.
+        """
+
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet below `target`, an empty folder or S3 prefix: sorted, ZSTD (Redshift:
+        Snappy), times in microseconds. Gives each file when it is whole.
+
+        Inside a transaction it sees what that sees. Raises EnvironmentFailure when the target cannot be written; the
+        caller removes what is there then.
         """
 
     def close(self) -> None:
@@ -115,7 +143,7 @@ def open_engine(config: Config) -> Engine:
     if config.warehouse.engine == "postgres":
         from dwh.engines.postgres import PostgresEngine
 
-        return PostgresEngine(config.postgres)
+        return PostgresEngine(config.postgres, config.duckdb)
     from dwh.engines.redshift import RedshiftEngine
 
     return RedshiftEngine(config)

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dwh.engines import Change, Engine, Row, Tell, Trace
-from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, RecordsRefused
+from dwh.engines import Change, Engine, Extract, Row, Tell, Trace, Written
+from dwh.engines.duckdb_errors import server_error
+from dwh.errors import ConfigError, EnvironmentFailure
 from dwh.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class DuckDbEngine(Engine):
             path.unlink(missing_ok=True)
         import shutil
 
-        shutil.rmtree(self._spill_folder(), ignore_errors=True)
+        shutil.rmtree(_spill_folder(self.path), ignore_errors=True)
         return [Change("-", f"{self.place}, {size}")]
 
     def connect(self, trace: Callable[[Trace], None]) -> DuckDbSession:
@@ -95,29 +96,35 @@ class DuckDbEngine(Engine):
         return self._open(trace)
 
     def _open(self, trace: Callable[[Trace], None]) -> DuckDbSession:
-        try:
-            import duckdb
-        except ModuleNotFoundError as error:
-            raise EnvironmentFailure(
-                f"the Python package {error.name} is not installed here",
-                hint=(". .venv/bin/activate     (./run_all.sh makes it)", "pip install -r requirements.txt"),
-            ) from error
+        return open_file(self.settings, self.path, trace, self.place)
 
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{self.settings.memory_limit}B",
-            "preserve_insertion_order": False,
-            "temp_directory": str(self._spill_folder()),
-            "autoinstall_known_extensions": False,
-        }
-        if self.settings.threads:
-            config["threads"] = self.settings.threads
-        try:
-            return DuckDbSession(duckdb.connect(str(self.path), config=config), trace, self.place)
-        except duckdb.Error as error:
-            raise server_error(error, self.place) from error
 
-    def _spill_folder(self) -> Path:
-        return self.path.with_name(self.path.name + ".tmp")
+def open_file(settings: DuckDb, path: Path, trace: Callable[[Trace], None], place: str) -> DuckDbSession:
+    """Open a database file, or make it: the warehouse, or one in a private folder. `place` is what errors call it."""
+    try:
+        import duckdb
+    except ModuleNotFoundError as error:
+        raise EnvironmentFailure(
+            f"the Python package {error.name} is not installed here",
+            hint=(". .venv/bin/activate     (./run_all.sh makes it)", "pip install -r requirements.txt"),
+        ) from error
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{settings.memory_limit}B",
+        "preserve_insertion_order": False,
+        "temp_directory": str(_spill_folder(path)),
+        "autoinstall_known_extensions": False,
+    }
+    if settings.threads:
+        config["threads"] = settings.threads
+    try:
+        return DuckDbSession(duckdb.connect(str(path), config=config), trace, place)
+    except duckdb.Error as error:
+        raise server_error(error, place) from error
+
+
+def _spill_folder(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")
 
 
 class DuckDbSession:
@@ -125,6 +132,8 @@ class DuckDbSession:
 
     lenient_json = True
     reads_files = True
+    reads_objects = False
+    exports_to_s3 = False
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
         self._connection = connection
@@ -165,7 +174,7 @@ class DuckDbSession:
         """Bulk load JSON lines, every value as text."""
         texts = dict.fromkeys(keys, "VARCHAR")
         columns = ", ".join(f'"{column}"' for column in keys.values())
-        spooled = [_literally(part.path) for part in parts if part.file_id is None]
+        spooled = [literally(part.path) for part in parts if part.file_id is None]
         if spooled:
             values = ", ".join(f'"{key}"' for key in keys)
             self.execute(f"INSERT INTO {table} ({columns}) SELECT {values} FROM {_READ_JSON}", (spooled, texts))  # noqa: S608
@@ -178,12 +187,18 @@ class DuckDbSession:
                 f"INSERT INTO {table} ({columns}) SELECT f.file_id, {values} FROM {_READ_JSON} AS r "  # noqa: S608
                 "JOIN (SELECT UNNEST(%s) AS path, UNNEST(%s) AS file_id) AS f ON f.path = r.filename",
                 (
-                    [_literally(path) for path in in_place],
+                    [literally(path) for path in in_place],
                     dict.fromkeys(own, "VARCHAR"),
                     list(in_place),
                     list(in_place.values()),
                 ),
             )
+
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet."""
+        from dwh.engines.parquet import write_parquet
+
+        return write_parquet(self, extract, target)
 
     def close(self) -> None:
         """Close the connection."""
@@ -210,74 +225,6 @@ class DuckDbSession:
             self._connection.execute("ROLLBACK")
 
 
-def server_error(error: duckdb.Error, place: str) -> DwhError:
-    """Sort an error of the driver by what the user can do about it; what is not known here is a bug."""
-    text = str(error)
-    first = text.splitlines()[0]
-    for pattern, kind, message, evidence, hints in _CASES:
-        found = re.search(pattern, text)
-        if found:
-            words = {"place": place, "first": first}
-            return kind(
-                message.format(*found.groups(), **words), evidence=[e.format(**words) for e in evidence], hint=hints
-            )
-    return DwhError(f"DuckDB: {first}", evidence=text.splitlines()[1:], hint="report this; -vv shows the statement")
-
-
-# What DuckDB 2.0 says (its error classes are too coarse), our class, our words, the evidence, what to try.
-_CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]], ...] = (
-    (
-        r"lock is held in (?:.*/)?(.*) \(PID ([0-9]+)\)",
-        Busy,
-        "{place} is open in another program: {0} (process {1})",
-        ("DuckDB allows one program at a time; readers are shut out too while it is open",),
-        ("close it (a notebook?) and run this again", "python etl.py --wait 5m"),
-    ),
-    (
-        r"No space left on device|File too large",
-        EnvironmentFailure,
-        "the disk is full: {place} needs more room",
-        ("{first}", "what was under way was rolled back; earlier loads are intact"),
-        ("free space and run this again", "[DUCKDB] PATH = /bigger/disk/sparkify.duckdb"),
-    ),
-    (
-        r"^Out of Memory Error",
-        EnvironmentFailure,
-        "MEMORY_LIMIT is too small for {place}",
-        ("{first}", "what was under way was rolled back; earlier loads are intact"),
-        ("[DUCKDB] MEMORY_LIMIT = 4 GB",),
-    ),
-    (
-        r"does not have a column|Referenced column",
-        EnvironmentFailure,
-        "the tables in {place} are older than sql_queries.py",
-        ("{first}",),
-        ("python create_tables.py",),
-    ),
-    (
-        r"Table with name (\w+) does not exist",
-        EnvironmentFailure,
-        "table {0} does not exist in {place}",
-        (),
-        ("python create_tables.py",),
-    ),
-    (
-        r"^Invalid Input Error: .*JSON",
-        RecordsRefused,
-        "DuckDB refused a record that this suite found nothing wrong with",
-        ("{first}", "nothing of this load was stored"),
-        ("report this, with the file that the line above names",),
-    ),
-    (
-        r"^IO Error",
-        EnvironmentFailure,
-        "{place} cannot be used",
-        ("{first}",),
-        ("[DUCKDB] PATH = another file",),
-    ),
-)
-
-
 _CONTENTS = """
 SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
 UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal
@@ -290,7 +237,7 @@ _READ_JSON = (
 )
 
 
-def _literally(path: str) -> str:
+def literally(path: str) -> str:
     """Give a path that DuckDB does not take for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", path)
 

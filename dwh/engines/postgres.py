@@ -6,17 +6,18 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dwh.engines import Change, Engine, Tell, Trace
+from dwh.engines import Change, Engine, Extract, Tell, Trace, Written
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_error
 from dwh.errors import ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
-    from dwh.settings import Postgres
+    from dwh.engines.postgres_export import Rows
+    from dwh.settings import DuckDb, Postgres
     from dwh.spool import Part
 
 CONNECT_SECONDS = 10
@@ -26,6 +27,7 @@ COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth f
 LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much before it goes to disk
 WORTH_STATISTICS = 1000  # rows
 READER_SECONDS = 5.0  # that a transaction with a lock waits for each lock it needs on top
+ALL_ROWS = "SELECT * FROM rows"
 # A byte that no JSON line can hold, so that COPY takes every line as one value.
 _COPY_LINES = "COPY json_lines (line) FROM STDIN WITH (FORMAT text, DELIMITER E'\\x01', NULL '')"
 
@@ -37,8 +39,9 @@ class PostgresEngine(Engine):
     patience = 60.0
     another = "[POSTGRES] SCHEMA = another"
 
-    def __init__(self, settings: Postgres) -> None:
+    def __init__(self, settings: Postgres, duckdb: DuckDb) -> None:
         self.settings = settings
+        self._duckdb = duckdb
         self.place = f"{settings.host or 'localhost'}:{settings.port}/{settings.db_name}.{settings.schema}"
 
     def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
@@ -136,15 +139,20 @@ class PostgresEngine(Engine):
             )
         except psycopg2.OperationalError as error:
             raise connect_error(error, settings, self.place) from error
-        return PostgresSession(
+        session = PostgresSession(
             connection, trace, settings.schema, lambda error, lost: server_error(error, self.place, lost=lost)
         )
+        session.duckdb = self._duckdb
+        return session
 
 
 class PostgresSession(LibpqSession):
-    """One connection, all our tables in one schema."""
+    """One connection, all our tables in one schema. `duckdb` bounds the DuckDB that writes Parquet."""
 
     reads_files = True
+    reads_objects = False
+    exports_to_s3 = False
+    duckdb: DuckDb
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement. Text columns of tables made here have binary collation, whatever the database's is.
@@ -212,6 +220,42 @@ class PostgresSession(LibpqSession):
             )
             self._run("TRUNCATE json_lines", ())
         self._run("DROP TABLE json_lines", ())
+
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet: by way of a DuckDB file in a private folder."""
+        from dwh.engines.duckdb import open_file
+        from dwh.engines.parquet import write_parquet
+        from dwh.engines.postgres_export import Rows
+        from dwh.spool_folder import private_folder
+
+        with (
+            private_folder() as folder,
+            closing(open_file(self.duckdb, folder / "rows.duckdb", self._trace, str(folder))) as session,
+        ):
+            rows = Rows(session, self._types(extract.query), folder)
+            self._copy_out(extract.query, rows)
+            rows.close()
+            yield from write_parquet(session, extract._replace(query=ALL_ROWS), target)
+
+    def _types(self, query: str) -> dict[str, int]:
+        def ask() -> dict[str, int]:
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"SELECT * FROM ({query}) AS r LIMIT 0")  # noqa: S608
+                return {column.name: column.type_code for column in cursor.description or ()}
+
+        return self._waiting(ask)
+
+    def _copy_out(self, query: str, rows: Rows) -> None:
+        sql = f"COPY ({query}) TO STDOUT WITH (FORMAT csv)"
+
+        def receive() -> int:
+            with self._connection.cursor() as cursor:
+                cursor.copy_expert(sql, rows)
+                return int(cursor.rowcount)
+
+        started = time.monotonic()
+        number = self._waiting(receive)
+        self._trace(Trace(sql, number, time.monotonic() - started))
 
     def _column_types(self, table: str) -> dict[str, str]:
         query = (

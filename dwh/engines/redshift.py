@@ -12,7 +12,7 @@ from dwh.cluster.network import own_address
 from dwh.cluster.watching import GOING, UP
 from dwh.engines import Change, Engine, Session, Tell, Trace
 from dwh.engines.redshift_connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
-from dwh.engines.redshift_session import RedshiftSession
+from dwh.engines.redshift_session import RedshiftSession, Storage, make_schema
 from dwh.engines.redshift_work import WorkPrefix
 from dwh.errors import Busy, DwhError, EnvironmentFailure
 
@@ -37,6 +37,7 @@ class RedshiftEngine(Engine):
 
     def __init__(self, config: Config, account: Account | None = None) -> None:
         self._config = config
+        self._buckets = Buckets(config.s3, config.aws)
         self.settings = config.cluster
         self.account = account or Account(config)
         self._lifecycle = None if config.cluster.host else Lifecycle(self.account, config)
@@ -66,7 +67,7 @@ class RedshiftEngine(Engine):
                 tell(f"{error.message}; trying again")
                 continue
             tell(f"signed in as {connection.info.user} over TLS, verified")
-            connection.close()
+            make_schema(connection, self.settings.schema)
             return changes
         raise failure
 
@@ -83,14 +84,16 @@ class RedshiftEngine(Engine):
     def connect(self, trace: Callable[[Trace], None]) -> Session:
         """Connect; raises EnvironmentFailure when the warehouse is not up."""
         connection = self.open_connection()
-        return RedshiftSession(connection, trace, self.settings.schema, self._work, self._role(), self.place)
+        storage = Storage(self._work, self._buckets, self._role())
+        return RedshiftSession(connection, trace, self.settings.schema, storage, self.place)
 
     def _work(self) -> WorkPrefix:
+        """Give the prefix that COPY reads from; it is asked for when there is something to load."""
         slices = SLICES.get(self.settings.node_type, LEAST_SLICES) * self.settings.num_nodes
-        return WorkPrefix(Buckets(self._config.s3, self._config.aws), self._config.s3.work, slices)
+        return WorkPrefix(self._buckets, self._config.s3.work, slices)
 
     def _role(self) -> str:
-        """Name the role of COPY: that of [IAM_ROLE] ARN, else the default one of the warehouse, which `start` sets."""
+        """Name the role of COPY and UNLOAD: [IAM_ROLE] ARN, else the default one of the warehouse (`start` sets it)."""
         return self._config.iam_role.arn or "default"
 
     def open_connection(self) -> PgConnection:

@@ -7,99 +7,137 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from dwh.engines import Trace
+from dwh.engines import Extract, Trace, Written
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.redshift_errors import server_error
 from dwh.engines.redshift_work import Upload, WorkPrefix
 from dwh.errors import Busy, EnvironmentFailure, RecordsRefused
+from dwh.sources import is_remote
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
+    from dwh.buckets import Buckets
     from dwh.spool import Part
 
 # A COPY tries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
 STATEMENT_SECONDS = 3600
+OUR_KEYS = "dwh_"
 LOCK_SECONDS = 2.0  # a free lock is given at once; the way there and back takes its time
 FIRST_LOAD_ERROR = """
 SELECT file_name, line_number, column_name, error_message
 FROM sys_load_error_detail
-WHERE query_id = pg_last_copy_id()
-ORDER BY file_name, line_number
+WHERE session_id = pg_backend_pid()
+ORDER BY query_id DESC, file_name, line_number
 LIMIT 1
 """
+# LOCK shuts readers out too [D23 dg/r_LOCK.html], and everybody reads the ledger: so a table of its own is locked.
+LOCK_TABLE = "dwh_lock"
+
+
+class Storage(NamedTuple):
+    """What the warehouse reads and writes beside itself: `work` for COPY, buckets for UNLOAD, and the ARN of the role
+    that both use, or `default`."""
+
+    work: Callable[[], WorkPrefix]
+    buckets: Buckets
+    role: str
 
 
 class RedshiftSession(LibpqSession):
-    """One connection; `role` is the ARN of the role that COPY reads with, or `default`."""
+    """One connection, and the S3 beside it."""
 
     reads_files = False
+    reads_objects = True
+    exports_to_s3 = True
 
     def __init__(
         self,
         connection: PgConnection,
         trace: Callable[[Trace], None],
         schema: str,
-        work: Callable[[], WorkPrefix],
-        role: str,
+        storage: Storage,
         place: str,
     ) -> None:
         super().__init__(connection, trace, schema, lambda error, lost: server_error(error, place, lost=lost))
-        self._work = work
-        self._role = role
+        self._storage = storage
         self._place = place
         self._filled: set[str] = set()
+        self._temporary: set[str] = set()
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement."""
         changed = self._run(sql, params)[0]
-        filled = _FILL.match(sql)
-        if filled:
+        if made := _TEMPORARY.match(sql):
+            self._temporary.add(made[1])
+        elif filled := _FILL.match(sql):
             self._filled.add(filled[1])
         return changed
 
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
         """Open a transaction. The default isolation, SNAPSHOT, lets two loads collide without a word
-        [D dg/c_serial_isolation.html]: so the lock comes first. ANALYZE follows the commit."""
+        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. ANALYZE follows the
+        commit."""
         self._filled.clear()
         self._run("BEGIN", ())
         try:
             if lock:
-                self._lock(lock, patience)
+                self._lock(patience)
             yield
             self._commit()
         except BaseException:
             self._roll_back()
             raise
-        for table in sorted(self._filled) if lock else ():
+        for table in sorted(self._filled - self._temporary) if lock else ():
             self._run(f"ANALYZE {table}", ())
-        self._filled.clear()
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load through WORK. A value longer than its column is cut here and refused by the rules of
         sql_queries.py, whose limits are all below the widths of these columns."""
-        paths = [part.path for part in parts if Path(part.path).stat().st_size]
+        for part in parts:
+            if is_remote(part.path):
+                self._load_object(table, keys, part)
+        paths = [part.path for part in parts if not is_remote(part.path) and Path(part.path).stat().st_size]
         if not paths:
             return
-        named = self._role != "default"
-        sql = (
-            f"COPY {table} ({', '.join(keys.values())}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
-            "FORMAT JSON AS %s MANIFEST GZIP REGION %s TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
-        )
-        work = self._work()
+        work = self._storage.work()
         with work.upload(paths, list(keys)) as upload:
-            role = (self._role,) if named else ()
-            self._copy(sql, (upload.manifest, *role, upload.jsonpaths, work.region))
+            self._copy(table, list(keys.values()), upload, work.region, packed=True)
             self._recount(table, next(iter(keys.values())), upload)
 
-    def _copy(self, sql: str, params: Sequence[object]) -> None:
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet to S3."""
+        from dwh.engines.redshift_unload import unload
+
+        return unload(self._run, self._storage.buckets, self._storage.role, extract, target)
+
+    def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
+        """Have the warehouse read one object of the source by itself; the file is bound to its rows after."""
+        own = {key: column for key, column in keys.items() if not key.startswith(OUR_KEYS)}
+        work = self._storage.work()
+        with work.name(part.path, list(own)) as upload:
+            packed = part.path.endswith(".gz")
+            self._copy(table, list(own.values()), upload, work.region_of(part.path), packed=packed)
+            (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
+        bound = self._run(f"UPDATE {table} SET file_id = %s WHERE file_id IS NULL", (part.file_id,))[0]  # noqa: S608
+        if bound != copied:
+            raise _miscounted(table, f"{copied:,} records came, {bound:,} were bound to {part.path}")
+
+    def _copy(self, table: str, columns: Sequence[str], upload: Upload, region: str, *, packed: bool) -> None:
         """Run COPY, always in the load's transaction: outside of one it would go on after we are gone [D23]."""
+        named = self._storage.role != "default"
+        sql = (
+            f"COPY {table} ({', '.join(columns)}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
+            f"FORMAT JSON AS %s MANIFEST {'GZIP ' if packed else ''}REGION %s "
+            "TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
+        )
+        params = (upload.manifest, *((self._storage.role,) if named else ()), upload.jsonpaths, region)
         try:
             self._run(sql, params)
         except RecordsRefused as refused:
@@ -114,24 +152,40 @@ class RedshiftSession(LibpqSession):
         """Make sure that every record arrived, and under its keys: COPY that misreads its JSONPaths file maps by
         column name instead, and loads NULLs without a word [D23]. The first column is never NULL in what we write."""
         (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
-        rows, filled = self._run(f"SELECT COUNT(*), COUNT({column}) FROM {table}", ())[1][0]  # noqa: S608
-        if not copied == rows == filled == upload.records:
-            raise EnvironmentFailure(
-                f"COPY into {table} brought {copied:,} records, {filled:,} of them with {column}; "
-                f"{upload.records:,} were written",
-                evidence="nothing of this load was stored",
-                hint="the same command again; when it stays, report it",
+        (missing,) = self._run(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NULL", ())[1][0]  # noqa: S608
+        if copied != upload.records or missing:
+            raise _miscounted(
+                table, f"{upload.records:,} records written, {copied:,} came, {missing:,} without {column}"
             )
 
-    def _lock(self, table: str, patience: float) -> None:
-        """Lock a table, waiting no longer than asked: LOCK has no NOWAIT here, so the statement is timed."""
+    def _lock(self, patience: float) -> None:
+        """Be the only load, waiting no longer than asked: LOCK has no NOWAIT here, so the statement is timed."""
         wait = max(LOCK_SECONDS, patience)
         self._run("SET statement_timeout TO %s", (int(wait * 1000),))
         try:
-            self._run(f"LOCK {table}", ())
+            self._run(f"LOCK {LOCK_TABLE}", ())
         except Busy:
             raise Busy(f"somebody else is loading into {self._place}", hint="python etl.py --wait 5m") from None
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
 
 
+def make_schema(connection: PgConnection, schema: str) -> None:
+    """Make a schema and the table that loads lock, unless they are there; closes the connection."""
+    from psycopg2.sql import SQL, Identifier
+
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        for statement in ("CREATE SCHEMA IF NOT EXISTS {0}", "CREATE TABLE IF NOT EXISTS {0}.{1} (held INTEGER)"):
+            cursor.execute(SQL(statement).format(Identifier(schema), Identifier(LOCK_TABLE)))
+
+
+def _miscounted(table: str, evidence: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"COPY into {table} did not bring what it was given",
+        evidence=(evidence, "nothing of this load was stored"),
+        hint="the same command again; when it stays, report it",
+    )
+
+
 _FILL = re.compile(r"\s*INSERT INTO (\w+)")
+_TEMPORARY = re.compile(r"\s*CREATE TEMP TABLE (\w+)")

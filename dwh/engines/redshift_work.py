@@ -56,7 +56,23 @@ class WorkPrefix:
     @property
     def region(self) -> str:
         """Give the region of its bucket."""
-        return str(self._buckets.open(self._place.bucket).config["region"])
+        return self.region_of(str(self._place))
+
+    def region_of(self, path: str) -> str:
+        """Give the region of a bucket."""
+        return str(self._buckets.open(split(path).bucket).config["region"])
+
+    @contextmanager
+    def name(self, path: str, keys: Sequence[str]) -> Iterator[Upload]:
+        """Name an object that is in S3 already, for the block. WORK has to be in the region of the object
+        [D23 dg/copy-parameters-data-source-s3.html]."""
+        folder = self._new_folder()
+        manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
+        try:
+            self._put_names(manifest, [path], jsonpaths, keys)
+            yield Upload(self._url(manifest), self._url(jsonpaths), -1)
+        finally:
+            self._remove([manifest, jsonpaths])
 
     @contextmanager
     def upload(self, paths: Sequence[str], keys: Sequence[str]) -> Iterator[Upload]:
@@ -64,7 +80,7 @@ class WorkPrefix:
 
         `keys` are the JSON keys of a record, in the order of the columns that COPY is to fill.
         """
-        folder = f"{self._place.key}/{PREFIX}-{uuid.uuid4().hex}".lstrip("/")
+        folder = self._new_folder()
         pieces = {
             f"{folder}/{number:05}.json.gz": piece
             for number, piece in enumerate(piece for path in paths for piece in cut(path, self._slices))
@@ -72,14 +88,19 @@ class WorkPrefix:
         manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
         try:
             records = sum(in_threads(lambda key: self._put_piece(key, pieces[key]), pieces))
-            # exactly this key: with another, COPY silently maps by column name [D23 copy-parameters-data-format]
-            self._put(jsonpaths, _json({"jsonpaths": [f"$['{key}']" for key in keys]}))
-            # not mandatory would mean that a missing object is silently left out [D23]
-            entries = [{"url": self._url(key), "mandatory": True} for key in pieces]
-            self._put(manifest, _json({"entries": entries}))
+            self._put_names(manifest, [self._url(key) for key in pieces], jsonpaths, keys)
             yield Upload(self._url(manifest), self._url(jsonpaths), records)
         finally:
             self._remove([*pieces, manifest, jsonpaths])
+
+    def _new_folder(self) -> str:
+        return f"{self._place.key}/{PREFIX}-{uuid.uuid4().hex}".lstrip("/")
+
+    def _put_names(self, manifest: str, urls: Sequence[str], jsonpaths: str, keys: Sequence[str]) -> None:
+        # exactly this key: with another, COPY silently maps by column name [D23 copy-parameters-data-format]
+        self._put(jsonpaths, _json({"jsonpaths": [f"$['{key}']" for key in keys]}))
+        # not mandatory would mean that a missing object is silently left out [D23]
+        self._put(manifest, _json({"entries": [{"url": url, "mandatory": True} for url in urls]}))
 
     def _url(self, key: str) -> str:
         return str(S3Path(self._place.bucket, key))

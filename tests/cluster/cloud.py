@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 from urllib.parse import parse_qs
+
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # seconds, for images that nobody here starts
 
 import boto3
 from moto.core.responses import ActionResult
@@ -34,6 +37,8 @@ from werkzeug.serving import make_server
 ACCOUNT, REGION, NAME = "123456789012", "us-west-2", "sparkify-dwh"
 ENDPOINT = f"{NAME}.abc123xyz.{REGION}.redshift.amazonaws.com"
 CREATING, DELETING = ("creating", "creating"), ("final-snapshot", "deleting")
+# Asked directly: moto's own way of finding out whom a question is for lists 200 folders each time.
+SERVICES: tuple[Any, ...] = ("ec2", "iam", "redshift", "secretsmanager", "sts")
 OUR_KEY, TESTS_KEY = "AKIAOURSUITE", "AKIATESTSOWN"
 PASSWORD, TEMPORARY = "Managed-1-by-aws", "temporary-password"
 
@@ -64,13 +69,17 @@ class Cloud:
     calls: list[Call] = field(default_factory=list)
     fault: Fault | None = None
     url: str = ""
+    _apps: dict[str, Any] = field(default_factory=dict)
+    _clients: dict[str, Any] = field(default_factory=dict)
     lingerers: list[str] = field(default_factory=list)  # groups that a deleted cluster's network interfaces still hold
 
     def client(self, service: str) -> Any:
         """Give a client of the tests' own, to look at the account and to put things into it."""
-        keys = {"aws_access_key_id": TESTS_KEY, "aws_secret_access_key": "x"}
-        make: Any = boto3.client
-        return make(service, region_name=REGION, endpoint_url=self.url, **keys)
+        if service not in self._clients:
+            keys = {"aws_access_key_id": TESTS_KEY, "aws_secret_access_key": "x"}
+            make: Any = boto3.client
+            self._clients[service] = make(service, region_name=REGION, endpoint_url=self.url, **keys)
+        return self._clients[service]
 
     def remove(self, name: str = NAME) -> None:
         """Begin to delete a cluster, as somebody else would."""
@@ -157,6 +166,13 @@ class Cloud:
         }
 
     def reset(self) -> None:
+        """Empty the account, and make it as slow and as undisturbed as a new one."""
+        self.empty()
+        fresh = Cloud()
+        for name in ("endpoint", "creating", "deleting", "applying", "unknown_role", "lingering", "passwords"):
+            setattr(self, name, getattr(fresh, name))
+
+    def empty(self) -> None:
         """Empty the account, and stop disturbing it."""
         # moto's own reset takes a second: only what this suite can have made goes
         redshift: Any = redshift_backends[ACCOUNT][REGION]
@@ -180,7 +196,7 @@ class Cloud:
         server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Quietly)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.url = f"http://127.0.0.1:{server.server_port}"
-        self._app = DomainDispatcherApplication(create_backend_app)
+        self._others = DomainDispatcherApplication(create_backend_app)
         thread.start()
         try:
             with self._strict():
@@ -242,8 +258,8 @@ class Cloud:
             if cluster not in cloud.clusters():
                 raise ClusterNotFoundError(cluster)
             given = f"{'IAMA' if auto_create else 'IAM'}:{user}"  # [B GetClusterCredentials]
-            cloud.passwords[given] = TEMPORARY
-            return {"DbUser": given, "DbPassword": TEMPORARY, "Expiration": "2030-01-01T00:00:00Z"}
+            cloud.passwords[given] = f"{TEMPORARY}-{len(cloud.calls)}"  # a new one each time [B]
+            return {"DbUser": given, "DbPassword": cloud.passwords[given], "Expiration": "2030-01-01T00:00:00Z"}
 
         with (
             patch.multiple(RedshiftResponse, create_cluster=create_cluster, describe_clusters=describe_clusters),
@@ -358,18 +374,23 @@ class Cloud:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         signed = re.search(r"Credential=(\w+)/\d+/[\w-]+/([\w-]+)/", environ.get("HTTP_AUTHORIZATION", ""))
-        if not signed or signed[1] == TESTS_KEY:
-            return list(self._app(environ, start_response))
-        call = _read_call(signed[2], environ, body)
+        key, service = signed.groups() if signed else (TESTS_KEY, "")
+        if service in SERVICES:
+            self._apps[service] = app = self._apps.get(service) or create_backend_app(cast("Any", service))
+        else:
+            app = self._others
+        if key == TESTS_KEY:
+            return list(app(environ, start_response))
+        call = _read_call(service, environ, body)
         self.calls.append(call)
         code = self.fault(call) if self.fault else None
         if code is None:
-            return list(self._app(environ, start_response))
+            return list(app(environ, start_response))
         if code == LOST:
-            list(self._app(environ, lambda *_args: None))
+            list(app(environ, cast("Any", lambda *_args: None)))
             environ["werkzeug.socket"].shutdown(2)
             return []
-        status, kind, text = _refusal(signed[2], code)
+        status, kind, text = _refusal(service, code)
         start_response(status, [("Content-Type", kind), ("Content-Length", str(len(text)))])
         return [text]
 
@@ -388,8 +409,10 @@ def _refuse(code: str, message: str) -> None:
 def _read_call(service: str, environ: Mapping[str, Any], body: bytes) -> Call:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return Call(f"{service}:{target.split('.')[-1]}", {k: str(v) for k, v in json.loads(body).items()})
+    if service not in SERVICES:
+        return Call(f"{service}:{environ['REQUEST_METHOD']}", {"path": environ["PATH_INFO"]})
     given = {key: values[0] for key, values in parse_qs(body.decode()).items()}
-    return Call(f"{service}:{given.pop('Action', environ['PATH_INFO'])}", given)
+    return Call(f"{service}:{given.pop('Action')}", given)
 
 
 def _refusal(service: str, code: str) -> tuple[str, str, bytes]:

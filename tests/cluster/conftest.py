@@ -16,14 +16,15 @@ from unittest.mock import patch
 
 import boto3
 import pytest
-from cluster.cloud import ENDPOINT, OUR_KEY, REGION, Cloud
-from cluster.door import Door
 from warehouse import Result, Warehouse
 
+from cluster.cloud import ENDPOINT, OUR_KEY, REGION, Cloud
+from cluster.door import Door
 from dwh.cluster.account import Account
 from dwh.console import run
 
 SESSION = boto3.Session(aws_access_key_id=OUR_KEY, aws_secret_access_key="CANARY-7f3-key", region_name=REGION)
+CLIENTS: dict[tuple[str, str, bool], Any] = {}
 ADDRESS = "203.0.113.7/32"
 
 
@@ -91,24 +92,30 @@ def foreign_things(cloud: Cloud) -> dict[str, list[str]]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process: read AWS's models once for all tests, make each client once a server, and retry at once."""
-    made: dict[tuple[str, str, bool], Any] = {}
     original = Account._client
 
     def shared(account: Account, service: str, once: bool) -> Any:
         key = (os.environ["AWS_ENDPOINT_URL"], service, once)
-        made[key] = made.get(key) or original(account, service, once)
-        return made[key]
+        CLIENTS[key] = CLIENTS.get(key) or original(account, service, once)
+        return CLIENTS[key]
 
     monkeypatch.setattr("dwh.cluster.account.open_session", lambda _aws: SESSION)
     monkeypatch.setattr(Account, "_client", shared)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
 
 
+@pytest.fixture(scope="session")
+def account() -> Iterator[Cloud]:
+    """An AWS account that is up for all tests of this process."""
+    with Cloud().up() as opened:
+        yield opened
+
+
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
+def cloud(account: Cloud) -> Cloud:
     """An AWS account with nothing in it but what every account has."""
-    with Cloud().up() as account:
-        yield account
+    account.reset()
+    return account
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The front door of a database and nothing behind it: TLS and a password, as Redshift asks for them.
 
-Enough for everything that happens while connecting. The wire is PostgreSQL's, protocol 3.0: a request for TLS, the
-start-up message, a password in clear text inside TLS, then either an error or `ready for query`.
+Enough for everything that happens while connecting; a statement is answered as done, and nothing is. The wire is
+PostgreSQL's, protocol 3.0: a request for TLS, the start-up message, a password in clear text inside TLS, then either
+an error or `ready for query`.
 """
 
 from __future__ import annotations
@@ -82,8 +83,13 @@ class Door:
             for name, value in SETTINGS.items():
                 text = name.encode() + b"\0" + value.encode() + b"\0"
                 safe.sendall(b"S" + struct.pack("!i", len(text) + 4) + text)
-            safe.sendall(b"Z" + struct.pack("!i", 5) + b"I")
-            safe.recv(5)  # Terminate
+            while True:
+                safe.sendall(b"Z" + struct.pack("!i", 5) + b"I")
+                kind, length = struct.unpack("!ci", _receive(safe, 5))
+                if kind == b"X":
+                    return
+                _receive(safe, length - 4)
+                safe.sendall(b"C" + struct.pack("!i", 11) + b"CREATE\0")
 
 
 def write_certificates(folder: Path, names: tuple[str, ...]) -> tuple[str, str]:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from cluster.cloud import NAME, Call
-from cluster.conftest import Rig, foreign_things
 from warehouse import Result
 
+from cluster.cloud import NAME, Call
+from cluster.conftest import Rig, foreign_things
 from dwh.errors import Busy, ConfigError, EnvironmentFailure
 
 NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
@@ -95,7 +95,7 @@ def test_p63_what_lacks_our_tag_stays(rig: Rig) -> None:
 
 def test_a_close_without_anything_to_close_says_so(rig: Rig) -> None:
     """Nothing was ever made: success, and no question."""
-    done = rig.run("conn_close")
+    done = rig.end("conn_close")
     assert (done.code, rig.cloud.changes()) == (0, [])
     assert ALL_GONE in done.out
 

@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from cluster.cloud import NAME
-from cluster.conftest import Rig
 from warehouse import Result
 
+from cluster.cloud import NAME
+from cluster.conftest import Rig
 from dwh.cluster.account import Account, Answer
 from dwh.errors import DwhError
 
@@ -71,7 +71,7 @@ def is_complete(rig: Rig) -> bool:
 def every_call(rig: Rig, first: int = 1, step: int = 1) -> Iterator[int]:
     """Count calls, in an account that is empty each time."""
     for number in itertools.count(first, step):
-        rig.cloud.reset()
+        rig.cloud.empty()
         rig.door.logins.clear()
         yield number
 
@@ -80,7 +80,7 @@ def start_disturbed(rig: Rig, disturb: Callable[[str, int], None], way: str, fir
     """Disturb every call of a start in turn; after each, start again or close. Gives how many calls were disturbed."""
     for number in every_call(rig, first, step):
         for after in ("start", "close"):
-            rig.cloud.reset()
+            rig.cloud.empty()
             disturb(way, number)
             well = attempt(rig, "conn_start")
             calls = len(rig.cloud.calls)
@@ -129,14 +129,14 @@ def test_p60_a_close_disturbed_at_any_call(rig: Rig, disturb: Callable[[str, int
 
 @pytest.mark.parametrize("way", WAYS)
 def test_p60_a_start_disturbed_at_some_calls(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
-    """Every sixth call only; -m promises does them all."""
-    assert start_disturbed(rig, disturb, way, first=3, step=6) >= 12
+    """Some only; -m promises does them all."""
+    assert start_disturbed(rig, disturb, way, first=5, step=9) >= 14
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_p60_a_close_disturbed_at_some_calls(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
-    """Every sixth call only; -m promises does them all."""
-    assert close_disturbed(rig, disturb, way, first=4, step=6) >= 9
+    """Some only; -m promises does them all."""
+    assert close_disturbed(rig, disturb, way, first=6, step=6) >= 11
 
 
 # ------------------------------------------------------------------------------------ P68: the last word is money

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 import pytest
+
 from cluster.cloud import ACCOUNT, ENDPOINT, NAME, PASSWORD, REGION, Call
 from cluster.conftest import ADDRESS, Rig, foreign_things
-
 from dwh.cluster.account import Account
 from dwh.cluster.watching import _BROKEN
 from dwh.config import load_config
@@ -81,20 +81,23 @@ def test_p94_a_dry_run_changes_nothing(rig: Rig) -> None:
     assert "billed by the hour" in plan["changes"][-1]
 
 
-@pytest.mark.parametrize("missing", ["role", "rule"])
+@pytest.mark.parametrize("missing", ["rights", "role", "rule"])
 def test_only_what_is_missing_is_made(rig: Rig, missing: str) -> None:
-    """A role or rule that somebody removed comes back; the cluster stays, and counts as not created."""
+    """What somebody removed around it comes back; the cluster stays, and counts as not created, in the plan too."""
     rig.call("conn_start")
-    if missing == "role":
+    if missing in ("rights", "role"):
         rig.cloud.client("iam").delete_role_policy(RoleName=f"{NAME}-copy", PolicyName="copy-and-unload")
-    else:
+    if missing == "role":
+        rig.cloud.client("iam").delete_role(RoleName=f"{NAME}-copy")
+    if missing == "rule":
         [group] = rig.cloud.groups()
         ids = [rule["SecurityGroupRuleId"] for rule in rig.cloud.rules(group["GroupId"])]
         rig.cloud.client("ec2").revoke_security_group_ingress(GroupId=group["GroupId"], SecurityGroupRuleIds=ids)
     rig.cloud.calls.clear()
-    again = rig.call("conn_start", "--json").json
-    assert rig.cloud.changes() == [{"role": "iam:PutRolePolicy", "rule": "ec2:AuthorizeSecurityGroupIngress"}[missing]]
-    assert again["created"] is False
+    plan, again = (rig.call("conn_start", "--json", *flags).json for flags in (("--dry-run",), ()))
+    made = {"rights": IN_ORDER[1:2], "role": IN_ORDER[:2], "rule": IN_ORDER[3:4]}
+    assert rig.cloud.changes() == made[missing]
+    assert (plan["would_create"], again["created"]) == (False, False)
 
 
 def test_p76_encrypted_not_public_one_day_of_snapshots(rig: Rig) -> None:
@@ -401,6 +404,18 @@ def test_p67_a_lost_answer_is_not_asked_again(rig: Rig) -> None:
     rig.cloud.fault = lambda call: "(done, and the answer lost)" if call.action == "redshift:CreateCluster" else None
     done = rig.call("conn_start", "--json").json
     assert (done["created"], len(rig.cloud.asked("redshift:CreateCluster"))) == (True, 1)
+
+
+def test_p67_an_answer_that_stays_lost_is_an_error_and_still_no_second_question(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS gave no answer and shows no cluster for a minute: told, and that there may be one after all."""
+    rig.cloud.fault = lambda call: "ServiceUnavailable" if call.action == "redshift:CreateCluster" else None
+    engine = engine_with_clock(rig, monkeypatch)
+    with pytest.raises(EnvironmentFailure, match="did not answer"):
+        engine.start(lambda _text: None)
+    assert len(rig.cloud.asked("redshift:CreateCluster")) == 1
+    assert engine.last_word().startswith(f"if us-west-2/{NAME} is up, it is billed")
 
 
 def test_p67_one_that_was_made_in_the_same_moment_is_adopted(rig: Rig) -> None:

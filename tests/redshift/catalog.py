@@ -70,6 +70,8 @@ CREATE FUNCTION pg_catalog.pg_last_unload_count(BIGINT) RETURNS BIGINT LANGUAGE 
     AS 'SELECT $1';
 CREATE FUNCTION pg_catalog.pg_last_unload_id(BIGINT) RETURNS INTEGER LANGUAGE sql IMMUTABLE
     AS 'SELECT CAST($1 AS INTEGER)';
+CREATE FUNCTION pg_catalog.version(BIGINT) RETURNS TEXT LANGUAGE sql IMMUTABLE
+    AS 'SELECT ''PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2, Redshift 1.0''';
 CREATE FUNCTION pg_catalog.len(TEXT) RETURNS INTEGER LANGUAGE sql IMMUTABLE AS 'SELECT char_length($1)';
 CREATE FUNCTION pg_catalog.getdate() RETURNS TIMESTAMP LANGUAGE sql STABLE
     AS 'SELECT CAST(date_trunc(''second'', clock_timestamp()) AS TIMESTAMP)';

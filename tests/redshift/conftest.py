@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from moto.server import ThreadedMotoServer
-from postgres_server import Server, start_server
+from postgres_server import Server
 
+from redshift.s3 import client
 from redshift.standin import RedshiftStandIn
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-
-
-@pytest.fixture(scope="session")
-def postgres_behind() -> Server:
-    """The PostgreSQL server behind the stand-in, which removes its folder when this process ends.
-
-    The folder is not pytest's: when root runs two pytests at once, the second shuts the first's to the server's user.
-    """
-    return start_server(Path(tempfile.mkdtemp(prefix="redshift-tests-")))
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +28,9 @@ def s3_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def standin(postgres_behind: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
+def standin(postgres_server: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
     """A cluster of the test's own, with an empty database."""
-    with RedshiftStandIn(postgres_behind, s3_endpoint) as standin:
+    with RedshiftStandIn(postgres_server, s3_endpoint) as standin:
         yield standin
 
 
@@ -77,13 +67,10 @@ class Bucket(NamedTuple):
 
 def make_bucket(endpoint: str, region: str) -> Bucket:
     """Make a bucket in a region, unless it is there."""
-    import boto3
-
-    client: Any = boto3.Session("tests", "tests").client("s3", endpoint_url=endpoint, region_name=region)
-    name = f"stand-in-{region}"
-    if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
-    return Bucket(client, name, f"{uuid.uuid4().hex[:8]}/")
+    name, s3 = f"stand-in-{region}", client(endpoint, region)
+    if name not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+    return Bucket(s3, name, f"{uuid.uuid4().hex[:8]}/")
 
 
 @pytest.fixture
@@ -99,9 +86,9 @@ def far_bucket(s3_endpoint: str) -> Bucket:
 
 
 @pytest.fixture(scope="module")
-def shared_standin(postgres_behind: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
+def shared_standin(postgres_server: Server, s3_endpoint: str) -> Iterator[RedshiftStandIn]:
     """A cluster for all tests of a module, each in a schema of its own."""
-    with RedshiftStandIn(postgres_behind, s3_endpoint, database="shared") as standin:
+    with RedshiftStandIn(postgres_server, s3_endpoint, database="shared") as standin:
         yield standin
 
 

@@ -49,7 +49,7 @@ def _begin(tokens: Sequence[Token]) -> str:
     found = code_of(tokens)
     if not re.fullmatch(
         r"(BEGIN( WORK| TRANSACTION)?|START TRANSACTION)"
-        r"( ISOLATION LEVEL (SERIALIZABLE|READ UNCOMMITTED|READ COMMITTED|REPEATABLE READ|SNAPSHOT))?"
+        r"( ISOLATION LEVEL (SERIALIZABLE|READ UNCOMMITTED|READ COMMITTED|REPEATABLE READ))?"
         r"( ,)?( READ (WRITE|ONLY))?",
         found,
     ):

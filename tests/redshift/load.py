@@ -37,8 +37,8 @@ class TooManyErrors(Exception):
     """As many errors as MAXERROR allows."""
 
 
-def run_copy(session: Session, sql: str) -> str:
-    """Run COPY in the session's transaction, or in one of its own; gives the text of the notice.
+def run_copy(session: Session, sql: str) -> list[str]:
+    """Run COPY in the session's transaction, or in one of its own; gives the texts of the notices.
 
     Raises SqlError, and the table is as before. Load errors are on record then all the same.
     """
@@ -65,10 +65,7 @@ def run_copy(session: Session, sql: str) -> str:
         if alone:
             session.backend.ask("ROLLBACK")
         _record(session, copy, report, started, "aborted")
-        raise SqlError(
-            "XX000",
-            f"Load into table '{_bare(copy.table)}' failed.  Check 'sys_load_error_detail' system table for details.",
-        ) from None
+        raise SqlError("XX000", f"Load into table '{_bare(copy.table)}' failed.  {_CHECK}") from None  # [G]
     except SqlError:
         if alone:
             session.backend.ask("ROLLBACK")
@@ -76,19 +73,20 @@ def run_copy(session: Session, sql: str) -> str:
         raise
     session.copied(0 if "NOLOAD" in copy.flags else report.rows)
     _record(session, copy, report, started, "completed")
-    return _notice(copy, report)
+    return list(_notices(copy, report))
 
 
-def _notice(copy: Copy, report: Report) -> str:
+def _notices(copy: Copy, report: Report) -> Iterator[str]:
+    start = f"Load into table '{_bare(copy.table)}' completed, "
     if "NOLOAD" in copy.flags:
-        return f"Load into table '{_bare(copy.table)}' completed, {report.rows} record(s) could be loaded."  # [U] text
-    text = f"Load into table '{_bare(copy.table)}' completed, {report.rows} record(s) loaded successfully."
+        yield f"{start}{report.rows} record(s) could be loaded."  # [U] text
+    else:
+        yield f"{start}{report.rows} record(s) loaded successfully."  # [D23] dg/PG_LAST_COPY_COUNT.html, [G]
     if report.errors:
-        text += (
-            f"\nLoad into table '{_bare(copy.table)}' completed, {len(report.errors)} record(s) could not be loaded. "
-        )
-        text += " Check 'sys_load_error_detail' system table for details."
-    return text
+        yield f"{start}{len(report.errors)} record(s) could not be loaded.  {_CHECK}"
+
+
+_CHECK = "Check 'sys_load_error_detail' system table for details."
 
 
 def _bare(table: str) -> str:
@@ -119,7 +117,7 @@ def _targets(session: Session, copy: Copy) -> list[js.Target]:
 
 
 def _paths(session: Session, copy: Copy, names: Sequence[str]) -> list[js.Path] | None:
-    if copy.json.lower() in ("auto", "auto ignorecase"):
+    if copy.json in ("auto", "auto ignorecase"):
         return None
     if not copy.json.startswith("s3://"):
         raise SqlError("XX000", f"Invalid JSON option '{copy.json}'")
@@ -145,10 +143,12 @@ def _files(session: Session, copy: Copy) -> Iterator[tuple[str, str]]:
             raise failure(f"The specified S3 prefix '{key}' does not exist", copy.source)  # [G] REDSHIFT.md section 6
         yield from ((bucket, found) for found in keys)
         return
-    any_there = False
+    any_there, known = False, {bucket}
     for url, mandatory in _manifest(session, bucket, key):
         of, name = split_url(url)
-        store.check_region(of, region)
+        if of not in known:
+            store.check_region(of, region)
+            known.add(of)
         if store.exists(of, name):
             any_there = True
             yield of, name
@@ -199,7 +199,7 @@ def _lines(
     report: Report,
 ) -> Iterator[bytes]:
     """Give every good row in COPY's text format. Raises TooManyErrors."""
-    take = js.reader(paths, [t.name for t in targets], fold=copy.json.lower() == "auto ignorecase")
+    take = js.reader(paths, [t.name for t in targets], fold=copy.json == "auto ignorecase")
     for bucket, key in files:
         session.check_cancelled()
         text, size = _content(session, copy, bucket, key)

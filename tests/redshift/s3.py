@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from redshift.wire import SqlError
@@ -29,22 +30,22 @@ def failure(text: str, context: str = "") -> SqlError:
     return SqlError("XX000", text, "\n  " + "\n  ".join(lines) + "\n")
 
 
+@cache
+def client(endpoint: str, region: str) -> Any:
+    """Give a client of S3 in a region; making one costs more than a hundred requests."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1})
+    return boto3.Session("cluster", "cluster").client("s3", endpoint_url=endpoint, region_name=region, config=config)
+
+
 class Store:
     """S3 in one region, as a cluster reads and writes it."""
 
     def __init__(self, endpoint: str, region: str) -> None:
-        import boto3
-        from botocore.config import Config
-
         self.region = region
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=region,
-            aws_access_key_id="cluster",
-            aws_secret_access_key="cluster",
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
-        )
+        self._client = client(endpoint, region)
 
     def check_region(self, bucket: str, named: str) -> None:
         """Raise SqlError unless the bucket is in the region that REGION names, or else in the cluster's."""

@@ -40,8 +40,8 @@ class Session:
         self.standin, self.client, self.backend, self.database = standin, client, backend, database
         # [D23] dg/PG_LAST_COPY_ID.html, PG_LAST_COPY_COUNT.html: -1 and 0 before the first
         self.numbers = dict.fromkeys(("pg_last_copy_id", "pg_last_query_id", "pg_last_unload_id"), -1)
-        self.numbers |= dict.fromkeys(("pg_last_copy_count", "pg_last_unload_count"), 0)
-        self._before: dict[str, int] | None = None
+        self.numbers |= dict.fromkeys(("pg_last_copy_count", "pg_last_unload_count"), 0) | {"version": 80002}
+        self._before = dict(self.numbers)
         self._cancelled = threading.Event()
         self._deadline = math.inf
 
@@ -115,7 +115,7 @@ class Session:
         """A transaction that is rolled back takes the number of its COPY with it [D23] dg/PG_LAST_COPY_ID.html."""
         if self.backend.status == wire.IDLE:
             self._before = dict(self.numbers)
-        elif first and first[0] in ("ROLLBACK", "ABORT") and self._before is not None:
+        elif first[:1] in (["ROLLBACK"], ["ABORT"]) or (first and self.backend.status == wire.FAILED):
             self.numbers |= {name: self._before[name] for name in ("pg_last_copy_id", "pg_last_copy_count")}
 
     def _run_own(self, word: str, sql: str) -> None:
@@ -131,11 +131,11 @@ class Session:
             self.client.send((b"C", b"TRUNCATE TABLE\0"), (b"Z", self.backend.status))
             return
         if word == "COPY":
-            notice = run_copy(self, sql)
+            notices = run_copy(self, sql)
         else:
-            notice = f"UNLOAD completed, {run_unload(self, sql)} record(s) unloaded successfully."  # [G] text
-        info = SqlError("00000", notice, severity="INFO")
-        self.client.send((b"N", info.body()), (b"C", word.encode() + b"\0"), (b"Z", self.backend.status))
+            notices = [f"UNLOAD completed, {run_unload(self, sql)} record(s) unloaded successfully."]  # [G] text
+        infos = [(b"N", SqlError("00000", notice, severity="INFO").body()) for notice in notices]
+        self.client.send(*infos, (b"C", word.encode() + b"\0"), (b"Z", self.backend.status))
 
     def _relay(self, sql: str) -> None:
         self.backend.relay(sql, self.client, self._edited)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
+import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -18,6 +21,7 @@ from psycopg2 import errors
 from test_sql_text import named_statements
 
 import sql_queries as q
+from redshift import wire
 from redshift.conftest import Sql, run
 from redshift.grammar import parse_all
 from redshift.refusals import RULES
@@ -121,6 +125,29 @@ def test_a_process_of_its_own_reaches_it_by_the_cluster_s_name(standin: Redshift
     assert standin.statements[:3] == ["BEGIN", "CREATE TABLE made_there (a BIGINT)", "COMMIT"]
 
 
+def test_the_extended_protocol_is_refused(shared_standin: RedshiftStandIn) -> None:
+    """Redshift speaks it, the stand-in does not, and says so instead of waiting; simple queries go on."""
+    with socket.create_connection(("127.0.0.1", shared_standin.port)) as plain:
+        plain.sendall(struct.pack("!ii", 8, wire.SSL_REQUEST))
+        assert plain.recv(1) == b"S"
+        context = ssl.create_default_context(cafile=shared_standin.ca_file)
+        with context.wrap_socket(plain, server_hostname=shared_standin.host) as encrypted:
+            channel = wire.Channel(encrypted)
+            pairs = b"user\0awsuser\0database\0shared\0\0"
+            encrypted.sendall(struct.pack("!ii", len(pairs) + 8, wire.PROTOCOL_3) + pairs)
+            salt = channel.receive()[1][4:]
+            channel.send((b"p", wire.md5_password("awsuser", shared_standin.password, salt) + b"\0"))
+            answers = []
+            for messages in ([(b"P", b"\0SELECT 1\0\0\0"), (b"S", b"")], [(b"Q", b"SELECT 1\0")]):
+                while channel.receive()[0] != b"Z":
+                    pass
+                channel.send(*messages)
+                answers.append(channel.receive())
+            channel.close()
+    assert wire.SqlError.read(answers[0][1]).code == "0A000"
+    assert answers[1][0] == b"T"
+
+
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 REFUSED = """
@@ -209,6 +236,7 @@ SET idle_in_transaction_session_timeout = 1000
 SET standard_conforming_strings = on
 SHOW server_version_num
 BEGIN ISOLATION LEVEL REPEATABLE READ, DEFERRABLE
+BEGIN ISOLATION LEVEL SNAPSHOT
 COPY t FROM STDIN
 COPY t TO STDOUT
 """.strip().splitlines()
@@ -423,23 +451,41 @@ def test_statement_timeout_cancels(open_session: Callable[[], Any]) -> None:
         run(second, "SELECT a FROM t")
 
 
-def test_a_cancel_request_reaches_the_statement(open_session: Callable[[], Any]) -> None:
-    """What psycopg2's `cancel` sends ends what waits, and the connection goes on."""
-    first, second = open_session(), open_session()
+def test_a_cancel_request_reaches_the_statement(standin: RedshiftStandIn) -> None:
+    """What psycopg2's `cancel` sends ends what waits, and the connection goes on.
+
+    In a process of its own: `cancel` keeps Python's lock while it waits for the server, which is this process.
+    """
+    first = standin.connect()
     run(first, "CREATE TABLE t (a BIGINT)")
-    run(first, "BEGIN")
+    first.commit()
     run(first, "LOCK t")
-    caught: list[BaseException] = []
-
-    def read() -> None:
-        try:
-            run(second, "SELECT a FROM t")
-        except psycopg2.Error as error:
-            caught.append(error)
-
-    waits(read, second.cancel)
-    assert [type(error) for error in caught] == [errors.QueryCanceled]
-    assert run(second, "SELECT 1") == [(1,)]
+    script = (
+        "import psycopg2, sys, threading\n"
+        "c = psycopg2.connect(host=sys.argv[1], port=sys.argv[2], dbname='dwh', user='awsuser', password=sys.argv[3])\n"
+        "def cancel():\n"
+        "    while waits:\n"
+        "        c.cancel()\n"
+        "        threading.Event().wait(0.1)\n"
+        "waits = [True]\n"
+        "threading.Thread(target=cancel).start()\n"
+        "try:\n"
+        "    c.cursor().execute('SELECT a FROM t')\n"
+        "except psycopg2.errors.QueryCanceled as error:\n"
+        "    print(error.pgcode)\n"
+        "waits.clear()\n"
+        "c.rollback()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, standin.host, str(standin.port), standin.password],
+        env=os.environ | standin.environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    first.close()
+    assert done.stdout == "57014\n"
 
 
 def test_a_client_that_goes_away_leaves_nothing(open_session: Callable[[], Any]) -> None:

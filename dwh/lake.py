@@ -1,0 +1,183 @@
+"""A lake: versions of some tables as Parquet, each in a folder of its own, and one manifest that names the current one.
+
+`manifest.json` is replaced last and at once, and that is the commit: who reads it, and then the files that it names,
+never sees half an export. A version is never changed; the last few stay, so that a reader who has begun can end.
+
+Nobody is locked out of an S3 prefix, so the manifest is replaced only if it is still the one that was read at the
+start. What is removed after that was listed before it was read: an export under way at that time cannot commit any
+more, since the manifest is another one by then.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dwh.engines import Extract, Session
+from dwh.errors import ConfigError, DwhError, EnvironmentFailure
+
+if TYPE_CHECKING:
+    from dwh.lake_places import Place
+
+FORMAT = "dwh-lake/1"
+VERSION = re.compile(r"v-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+
+
+class LakeFile(NamedTuple):
+    """One file: its path below the lake, its rows and bytes, and its digest (None: the engine wrote it to S3)."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str | None
+
+
+class LakeTable(NamedTuple):
+    """One table of a version; `path` is the folder of all its files, `totals` are sums of its columns."""
+
+    path: str
+    rows: int
+    bytes: int
+    partition_by: Sequence[str]
+    sorted_by: Sequence[str]
+    columns: Mapping[str, str]
+    totals: Mapping[str, int]
+    files: Sequence[LakeFile]
+
+
+class Manifest(NamedTuple):
+    """What manifest.json says. `origin` tells one state of the tables from another, `revision` counts the commits."""
+
+    current: str
+    kept: Sequence[str]
+    revision: int
+    exported_at: str
+    engine: str
+    origin: Mapping[str, Any]
+    tables: Mapping[str, LakeTable]
+
+    def encode(self) -> bytes:
+        """Give the file."""
+        tables = {
+            name: {**table._asdict(), "files": [file._asdict() for file in table.files]}
+            for name, table in self.tables.items()
+        }
+        content = {"format": FORMAT, **self._asdict(), "tables": tables}
+        return (json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n").encode()
+
+    @property
+    def files(self) -> list[LakeFile]:
+        """Every file of the current version."""
+        return [file for table in self.tables.values() for file in table.files]
+
+
+def read_manifest(data: bytes, location: str) -> Manifest:
+    """Read manifest.json. Raises ConfigError when it is not that of a lake of this suite, which is left as it is."""
+    try:
+        content = json.loads(data)
+        if content.pop("format") != FORMAT:
+            raise ValueError
+        tables = {
+            name: LakeTable(**{**table, "files": [LakeFile(**file) for file in table["files"]]})
+            for name, table in content.pop("tables").items()
+        }
+        return Manifest(tables=tables, **content)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(
+            f"manifest.json in {location} is not one of a lake of this suite; nothing there was changed",
+            hint="python export_lake.py --to ANOTHER_FOLDER",
+        ) from None
+
+
+class Lake:
+    """A lake at a place, as it was when it was looked at: the manifest (None: there is none yet), and what is there
+    that it does not name."""
+
+    def __init__(self, place: Place, keep: int) -> None:
+        self.place = place
+        self._keep = keep
+        # in this order: see the top of this file
+        versions = place.versions()
+        found = place.read()
+        self._tag = found[1] if found else ""
+        self.manifest = read_manifest(found[0], place.location) if found else None
+        self.version = f"v-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        earlier = [self.manifest.current, *self.manifest.kept] if self.manifest else []
+        self._earlier = [version for version in earlier if version in versions]
+        self._versions = versions
+
+    def is_whole(self) -> bool:
+        """Tell whether every file of the current version is there, in its size."""
+        return self.manifest is not None and self._are_there(self.manifest.current, self.manifest.files)
+
+    def expired(self, *, after_export: bool) -> list[str]:
+        """Name what may go: versions beyond those that are kept, and what exports left that did not come to an end."""
+        room = self._keep - 1 if after_export else self._keep
+        return sorted(self._versions - set(self._earlier[: max(room, 0)]))
+
+    @contextmanager
+    def writing(self) -> Iterator[str]:
+        """Give the place for the files of a new version; what is there is removed when the block fails."""
+        try:
+            with self.place.workspace(self.version) as target:
+                yield target
+        except BaseException:
+            with suppress(DwhError, OSError):
+                self.place.remove(self.version)
+            raise
+
+    def write(self, session: Session, extract: Extract, target: str, expected: int) -> LakeTable:
+        """Write one table of the new version. Raises EnvironmentFailure when a file cannot be written, or when others
+        than the `expected` rows were."""
+        written = session.export(extract, f"{target}/{extract.table}")
+        files = [
+            self.place.keep(self.version, file._replace(path=f"{extract.table}/{file.path}"), target)
+            for file in written
+        ]
+        path = f"{self.version}/{extract.table}"
+        rows, size = sum(file.rows for file in files), sum(file.bytes for file in files)
+        if rows != expected:
+            raise EnvironmentFailure(
+                f"{extract.table} has {expected:,} rows, and {rows:,} were written",
+                evidence="the lake is as it was before",
+                hint="the same command again; when it stays, report it",
+            )
+        return LakeTable(path, rows, size, extract.partition_by, extract.order_by, {}, {}, files)
+
+    def commit(self, engine: str, origin: Mapping[str, Any], tables: Mapping[str, LakeTable]) -> Manifest:
+        """Make the new version the current one. Raises Busy when somebody else did so since this lake was looked at."""
+        kept = self._earlier[: self._keep - 1]
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        revision = self.manifest.revision + 1 if self.manifest else 1
+        made = Manifest(self.version, kept, revision, now, engine, origin, tables)
+        if not self._are_there(self.version, made.files):
+            raise EnvironmentFailure(
+                f"files of {self.version} are gone before they were all written",
+                evidence=f"somebody else is at work in {self.place.location}",
+                hint="the same command again",
+            )
+        self.place.replace(made.encode(), self._tag, self.version)
+        return made
+
+    def tidy(self, manifest: Manifest | None = None) -> list[str]:
+        """Remove what has expired, and give its names; `manifest` is what this run has committed.
+
+        Without one the current manifest is committed again, if there is something to remove.
+        """
+        going = self.expired(after_export=manifest is not None)
+        if going and manifest is None and self.manifest:
+            kept = self._earlier[1 : self._keep]
+            again = self.manifest._replace(kept=kept, revision=self.manifest.revision + 1)
+            self.place.replace(again.encode(), self._tag, self.manifest.current)
+        for version in going:
+            self.place.remove(version)
+        return going
+
+    def _are_there(self, version: str, files: Sequence[LakeFile]) -> bool:
+        there = self.place.sizes(version)
+        return all(there.get(file.path) == file.bytes for file in files)

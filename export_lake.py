@@ -1,0 +1,222 @@
+"""Write the star as Parquet to a folder or an S3 prefix: songplays by year and month, each other table one file.
+Readers find the current export in manifest.json, which is replaced last: they never see half of one.
+
+  python export_lake.py                     write to [S3] LAKE; a star that has not changed is not written again
+  python export_lake.py --to s3://acme/lake    write elsewhere
+  python export_lake.py --check             read the lake back, and compare it with the star
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import sql_queries as q
+from create_tables import columns_of
+from dwh.checks import only_reading
+from dwh.console import count, run, seconds
+from dwh.engines import Extract
+from dwh.errors import DataError, DwhError, EnvironmentFailure
+from dwh.flags import ScriptParser, warehouse_parser
+from dwh.lake import Lake, LakeTable, Manifest
+from dwh.script import Script, begin
+from star_checks import refuse_missing_tables
+
+if TYPE_CHECKING:
+    from dwh.engines import Session
+    from dwh.lake_places import Place
+
+EXTRACTS = {table: Extract(table, *how) for table, how in q.LAKE.items()}
+# An export by other queries is another export, even of the same star.
+QUERIES_SHA256 = hashlib.sha256(repr(q.LAKE).encode()).hexdigest()
+
+ROWS = "number_of_rows"  # the total that every table has
+_TOTAL = re.compile(r"AS (\w+),?$", re.MULTILINE)
+
+Totals = dict[str, dict[str, int]]
+
+
+def parser() -> ScriptParser:
+    """Declare the flags of this script."""
+    p = warehouse_parser("export_lake", __doc__)
+    p.what.add_argument("--check", action="store_true", help="only read the lake back and compare it with the star")
+    p.what.add_argument("--again", action="store_true", help="write the star even if the lake holds it already")
+    p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be written")
+    p.output.add_argument("--to", metavar="PLACE", help="a folder or s3:// prefix instead of [S3] LAKE")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read the star in one transaction that is rolled back, write it, and commit by replacing the manifest."""
+    script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
+    script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
+    from dwh.lake_places import open_place
+
+    place = open_place(script.config, exports_to_s3=script.engine.name == "redshift")
+    if script.args.check:
+        return check(script, place)
+    if script.args.dry_run:
+        return preview(script, Lake(place, script.config.lake.keep))
+    with place.held():
+        return export(script, Lake(place, script.config.lake.keep))
+
+
+def export(script: Script, lake: Lake) -> int:
+    """Write the star as a new version of the lake, unless the current one holds this very star."""
+    tables: dict[str, LakeTable] = {}
+    with script.connected() as session, only_reading(session):
+        origin, totals = describe_star(script, session)
+        if script.args.again or not holds(lake, origin, totals):
+            with lake.writing() as target:
+                for table, extract in EXTRACTS.items():
+                    written = lake.write(session, extract, target, totals[table][ROWS])
+                    tables[table] = written._replace(columns=columns_of(q.STAR[table]), totals=totals[table])
+                    tell_table(script, table, tables[table])
+    made = lake.commit(script.engine.name, origin, tables) if tables else None
+    tell_end(script, lake, made, tidy(script, lake, made))
+    return 0
+
+
+def describe_star(script: Script, session: Session) -> tuple[dict[str, Any], Totals]:
+    """Say which star this is: the last load and the statements that made it; and give the totals of its tables."""
+    refuse_missing_tables(script, session)
+    last: Sequence[Any] = next(iter(session.rows(q.REPORT_LAST_LOAD)), (None,) * 4)
+    names = ("load_id", "run_id", "loaded_at", "statements_sha256")
+    origin = {name: value if isinstance(value, int) else str(value) for name, value in zip(names, last, strict=True)}
+    return {**origin, "queries_sha256": QUERIES_SHA256}, {table: add_up(session, table) for table in EXTRACTS}
+
+
+def add_up(session: Session, table: str) -> dict[str, int]:
+    """Give the totals of a table, wherever the session finds it."""
+    statement = q.LAKE_TOTALS[table]
+    values = session.rows(statement)[0]
+    return {name: int(value or 0) for name, value in zip(_TOTAL.findall(statement), values, strict=True)}
+
+
+def holds(lake: Lake, origin: Mapping[str, Any], totals: Totals) -> bool:
+    """Tell whether the current version is this star: made by the same load, with the same totals, all files there."""
+    manifest = lake.manifest
+    if manifest is None or manifest.origin != origin or manifest.tables.keys() != totals.keys():
+        return False
+    return all(manifest.tables[table].totals == totals[table] for table in totals) and lake.is_whole()
+
+
+def preview(script: Script, lake: Lake) -> int:
+    """Say what an export would do."""
+    with script.connected() as session, only_reading(session):
+        origin, totals = describe_star(script, session)
+    unchanged = not script.args.again and holds(lake, origin, totals)
+    going = lake.expired(after_export=not unchanged)
+    rows = {table: found[ROWS] for table, found in totals.items()}
+    if unchanged:
+        script.console.result(f"= {lake.place.location} holds this star")
+    else:
+        script.console.result("+ " + "  ".join(f"{table} {number:,}" for table, number in rows.items()))
+    for version in going:
+        script.console.result(f"- {version}")
+    script.console.result("nothing was changed")
+    script.console.finish(
+        {
+            "engine": script.engine.name,
+            "lake": lake.place.location,
+            "would_write": not unchanged,
+            "would_remove": going,
+            "rows": rows,
+        }
+    )
+    return 0
+
+
+def tidy(script: Script, lake: Lake, made: Manifest | None) -> list[str]:
+    """Remove what has expired; the export stands whatever comes of that."""
+    try:
+        return lake.tidy(made)
+    except DwhError as error:
+        script.console.note(f"older exports were not removed: {error.message}")
+        return []
+
+
+def tell_table(script: Script, name: str, table: LakeTable) -> None:
+    """Say what was written of one table."""
+    files = count(len(table.files), "file")
+    script.console.result(f"{name:<10} {table.rows:>12,} rows  {files:>9}  {megabytes(table.bytes):>10}")
+
+
+def megabytes(size: int) -> str:
+    """Write a size for people."""
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
+def tell_end(script: Script, lake: Lake, made: Manifest | None, removed: Sequence[str]) -> None:
+    """Say where the current version is."""
+    console, manifest = script.console, made or lake.manifest
+    if manifest is None:  # without one there is no star that it could hold
+        return
+    where = f"{lake.place.location}/{manifest.current}"
+    if removed:
+        console.result(f"- {', '.join(removed)}")
+    size = sum(file.bytes for file in manifest.files)
+    if made:
+        files = count(len(manifest.files), "file")
+        console.result(f"{where}: {files}, {megabytes(size)} in {seconds(console.elapsed)}")
+    else:
+        console.result(f"nothing new: {where} holds this star, in {seconds(console.elapsed)}")
+    tables = {
+        name: {"rows": table.rows, "bytes": table.bytes, "files": len(table.files)}
+        for name, table in manifest.tables.items()
+    }
+    about = {"lake": lake.place.location, "version": manifest.current, "written": made is not None, "removed": removed}
+    took = round(console.elapsed, 3)
+    console.finish({"engine": script.engine.name, **about, "tables": tables, "bytes": size, "seconds": took})
+
+
+def check(script: Script, place: Place) -> int:
+    """Read every file of the current version, and compare its totals with those of the star.
+
+    Raises DataError naming the tables that differ.
+    """
+    lake = Lake(place, script.config.lake.keep)
+    if lake.manifest is None:
+        raise EnvironmentFailure(f"there is no lake in {place.location}", hint="python export_lake.py")
+    with script.connected() as session, only_reading(session):
+        origin, totals = describe_star(script, session)
+    from dwh.lake_check import open_reader
+
+    differences: dict[str, list[str]] = {}
+    with open_reader(place, script.config.duckdb) as reader:
+        for table, expected in totals.items():
+            found, damaged = reader.read(table, lake.manifest.tables[table], partial(add_up, table=table))
+            differences[table] = damaged or differing(expected, found)
+    for table, wrong in differences.items():
+        script.console.result(f"{'fail' if wrong else 'ok':<5} {table:<10} {totals[table][ROWS]:>12,} rows")
+        for line in wrong:
+            script.console.result(f"      {line}")
+    failed = [table for table, wrong in differences.items() if wrong]
+    if not failed:
+        script.console.result(f"the lake holds this star, in {seconds(script.console.elapsed)}", "green")
+        rows = {table: found[ROWS] for table, found in totals.items()}
+        script.console.finish({"engine": script.engine.name, "lake": place.location, "rows": rows})
+        return 0
+    stale = lake.manifest.origin != origin
+    raise DataError(
+        f"the lake in {place.location} differs from the star in {', '.join(failed)}",
+        evidence=[*(f"{table}: {differences[table][0]}" for table in failed[:3])]
+        + (["the star was loaded anew after this export"] if stale else []),
+        hint="python export_lake.py" if stale else "python export_lake.py --again",
+    )
+
+
+def differing(star: Mapping[str, int], lake: Mapping[str, int]) -> list[str]:
+    """Name the totals that are not the same in both."""
+    return [
+        f"{name}: {lake.get(name, 0):,} in the lake, {expected:,} in the star"
+        for name, expected in star.items()
+        if lake.get(name, 0) != expected
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

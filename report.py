@@ -1,0 +1,172 @@
+"""Write one HTML page that shows what is in the warehouse: pictures, the reconciliation, the quality checks.
+It opens anywhere, offline, and has no listener's name or id in it. Nothing in the warehouse is changed.
+
+  python report.py                    write report.html
+  python report.py --to friday.html   write another file
+  python report.py --quick            leave out the comparison of every row of the star with staging
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sql_queries as q
+from dwh.checks import only_reading, run_checks
+from dwh.console import run, seconds
+from dwh.errors import ConfigError
+from dwh.flags import ScriptParser, warehouse_parser
+from dwh.script import Script, begin
+
+if TYPE_CHECKING:
+    from dwh.checks import Check, Result
+    from dwh.engines import Row
+    from report_pictures import Picture
+
+HEAD_BYTES = 1024  # of a file, in which a report names itself
+
+
+def parser() -> ScriptParser:
+    """Declare the flags of this script."""
+    p = warehouse_parser("report", __doc__)
+    p.what.add_argument("--quick", action="store_true", help="leave out the comparison of every row with staging")
+    p.output.add_argument("--to", metavar="FILE", default="report.html", help="the page (default: report.html)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Ask everything in one transaction that is rolled back, draw it, and put the page where it belongs."""
+    script = begin("report", parser(), argv)
+    from star_checks import CHECKS, choose_quick
+
+    console, target = script.console, Path(script.args.to)
+    console.title(f"{target}, {script.engine.name}, {script.engine.place}")
+    refuse_foreign(target)
+    checks = choose_quick(CHECKS) if script.args.quick else CHECKS
+    results, answers = ask(script, checks)
+    page = compose(script, results, answers)
+    size = write(target, page)
+    statuses = [result.status for result in results]
+    found = {status: statuses.count(status) for status in ("ok", "warn", "fail")}
+    if found["fail"]:
+        console.note(f"{found['fail']:,} checks failed, and the page says so first; see: python sql_validate.py")
+    console.result(f"{target}, {size / 1e6:.1f} MB in {seconds(console.elapsed)}")
+    took = round(console.elapsed, 3)
+    console.finish(
+        {"engine": script.engine.name, "report": str(target), "bytes": size, "checks": found, "seconds": took}
+    )
+    return 0
+
+
+def ask(script: Script, checks: Sequence[Check]) -> tuple[list[Result], dict[str, list[Row]]]:
+    """Run the checks and the statements of the report on one state of the warehouse.
+
+    Raises EnvironmentFailure when tables are missing.
+    """
+    from star_checks import refuse_missing_tables
+
+    with script.connected() as session, only_reading(session):
+        refuse_missing_tables(script, session)
+        results = list(run_checks(script, session, checks))
+        answers = {name: session.rows(statement) for name, statement in q.REPORT.items()}
+        answers["engine"] = session.rows(q.REPORT_ENGINE)
+    return results, answers
+
+
+def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]]) -> str:
+    """Make the page of what was found."""
+    from report_page import Totals, judge, reconcile, render
+    from star_checks import CHECKS
+
+    totals = Totals(*answers["Totals"][0])
+    pages = answers["Events that are no play"]
+    no_plays = pages[0][0] if pages else 0
+    flows = reconcile(
+        answers["Files and records"], dict(answers["Named differences"]), no_plays, dict(answers["Rows of every table"])
+    )
+    ran = {result.check.name for result in results}
+    not_run = [check.name for check in CHECKS if check.name not in ran]
+    context: dict[str, Any] = {
+        "verdict": judge(results, flows, not_run),
+        "not_run": not_run,
+        "totals": totals,
+        "flows": flows,
+        "pages": [(page, events) for _, page, events in pages],
+        "other_pages": no_plays - sum(row[2] for row in pages),
+        "load": next(iter(answers["The last load"]), None),
+        "files": sum(row[1] for row in answers["Files and records"]),
+        "engine": (script.engine.name, os.path.basename(script.engine.place), answers["engine"][0][0]),
+    }
+    return render(draw(answers, totals.plays, totals.last_play), results, context)
+
+
+def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Picture]:
+    """Draw the pictures for which there is something to draw."""
+    import report_pictures as pictures
+    from report_charts import drawing
+
+    if not plays:
+        return []
+    with drawing():
+        drawn = (
+            pictures.picture_days(answers["Plays by day"]),
+            pictures.picture_hours(answers["Hour and weekday"]),
+            pictures.picture_songs(answers["Top songs"]),
+            pictures.picture_artists(answers["Top artists"], plays),
+            pictures.picture_states(answers["Plays by state"]),
+            pictures.picture_changes(answers["Level changes"], last_play.date()),
+            pictures.picture_retention(answers["Weekly retention"]),
+        )
+    return [picture for picture in drawn if picture]
+
+
+def refuse_foreign(target: Path) -> None:
+    """Raise ConfigError when the file is there and is no report of ours: it is not replaced."""
+    from report_page import GENERATOR
+
+    try:
+        with target.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _not_written(target, error) from error
+    if head and GENERATOR.encode() not in head:
+        raise ConfigError(
+            f"{target} is no report of this suite, and is left as it is", hint="python report.py --to FILE"
+        )
+
+
+def write(target: Path, page: str) -> int:
+    """Put the page in its place at once, readable for all; gives its bytes. Raises ConfigError when it cannot be
+    written, and leaves what was there."""
+    import tempfile  # not above: it takes a third of what --help takes
+
+    data = page.encode()
+    partial = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            partial = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o644)
+        os.replace(partial, target)
+    except OSError as error:
+        raise _not_written(target, error) from error
+    finally:
+        if partial:
+            with suppress(FileNotFoundError):
+                os.unlink(partial)
+    return len(data)
+
+
+def _not_written(target: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{target} cannot be written", evidence=str(error), hint="python report.py --to FILE")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

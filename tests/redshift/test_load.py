@@ -1,0 +1,221 @@
+"""What is particular to loading into Redshift: large objects that it reads by itself, and what stays in WORK."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgres_server import Server
+from reference_star import star_of
+from warehouse import REPO, event, lines, plays, song
+
+from dwh.buckets import Buckets
+from dwh.engines.redshift_session import RedshiftSession
+from dwh.engines.redshift_work import PIECE, WORTH_SPREADING, cut
+from dwh.errors import Busy, ConfigError, DataError, DwhError
+from redshift.grammar import parse_all
+from redshift.warehouse_on_redshift import REGION, WORK, Cloud, RedshiftWarehouse, cloud
+
+LARGE = 2000  # bytes, in these tests
+
+
+@pytest.fixture(scope="module")
+def here(postgres_server: Server) -> Iterator[Cloud]:
+    """A stand-in, and the S3 beside it."""
+    with cloud(postgres_server) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bucket(here: Cloud) -> str:
+    """A source bucket of the test's own."""
+    name = f"music-{uuid.uuid4().hex[:8]}"
+    here.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    here.client().put_object(Bucket=name, Key="song_data/one.json", Body=lines([song()]))
+    return name
+
+
+@pytest.fixture
+def warehouse(here: Cloud, bucket: str, tmp_path: Path) -> RedshiftWarehouse:
+    """An empty warehouse whose sources are there; objects of 2,000 bytes are large."""
+    made = RedshiftWarehouse(tmp_path / "w", cloud=here).create()
+    places = {"LOG_DATA": f"s3://{bucket}/log_data", "SONG_DATA": f"s3://{bucket}/song_data"}
+    made.configure(S3=places, ETL={"DIRECT_COPY_BYTES": LARGE})
+    return made
+
+
+def put(here: Cloud, bucket: str, name: str, body: bytes) -> None:
+    """Write an object of events."""
+    here.client().put_object(Bucket=bucket, Key=f"log_data/{name}", Body=body)
+
+
+def copies(here: Cloud, since: int) -> list[str]:
+    """Give the COPY statements of events since then, by where their records were."""
+    return [sql for sql in here.standin.statements[since:] if sql.startswith("COPY incoming_events")]
+
+
+def test_a_large_object_is_read_by_the_warehouse_itself(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are those of a spooled file, and it never comes to this machine; a small one beside it does."""
+    large, small = plays(20), plays(2, sessionId=9)
+    packed = [event(sessionId=8, itemInSession=n, userAgent=uuid.uuid4().hex) for n in range(300)]
+    put(here, bucket, "large.json", lines(large))
+    put(here, bucket, "packed.json.gz", gzip.compress(lines(packed), 1))
+    put(here, bucket, "small.json", lines(small))
+    fetched: list[str] = []
+    from dwh import objects
+
+    original = objects._get
+
+    def watch(buckets: Any, file: Any, *rest: Any) -> Any:
+        fetched.append(file.path.rpartition("/")[2])
+        return original(buckets, file, *rest)
+
+    monkeypatch.setattr(objects, "_get", watch)
+    since = len(here.standin.statements)
+    assert warehouse.etl()["loads"][0]["records"] == 20 + 300 + 2 + 1
+    assert warehouse.star() == star_of([*large, *packed, *small], [song()])
+    assert sorted(fetched) == ["one.json", "small.json"]
+    assert len(copies(here, since)) == 3
+    assert parse_all(sql for sql in here.standin.statements[since:] if sql.startswith(("COPY", "UPDATE"))) == {}
+    assert here.work() == []
+    assert warehouse.rows("SELECT DISTINCT records_read = staged FROM loaded_files") == [(True,)]
+    assert warehouse.call("sql_validate").code == 0
+
+
+def test_a_bad_record_in_a_large_object_is_found_as_anywhere_else(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str
+) -> None:
+    """What COPY or a rule refuses is fetched and read record by record: same line, same reason, same rows."""
+    body = lines(plays(20)).splitlines(keepends=True)
+    put(here, bucket, "broken.json", b"".join([*body[:4], b'{"page": "NextSong", \n', *body[4:]]))
+    put(here, bucket, "ruled.json", lines([*plays(20, sessionId=6), event(ts="noon", sessionId=6, itemInSession=99)]))
+    with pytest.raises(DataError) as raised:
+        warehouse.etl()
+    assert f"s3://{bucket}/log_data/broken.json line 5" in raised.value.message
+    told = warehouse.etl("--on-bad-line", "quarantine")
+    assert (told["rows"]["songplays"], told["rows"]["rejected_lines"]) == (40, 2)
+    assert [(line, reason) for line, reason in warehouse.rows("SELECT line_number, reason FROM rejected_lines")] != []
+    assert sorted(line for (line,) in warehouse.rows("SELECT line_number FROM rejected_lines")) == [5, 21]
+    assert here.work() == []
+
+
+def test_an_object_replaced_after_its_copy_is_left_for_the_next_run(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COPY has no If-Match: the ETag is looked at again before the commit."""
+    put(here, bucket, "large.json", lines(plays(20)))
+    put(here, bucket, "small.json", lines(plays(2, sessionId=9)))
+    original = RedshiftSession._load_object
+
+    def replace(session: RedshiftSession, *rest: Any) -> None:
+        original(session, *rest)
+        put(here, bucket, "large.json", lines(plays(30)))
+
+    monkeypatch.setattr(RedshiftSession, "_load_object", replace)
+    assert warehouse.etl()["rows"]["songplays"] == 2
+    monkeypatch.setattr(RedshiftSession, "_load_object", original)
+    assert warehouse.etl()["rows"]["songplays"] == 32
+
+
+def test_p18_a_second_load_is_busy_and_readers_are_not(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
+    """LOCK shuts out who reads the locked table too, so it is not one that anybody reads."""
+    put(here, bucket, "small.json", lines(plays(2)))
+    warehouse.etl()
+    other = here.standin.connect()
+    with closing(other), other.cursor() as cursor:
+        cursor.execute(f"SET search_path TO {warehouse.schema_name}")
+        cursor.execute("LOCK dwh_lock")
+        assert warehouse.call("sql_validate", "--quick").code == 0
+        put(here, bucket, "more.json", lines(plays(3, sessionId=6)))
+        with pytest.raises(Busy, match="somebody else is loading"):
+            warehouse.etl()
+        other.rollback()
+        assert warehouse.etl()["rows"]["songplays"] == 5
+
+
+def test_work_is_emptied_after_a_failure_too(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here, bucket, "small.json", lines(plays(2)))
+
+    def fail(_session: RedshiftSession, *_rest: Any, **_more: Any) -> None:
+        raise DwhError("the fault of the test")
+
+    monkeypatch.setattr(RedshiftSession, "_recount", fail)
+    with pytest.raises(DwhError, match="fault of the test"):
+        warehouse.etl()
+    assert here.work() == []
+    assert warehouse.rows("SELECT COUNT(*) FROM loaded_files") == [(0,)]
+
+
+def test_a_misread_jsonpaths_file_is_noticed(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another key in it COPY maps by column name, and loads NULLs without a word."""
+    put(here, bucket, "small.json", lines(plays(2)))
+    from dwh.engines import redshift_work
+
+    original = redshift_work._json
+
+    def misspell(content: Any) -> bytes:
+        return original(content).replace(b'"jsonpaths"', b'"jsonPaths"')
+
+    monkeypatch.setattr(redshift_work, "_json", misspell)
+    with pytest.raises(DwhError, match="did not bring what it was given"):
+        warehouse.etl()
+
+
+def test_p77_the_policy_of_a_loader_is_what_a_load_asks_of_s3(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more and no less: every (action, place) asked for, with files that we read and one that Redshift reads."""
+    put(here, bucket, "large.json", lines(plays(20)))
+    put(here, bucket, "small.json", lines(plays(2, sessionId=9)))
+    asked: set[tuple[str, str]] = set()
+    original = Buckets.ask
+
+    def watch(buckets: Buckets, operation: str, path: Any, action: Any) -> Any:
+        place = "WORK-BUCKET/work" if path.bucket == WORK else f"SOURCE-BUCKET/{path.key.split('/')[0]}"
+        asked.add((f"s3:{operation}", "SOURCE-BUCKET" if operation == "ListBucket" else f"{place}/*"))
+        return original(buckets, operation, path, action)
+
+    monkeypatch.setattr(Buckets, "ask", watch)
+    warehouse.etl()
+    granted = set()
+    for statement in json.loads((REPO / "docs/policies/loader.json").read_text())["Statement"]:
+        actions, resources = statement["Action"], statement["Resource"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            for resource in [resources] if isinstance(resources, str) else resources:
+                granted.add((action, resource.removeprefix("arn:aws:s3:::")))
+    assert asked == {(action, resource) for action, resource in granted if action.startswith("s3:")}
+
+
+def test_without_work_nothing_can_be_loaded(warehouse: RedshiftWarehouse, bucket: str) -> None:
+    warehouse.configure(
+        S3={"WORK": "", "LOG_DATA": f"s3://{bucket}/song_data", "SONG_DATA": f"s3://{bucket}/song_data"}
+    )
+    with pytest.raises(ConfigError, match="WORK is empty"):
+        warehouse.etl()
+
+
+@pytest.mark.parametrize("slices", [1, 2, 4])
+def test_a_spool_file_is_cut_at_lines_into_a_multiple_of_the_slices(tmp_path: Path, slices: int) -> None:
+    path = tmp_path / "spool.json"
+    line = b'{"a": "%s"}\n' % (b"x" * 1000)
+    path.write_bytes(line * (2 * WORTH_SPREADING // len(line)))
+    pieces = cut(str(path), slices)
+    assert len(pieces) == slices
+    assert [piece.start for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]
+    assert (pieces[0].start, pieces[-1].end) == (0, path.stat().st_size)
+    assert all(piece.end % len(line) == 0 for piece in pieces)
+    assert PIECE > WORTH_SPREADING
+    path.write_bytes(line)
+    assert len(cut(str(path), slices)) == 1

@@ -1,0 +1,122 @@
+"""The whole sequence on Redshift as people run it: a cluster is made, filled from S3, checked, and taken down again.
+
+The account is moto's (tests/cluster/cloud.py), the cluster the stand-in; the scripts are processes of their own and
+unmodified. Every SQL text that reaches the cluster is parsed as Redshift's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import moto_s3
+import pytest
+from cluster.cloud import ENDPOINT, PASSWORD, REGION, Cloud
+from postgres_server import Server
+from warehouse import STAR_QUERIES, Result, Warehouse, lines, plays, song
+
+from redshift.grammar import parse_all
+from redshift.standin import RedshiftStandIn
+
+ADDRESS = "203.0.113.7/32"
+
+
+@pytest.fixture
+def account() -> Iterator[Cloud]:
+    """An AWS account with nothing in it."""
+    with Cloud().up() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def standin(account: Cloud, postgres_server: Server) -> Iterator[RedshiftStandIn]:
+    """What the endpoint of the cluster leads to; it knows the roles of the account."""
+
+    def known(arn: str) -> bool:
+        if arn == "default":  # the role that the cluster was given as its own
+            arn = str(account.cluster().default_iam_role_arn)
+        return arn.rpartition("/")[2] in account.roles()
+
+    with RedshiftStandIn(postgres_server, account.url, host=ENDPOINT, knows_role=known) as standin:
+        standin.password = PASSWORD
+        account.endpoint = (ENDPOINT, standin.port)
+        yield standin
+
+
+@pytest.fixture
+def warehouse(bare: Warehouse, account: Cloud, standin: RedshiftStandIn) -> Warehouse:
+    """Settings for a cluster that is not there yet, and buckets for its data."""
+    s3 = moto_s3.client(account.url)
+    for bucket in ("music", "acme-work"):
+        if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        for item in s3.list_objects_v2(Bucket=bucket).get("Contents", ()):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    bare.configure(
+        WAREHOUSE={"ENGINE": "redshift"},
+        AWS={"REGION": REGION},
+        S3={"LOG_DATA": "s3://music/log_data", "SONG_DATA": "s3://music/song_data", "WORK": "s3://acme-work/dwh"},
+        CLUSTER={"ALLOW_CIDR": ADDRESS, "POLL_SECONDS": 0.05, "SSLROOTCERT": standin.ca_file, "SCHEMA": "sparkify"},
+    )
+    return bare
+
+
+def run(warehouse: Warehouse, account: Cloud, script: str, *argv: str) -> Result:
+    """Run a script that must succeed."""
+    done = warehouse.run(script, *argv, env=account.environment)
+    assert done.code == 0, f"{script}: {done.out}{done.err}"
+    return done
+
+
+def star(standin: RedshiftStandIn) -> dict[str, list[tuple[object, ...]]]:
+    """Read the star past the stand-in."""
+    found = {}
+    with standin.postgres.connected(standin.database) as cursor:
+        cursor.execute("SET search_path TO sparkify")
+        for table, query in STAR_QUERIES.items():
+            cursor.execute(query)
+            found[table] = sorted(cursor.fetchall(), key=repr)
+    return found
+
+
+def left_in_work(account: Cloud) -> int:
+    """Count what is in WORK."""
+    return int(moto_s3.client(account.url).list_objects_v2(Bucket="acme-work").get("KeyCount", 0))
+
+
+def test_a_cluster_is_made_loaded_checked_and_removed(
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn
+) -> None:
+    s3 = moto_s3.client(account.url)
+    s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
+    s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
+    before = account.all()
+    assert run(warehouse, account, "conn_start", "--json").json["created"] is True
+    assert run(warehouse, account, "conn_start", "--json").json["created"] is False
+    run(warehouse, account, "create_tables")
+    assert run(warehouse, account, "etl", "--json").json["rows"]["songplays"] == 3
+    run(warehouse, account, "sql_validate")
+    again = run(warehouse, account, "etl")
+    assert "nothing new: 2 files already loaded" in again.out
+    assert "billed by the hour" in again.err
+    assert left_in_work(account) == 0
+    closed = run(warehouse, account, "conn_close", "--yes", "--no-snapshot")
+    assert "all gone" in closed.out
+    assert "billed" not in closed.err
+    assert account.all() == before
+    assert parse_all(standin.statements) == {}
+    assert not [sql for sql in standin.statements if "CREDENTIALS" in sql.upper() or "ACCESS_KEY" in sql.upper()]
+
+
+def test_the_real_data_gives_the_same_star_as_on_duckdb(
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn, real_warehouse: Warehouse, real_source: Path
+) -> None:
+    s3 = moto_s3.client(account.url)
+    for path in sorted(real_source.rglob("*.json")):
+        s3.put_object(Bucket="music", Key=str(path.relative_to(real_source)), Body=path.read_bytes())
+    for script in ("conn_start", "create_tables", "etl", "sql_validate"):
+        run(warehouse, account, script)
+    expected = {table: sorted(rows, key=repr) for table, rows in real_warehouse.star().items()}
+    assert star(standin) == expected
+    assert len(expected["songplays"]) == 6820
+    run(warehouse, account, "conn_close", "--yes", "--no-snapshot")
