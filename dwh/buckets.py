@@ -39,6 +39,10 @@ class S3Path(NamedTuple):
         return f"{SCHEME}{self.bucket}/{self.key}" if self.key else f"{SCHEME}{self.bucket}"
 
 
+class NoSuchBucket(EnvironmentFailure):
+    """There is no such bucket."""
+
+
 class CutShort(Exception):
     """A body ended before its length."""
 
@@ -179,7 +183,7 @@ class Buckets:
         code = _found(r"<Code>([^<]*)</Code>", text)
         asked = f"s3:{operation} of {path}"
         if code == "NoSuchBucket":
-            return EnvironmentFailure(
+            return NoSuchBucket(
                 f"no such bucket: {SCHEME}{path.bucket}",
                 evidence=f"{code} from {asked}",
                 hint=f"aws s3 ls {SCHEME}{path.bucket}     (one that exists and is not yours says AccessDenied)",

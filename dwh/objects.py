@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from dwh.buckets import Buckets, CutShort, S3Path, split
+from dwh.buckets import Buckets, CutShort, NoSuchBucket, S3Path, split
 from dwh.errors import EnvironmentFailure
 from dwh.sources import PATTERNS, SHOWN_NAMES, SMALL_FILE, SourceFile, local_file
 
@@ -103,6 +103,8 @@ def _list(buckets: Buckets, location: str, setting: str) -> list[SourceFile]:
         found = _found_under(buckets, place)
         if not found:
             raise _nothing_there(buckets, place, setting)
+    except NoSuchBucket as error:
+        raise EnvironmentFailure(f"{error.message}   ({setting})", evidence=error.evidence, hint=error.hint) from None
     except _invalid_path() as error:
         raise EnvironmentFailure(
             f"a key under {place} cannot be asked for",

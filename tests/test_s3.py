@@ -201,7 +201,7 @@ def test_a_prefix_that_matches_nothing_says_what_lies_beside(cloud: Warehouse, s
 def test_a_bucket_that_does_not_exist(cloud: Warehouse, s3: FaultyS3) -> None:
     point(cloud, s3, S3={"LOG_DATA": "s3://musik/log_data"})
     error = failure(cloud)
-    assert (error.exit_code, error.message) == (3, "no such bucket: s3://musik")
+    assert (error.exit_code, error.message) == (3, "no such bucket: s3://musik   ([S3] LOG_DATA)")
     assert "NoSuchBucket" in text(error)
 
 
