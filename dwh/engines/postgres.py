@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dwh.engines import Change, Engine, Extract, Tell, Trace, Written
 from dwh.engines.libpq import LibpqSession
-from dwh.engines.postgres_errors import DatabaseMissing, connect_error, server_error
+from dwh.engines.libpq_errors import server_error
+from dwh.engines.postgres_errors import CASES, DatabaseMissing, connect_error
 from dwh.errors import ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
@@ -140,7 +141,10 @@ class PostgresEngine(Engine):
         except psycopg2.OperationalError as error:
             raise connect_error(error, settings, self.place) from error
         session = PostgresSession(
-            connection, trace, settings.schema, lambda error, lost: server_error(error, self.place, lost=lost)
+            connection,
+            trace,
+            settings.schema,
+            lambda error, lost: server_error(error, self.place, "PostgreSQL", CASES, lost=lost),
         )
         session.duckdb = self._duckdb
         return session

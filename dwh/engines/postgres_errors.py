@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dwh.engines.libpq_errors import Case
 from dwh.errors import Busy, DwhError, EnvironmentFailure, NotReady, RecordsRefused
 
 if TYPE_CHECKING:
@@ -36,23 +37,8 @@ def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: s
     )
 
 
-def server_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
-    """Sort an error of the server by its SQLSTATE; what is not known here is a bug."""
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    code = error.pgcode or ""
-    if lost or code.startswith(("08", "57P")):
-        evidence = (first, "what was under way was not stored; what was committed stays")
-        return EnvironmentFailure(
-            f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
-        )
-    for codes, kind, message, hint in _CASES:
-        if code.startswith(codes):
-            return kind(message.format(place=place), evidence=f"PostgreSQL {code}: {first}", hint=hint)
-    return DwhError(f"PostgreSQL {code}: {first}", hint="report this; -vv shows the statement")
-
-
 # SQLSTATE (or its class), our class, our words, what to try.
-_CASES: tuple[tuple[tuple[str, ...], type[DwhError], str, str], ...] = (
+CASES: tuple[Case, ...] = (
     (("55P03", "40001", "40P01"), Busy, "somebody else is at work in {place}", "python etl.py --wait 5m"),
     # none of our tables has a key: this is two programs that make the same thing at the same time
     (("23505", "42710", "42P07", "42P06"), Busy, "somebody else is making tables in {place}", "the same command again"),

@@ -2,53 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dwh.engines.libpq_errors import Case
+from dwh.errors import Busy, EnvironmentFailure, RecordsRefused
 
-from dwh.errors import Busy, DwhError, EnvironmentFailure, RecordsRefused
-
-if TYPE_CHECKING:
-    import psycopg2
-
-
-def server_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
-    """Sort an error by its SQLSTATE and its text; what is not known here is a bug."""
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    code = error.pgcode or ""
-    if lost or code.startswith(("08", "57P")):
-        evidence = (first, "what was under way was not stored; what was committed stays")
-        return EnvironmentFailure(
-            f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
-        )
-    for sign, kind, message, hint in _CASES:
-        if code == sign or (code == "XX000" and sign in first):
-            return kind(message.format(place=place), evidence=f"Redshift {code}: {first}", hint=hint)
-    return DwhError(f"Redshift {code}: {first}", hint="report this; -vv shows the statement")
-
-
-# SQLSTATE, or a piece of the text of XX000 [D23, G: REDSHIFT error texts]; our class, our words, what to try.
-_CASES: tuple[tuple[str, type[DwhError], str, str], ...] = (
-    ("57014", Busy, "a statement took too long on {place}", "the same command again, later"),
-    ("1023", Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
-    ("40001", Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
-    ("42P01", EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
-    ("3F000", EnvironmentFailure, "the schema is missing in {place}", "python conn_start.py"),
-    ("42703", EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
-    ("42501", EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the tables for it"),
-    ("Check '", RecordsRefused, "COPY refused a record that this suite found nothing wrong with", "report this"),
+# SQLSTATE, or a piece of the text of XX000 [D23, G]; our class, our words, what to try.
+CASES: tuple[Case, ...] = (
+    (("57014",), Busy, "a statement took too long on {place}", "the same command again, later"),
+    (("1023",), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
+    (("40001",), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
+    (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
+    (("3F000",), EnvironmentFailure, "the schema is missing in {place}", "python conn_start.py"),
+    (("42703",), EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
+    (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the tables for it"),
+    (("Check '",), RecordsRefused, "COPY refused a record that this suite found nothing wrong with", "report this"),
     (
-        "not authorized to assume IAM Role",
+        ("not authorized to assume IAM Role",),
         EnvironmentFailure,
         "the role of COPY cannot be used yet",
         "[IAM_ROLE] ARN, or the same command again in a minute (a new role takes its time)",
     ),
     (
-        "Not authorized to get credentials of role",
+        ("Not authorized to get credentials of role",),
         EnvironmentFailure,
         "the warehouse may not use the role of COPY",
         "[IAM_ROLE] ARN: it has to trust redshift.amazonaws.com and redshift-serverless.amazonaws.com",
     ),
-    ("Access Denied", EnvironmentFailure, "the role of COPY may not read [S3] WORK", "python conn_start.py"),
-    ("must be addressed using the specified endpoint", EnvironmentFailure, "[S3] WORK is elsewhere", "[S3] REGION"),
-    ("The specified S3 prefix", EnvironmentFailure, "COPY found nothing under [S3] WORK", "the same command again"),
-    ("Disk Full", EnvironmentFailure, "{place} has run out of room", "[CLUSTER] NUM_NODES = more"),
+    (("Access Denied",), EnvironmentFailure, "the role of COPY may not read [S3] WORK", "python conn_start.py"),
+    (("must be addressed using the specified endpoint",), EnvironmentFailure, "[S3] WORK is elsewhere", "[S3] REGION"),
+    (("The specified S3 prefix",), EnvironmentFailure, "COPY found nothing under [S3] WORK", "the same command again"),
+    (("Disk Full",), EnvironmentFailure, "{place} has run out of room", "[CLUSTER] NUM_NODES = more"),
 )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dwh.engines import Extract, Trace, Written
 from dwh.engines.libpq import LibpqSession
-from dwh.engines.redshift_errors import server_error
+from dwh.engines.libpq_errors import server_error
+from dwh.engines.redshift_errors import CASES
 from dwh.engines.redshift_work import Upload, WorkPrefix
 from dwh.errors import Busy, EnvironmentFailure, RecordsRefused
 from dwh.sources import is_remote
@@ -63,7 +64,9 @@ class RedshiftSession(LibpqSession):
         storage: Storage,
         place: str,
     ) -> None:
-        super().__init__(connection, trace, schema, lambda error, lost: server_error(error, place, lost=lost))
+        super().__init__(
+            connection, trace, schema, lambda error, lost: server_error(error, place, "Redshift", CASES, lost=lost)
+        )
         self._storage = storage
         self._place = place
         self._filled: set[str] = set()

@@ -1,0 +1,30 @@
+"""Sorting what a server of PostgreSQL's kind says: by SQLSTATE, and by text where the SQLSTATE says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dwh.errors import DwhError, EnvironmentFailure
+
+if TYPE_CHECKING:
+    import psycopg2
+
+UNSORTED = "XX000"  # what Redshift answers to most that goes wrong
+# Beginnings of SQLSTATEs, or pieces of the text of XX000; our class, our words, what to try.
+Case = tuple[tuple[str, ...], type[DwhError], str, str]
+
+
+def server_error(error: psycopg2.Error, place: str, engine: str, cases: Sequence[Case], *, lost: bool) -> DwhError:
+    """Word an error of the server by the first case that fits; what fits none is a bug."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    code = error.pgcode or ""
+    if lost or code.startswith(("08", "57P")):
+        evidence = (first, "what was under way was not stored; what was committed stays")
+        return EnvironmentFailure(
+            f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
+        )
+    for signs, kind, message, hint in cases:
+        if code.startswith(signs) or (code == UNSORTED and any(sign in first for sign in signs)):
+            return kind(message.format(place=place), evidence=f"{engine} {code}: {first}", hint=hint)
+    return DwhError(f"{engine} {code}: {first}", hint="report this; -vv shows the statement")
