@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 from dwh.buckets import Buckets, S3Path, split
 from dwh.engines import Written
@@ -68,9 +68,9 @@ class Prefix:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         store, key = self._buckets.open(self._bucket), self._below(MANIFEST)
-        mode: obstore.UpdateVersion | str = {"e_tag": tag, "version": None} if tag else "create"
+        mode: obstore.UpdateVersion | Literal["create"] = {"e_tag": tag} if tag else "create"
         try:
-            self._ask("PutObject", MANIFEST, lambda: obstore.put(store, key, manifest, mode=mode))  # type: ignore[arg-type]
+            self._ask("PutObject", MANIFEST, lambda: obstore.put(store, key, manifest, mode=mode))
         except (PreconditionError, AlreadyExistsError):
             # a request whose answer was lost is sent again, and then our own manifest is in the way
             found = self.read()

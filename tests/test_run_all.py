@@ -188,6 +188,7 @@ def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path
     assert run.steps()[:3] == STEPS[:3], run.err
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "bin",
+        "lake",
         "mine.duckdb",
         "my own.cfg",
         "near",
