@@ -19,12 +19,13 @@ from typing import NamedTuple
 import sql_queries as q
 from dwh.console import Console, count
 from dwh.engines import Session
-from dwh.errors import Busy, DataError, RecordsRefused
+from dwh.errors import Busy, RecordsRefused
 from dwh.ledger import Entry, Pending
 from dwh.records import Strictness
 from dwh.sources import SMALL_FILE, SourceFile, Sources, is_remote, is_unchanged
 from dwh.spool import Changed, IncomingFile, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
+from star_refusals import LeaveOut, ReadAgain, RollBack, bad_record, engine_refuses
 
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
@@ -43,7 +44,6 @@ STEPS = len(
         *q.REBUILD_TOUCHED,
     )
 )
-SHOWN_TEXT = 60  # characters of a bad record
 
 
 def record_rules(*, lenient: bool) -> dict[str, Strictness]:
@@ -53,22 +53,6 @@ def record_rules(*, lenient: bool) -> dict[str, Strictness]:
 
 class LedgerMoved(Busy):
     """Somebody else loaded since the ledger was read: what there is to do has to be found out again."""
-
-
-class ReadAgain(Exception):
-    """These files need reading record by record; the load starts again."""
-
-    def __init__(self, paths: set[str]) -> None:
-        super().__init__(paths)
-        self.paths = paths
-
-
-class LeaveOut(Exception):
-    """These files changed while they were read; the load starts again without them."""
-
-    def __init__(self, paths: set[str]) -> None:
-        super().__init__(paths)
-        self.paths = paths
 
 
 class Load(NamedTuple):
@@ -103,6 +87,7 @@ class StarLoader:
         self.loads: list[Load] = []
         self.left: set[str] = set()
         self._readable: dict[str, SourceFile] = {}
+        self._given_up: dict[str, str] = {}  # files that cannot be loaded although they look good, and why
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
 
@@ -138,17 +123,26 @@ class StarLoader:
         careful: set[str] = set()
         while files := [file for file in files if file.source.path not in self.left]:
             try:
-                return self._try(files, careful)
+                return self._try_or_search(files, careful)
             except LeaveOut as changed:
                 self.left |= changed.paths
             except ReadAgain as again:
                 careful |= again.paths
-            except RecordsRefused as refused:
-                found = self._find_careless(files, careful)
-                if not found:
-                    raise refused
-                careful |= found
         return None
+
+    def _try_or_search(self, files: Sequence[Pending], careful: set[str]) -> None:
+        """Load files; after the engine refused a record raise ReadAgain with the files to read record by record, or
+        without any when that finds nothing: then one file that the engine refuses is given up."""
+        try:
+            self._try(files, careful)
+        except RecordsRefused as refused:
+            found = self._find_careless(files, careful)
+            if not found:
+                path = self._find_refused(files)
+                if path in self._given_up:
+                    raise
+                self._given_up[path] = engine_refuses(refused.evidence)
+            raise ReadAgain(found) from refused
 
     def _fetch(self, files: Sequence[SourceFile]) -> None:
         """Have every file of a load where it can be read, before the lock is taken: a slow network is in nobody's
@@ -165,9 +159,7 @@ class StarLoader:
             incoming = self._spool(files, careful, spool)
             count_records(sum(records for _, records in incoming.values()))
             with self.console.progress("loading", STEPS if is_large(files) else 0, "steps") as self._advance:
-                for kind, table in INCOMING.items():
-                    self.session.load(table, KEYS[kind], spool.parts(kind))
-                    self._advance(1)
+                self._load_spooled(spool)
                 self._recount(careful)
                 self._refuse(incoming, careful)
                 self._name_going([file.replaces for file in files if file.replaces is not None], spool)
@@ -187,6 +179,8 @@ class StarLoader:
             for file_id, (kind, source, _) in enumerate(files, first_id):
                 file, status = IncomingFile(file_id, kind, self._readable[source.path]), "loaded"
                 try:
+                    if source.path in self._given_up:
+                        raise Unreadable(self._given_up[source.path])
                     records = spool.add(file, carefully=source.path in careful)
                 except Unreadable as reason:
                     records, status = spool.add_unreadable(file, str(reason)), "rejected"
@@ -206,12 +200,12 @@ class StarLoader:
         again = {path for _, path, _, _ in miscounted} - careful
         if again:
             raise ReadAgain(again)
-        for _, path, read, loaded in miscounted:
-            raise DataError(
-                f"{path}: {count(read, 'record')} read, {loaded:,} arrived",
-                evidence="nothing of this load was stored",
-                hint="report this, with the file",
-            )
+        if miscounted:
+            self._given_up |= {
+                path: engine_refuses([f"{count(read, 'record')} read, {loaded:,} arrived"])
+                for _, path, read, loaded in miscounted
+            }
+            raise ReadAgain(set())
 
     def _refuse(self, incoming: dict[int, tuple[str, int]], careful: set[str]) -> None:
         """Judge every record by the rules; set the bad ones aside, or stop at the first."""
@@ -239,6 +233,31 @@ class StarLoader:
         except FileNotFoundError as error:
             raise LeaveOut({str(error.filename)}) from None
         return found or {file.source.path for file in rest}
+
+    def _find_refused(self, files: Sequence[Pending]) -> str:
+        """Find one of the files that the engine refuses: load halves of them, and roll back."""
+        while len(files) > 1:
+            half = files[: len(files) // 2]
+            files = half if self._refuses(half) else files[len(half) :]
+        return files[0].source.path
+
+    def _refuses(self, files: Sequence[Pending]) -> bool:
+        try:
+            with self.session.transaction("loaded_files", self.wait):
+                self._run(q.CREATE_INCOMING)
+                spool = self.spools.start()
+                self._spool(files, {file.source.path for file in files}, spool)
+                self._load_spooled(spool)
+                raise RollBack
+        except RecordsRefused:
+            return True
+        except RollBack:
+            return False
+
+    def _load_spooled(self, spool: Spool) -> None:
+        for kind, table in INCOMING.items():
+            self.session.load(table, KEYS[kind], spool.parts(kind))
+            self._advance(1)
 
     def _name_going(self, file_ids: Sequence[int], spool: Spool) -> None:
         if file_ids:
@@ -287,20 +306,3 @@ class StarLoader:
 def is_large(files: Sequence[Pending]) -> bool:
     """Tell whether loading these files takes long enough to show how far it is."""
     return len(files) >= LARGE_FILES or sum(file.source.size for file in files) >= LARGE_BYTES
-
-
-def bad_record(
-    path: str, line: int | None, reason: str, text: str | None, *, bad: tuple[int, int], read: str
-) -> DataError:
-    """Word the error of the first bad record; `bad` counts all of them, and the files they are in."""
-    quarantine = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
-    others = f"; {count(bad[0], 'bad record')} in {count(bad[1], 'file')} in all" if bad[0] > 1 else ""
-    stored = f"nothing of this load was stored ({read}){others}"
-    if line is None:
-        hint = "mend the file, or move it out of the source, and run again"
-        return DataError(f"{path} cannot be read", evidence=(reason, stored), hint=(hint, quarantine))
-    return DataError(
-        f"bad record in {path} line {line}",
-        evidence=(f"{(text or '')[:SHOWN_TEXT]}      <- {reason}", stored),
-        hint=(f"mend line {line} and run again", quarantine),
-    )
