@@ -17,15 +17,17 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 import sql_queries as q
+from dwh.arrivals import Arrivals
 from dwh.console import Console, count
 from dwh.engines import Session
-from dwh.errors import Busy, DataError, RecordsRefused
+from dwh.errors import Busy, RecordsRefused
 from dwh.ledger import Entry, Pending
-from dwh.records import Strictness, bad_record
+from dwh.records import Strictness
 from dwh.settings import Etl
-from dwh.sources import SMALL_FILE, SourceFile, Sources, is_remote
+from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
+from star_refusals import LeaveOut, ReadAgain, RollBack, bad_record, engine_refuses
 
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
@@ -55,22 +57,6 @@ class LedgerMoved(Busy):
     """Somebody else loaded since the ledger was read: what there is to do has to be found out again."""
 
 
-class ReadAgain(Exception):
-    """These files need reading record by record; the load starts again."""
-
-    def __init__(self, paths: set[str]) -> None:
-        super().__init__(paths)
-        self.paths = paths
-
-
-class LeaveOut(Exception):
-    """These files changed while they were read; the load starts again without them."""
-
-    def __init__(self, paths: set[str]) -> None:
-        super().__init__(paths)
-        self.paths = paths
-
-
 class Load(NamedTuple):
     """One committed load: its id in the table `loads`, how many files and records it read, and how long it took."""
 
@@ -94,15 +80,15 @@ class StarLoader:
     ) -> None:
         self.session = session
         self.console = console
-        self.sources = sources
         self.spools = spools
+        direct_bytes = settings.direct_copy_bytes if session.reads_objects else None
+        self.arrivals = Arrivals(sources, spools, console, direct_bytes)
         self.quarantine = settings.on_bad_line == "quarantine"
-        self.direct_bytes = settings.direct_copy_bytes
         self.wait = wait
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         self.loads: list[Load] = []
         self.left: set[str] = set()
-        self._readable: dict[str, SourceFile] = {}
+        self._given_up: dict[str, str] = {}  # files that cannot be loaded although they look good, and why
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
 
@@ -134,35 +120,31 @@ class StarLoader:
         Raises DataError at a bad record when there is no quarantine: nothing of this load is stored then, earlier
         loads stay.
         """
-        self._readable = {}
-        self._fetch([file.source for file in files if not self._is_direct(file.source)])
+        self.left |= self.arrivals.begin([file.source for file in files])
         careful: set[str] = set()
         while files := [file for file in files if file.source.path not in self.left]:
             try:
-                return self._try(files, careful)
+                return self._try_or_search(files, careful)
             except LeaveOut as changed:
                 self.left |= changed.paths
             except ReadAgain as again:
                 careful |= again.paths
-                self._fetch([f.source for f in files if f.source.path in careful.difference(self._readable)])
-            except RecordsRefused as refused:
-                found = self._find_careless(files, careful)
-                if not found:
-                    raise refused
-                careful |= found
+                self.left |= self.arrivals.bring(file.source for file in files if file.source.path in careful)
         return None
 
-    def _is_direct(self, file: SourceFile) -> bool:
-        """Tell whether the engine reads a file by itself, and we never do, unless one of its records is refused."""
-        return self.session.reads_objects and is_remote(file.path) and file.size >= self.direct_bytes
-
-    def _fetch(self, files: Sequence[SourceFile]) -> None:
-        """Have files where they can be read, before the lock is taken: a slow network is in nobody's way."""
-        remote = sum(file.size for file in files if is_remote(file.path))
-        with self.console.progress("fetching", remote, "bytes") as advance:
-            copies, changed = self.sources.fetch(files, self.spools.fetched(more=bool(self._readable)), advance)
-        self._readable |= copies
-        self.left |= changed
+    def _try_or_search(self, files: Sequence[Pending], careful: set[str]) -> None:
+        """Load files; after the engine refused a record raise ReadAgain with the files to read record by record, or
+        without any when that finds nothing: then one file that the engine refuses is given up."""
+        try:
+            self._try(files, careful)
+        except RecordsRefused as refused:
+            found = self._find_careless(files, careful)
+            if not found:
+                path = self._find_refused(files)
+                if path in self._given_up:
+                    raise
+                self._given_up[path] = engine_refuses(refused.evidence)
+            raise ReadAgain(found) from refused
 
     def _try(self, files: Sequence[Pending], careful: set[str]) -> None:
         spool = self.spools.start()
@@ -171,18 +153,13 @@ class StarLoader:
             incoming = self._spool(files, careful, spool)
             count_records(sum(records for _, records in incoming.values()))
             with self.console.progress("loading", STEPS if is_large(files) else 0, "steps") as self._advance:
-                for kind, table in INCOMING.items():
-                    self.session.load(table, KEYS[kind], spool.parts(kind))
-                    self._advance(1)
+                self._load_spooled(spool)
                 self._recount(careful)
                 self._refuse(incoming, careful)
                 self._name_going([file.replaces for file in files if file.replaces is not None], spool)
                 self._run(q.STAGE_RECORDS)
                 self._rebuild_touched()
-            # small files were read whole, under their fingerprint
-            looked_at = {f.source: self._readable.get(f.source.path) for f in files}
-            late = [file for file, copy in looked_at.items() if copy is None or file.size > SMALL_FILE]
-            changed = {file.path for file in late if not self.sources.is_current(looked_at[file] or file)}
+            changed = self.arrivals.changed(file.source for file in files)
             if changed:
                 raise LeaveOut(changed)
 
@@ -193,8 +170,10 @@ class StarLoader:
         rows = []
         with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
             for file_id, (kind, source, _) in enumerate(files, first_id):
-                file, status = IncomingFile(file_id, kind, self._readable.get(source.path, source)), "loaded"
+                file, status = IncomingFile(file_id, kind, self.arrivals.place(source)), "loaded"
                 try:
+                    if source.path in self._given_up:
+                        raise Unreadable(self._given_up[source.path])
                     records = self._bring_in(file, spool, carefully=source.path in careful)
                 except Unreadable as reason:
                     records, status = spool.add_unreadable(file, str(reason)), "rejected"
@@ -223,12 +202,12 @@ class StarLoader:
         again = {path for _, path, _, _ in miscounted} - careful
         if again:
             raise ReadAgain(again)
-        for _, path, read, loaded in miscounted:
-            raise DataError(
-                f"{path}: {count(read, 'record')} read, {loaded:,} arrived",
-                evidence="nothing of this load was stored",
-                hint="report this, with the file",
-            )
+        if miscounted:
+            self._given_up |= {
+                path: engine_refuses([f"{count(read, 'record')} read, {loaded:,} arrived"])
+                for _, path, read, loaded in miscounted
+            }
+            raise ReadAgain(set())
 
     def _refuse(self, incoming: dict[int, tuple[str, int]], careful: set[str]) -> None:
         """Judge every record by the rules; set the bad ones aside, or stop at the first."""
@@ -249,13 +228,38 @@ class StarLoader:
     def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:
         """Find the files to read record by record after the engine refused one that it did not name; all, when none
         looks bad."""
-        rest = [f for f in files if f.source.path in self._readable and f.source.path not in careful]
+        rest = [f for f in files if self.arrivals.is_here(f.source) and f.source.path not in careful]
         rules = record_rules(lenient=self.session.lenient_json)
         try:
-            found = {f.source.path for f in rest if needs_care(self._readable[f.source.path], rules[f.kind])}
+            found = {f.source.path for f in rest if needs_care(self.arrivals.place(f.source), rules[f.kind])}
         except FileNotFoundError as error:
             raise LeaveOut({str(error.filename)}) from None
         return found or {file.source.path for file in rest}
+
+    def _find_refused(self, files: Sequence[Pending]) -> str:
+        """Find one of the files that the engine refuses: load halves of them, and roll back."""
+        while len(files) > 1:
+            half = files[: len(files) // 2]
+            files = half if self._refuses(half) else files[len(half) :]
+        return files[0].source.path
+
+    def _refuses(self, files: Sequence[Pending]) -> bool:
+        try:
+            with self.session.transaction("loaded_files", self.wait):
+                self._run(q.CREATE_INCOMING)
+                spool = self.spools.start()
+                self._spool(files, {file.source.path for file in files}, spool)
+                self._load_spooled(spool)
+                raise RollBack
+        except RecordsRefused:
+            return True
+        except RollBack:
+            return False
+
+    def _load_spooled(self, spool: Spool) -> None:
+        for kind, table in INCOMING.items():
+            self.session.load(table, KEYS[kind], spool.parts(kind))
+            self._advance(1)
 
     def _name_going(self, file_ids: Sequence[int], spool: Spool) -> None:
         if file_ids:

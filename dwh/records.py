@@ -15,16 +15,14 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
-from dwh.console import count
-from dwh.errors import DataError
-
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-SHOWN_TEXT = 60  # characters of a bad record
-
 _COMMA_TOO_MANY = re.compile(r"([^\s,\[{]\s*),(\s*[}\]])")
 _NO_NUMBER = re.compile(r"(?<=[:\[,\s])-?(?:nan|inf(?:inity)?)(?![^\s,}\]])", re.IGNORECASE)
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)")
+_LONE = "a lone surrogate (\\ud800 to \\udfff) is not a character, column {column}"
+_KEY = re.compile(rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}\[\]]')
 _TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
 
 
@@ -118,7 +116,8 @@ class _RecordReader:
                 self._break(number, f"ends inside a string, column {len(self.text) + token.start() - at + 1}")
                 return at
         if not self.depth and line[at:].strip():
-            self._break(number, _outside(line[at:].strip()))
+            rest = line[at:].strip()
+            self._break(number, _outside(rest, column=line.index(rest, at) + 1))
         return at
 
     def _break(self, number: int, fault: str) -> None:
@@ -135,19 +134,44 @@ def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
     """Parse one object and say what is wrong with it, if anything."""
     try:
         content = _parse(text.decode("utf-8"), strictness.lenient)
-        json.dumps(content, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         return Record(line, text, f"not UTF-8, column {error.start + 1}")
-    except UnicodeEncodeError:
-        return Record(line, text, "a lone surrogate (\\ud800 to \\udfff) is not a character")
     except json.JSONDecodeError as error:
         return Record(line, text, f"{error.msg[0].lower()}{error.msg[1:]}, column {error.pos + 1}")
     except (ValueError, RecursionError) as error:
         return Record(line, text, "nested too deep" if isinstance(error, RecursionError) else str(error))
-    if b"\\u0000" in text and any("\0" in value for value in content.values() if isinstance(value, str)):
-        return Record(line, text, "a NUL character (\\u0000) cannot be stored")
+    fault = _unfit_escape(text) if b"\\u" in text else None
     twice = sorted(content.twice & strictness.keys)
-    return Record(line, text, f"the key {twice[0]!r} stands twice" if twice else None)
+    return Record(line, text, f"the key {twice[0]!r} stands twice" if twice and not fault else fault)
+
+
+def without_keys(text: bytes, prefix: str) -> bytes:
+    """Give a good object in which no key begins so: each that did has another name, and every value is as it was."""
+    depth = 0
+
+    def rename(token: re.Match[bytes]) -> bytes:
+        nonlocal depth
+        written = token[0]
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(written, 0)
+        named = depth == 1 and token["colon"] and json.loads(token["text"]).startswith(prefix)
+        return b'"_' + written[1:] if named else written
+
+    return _KEY.sub(rename, text)
+
+
+def _unfit_escape(text: bytes) -> str | None:
+    """Say of the escapes of a good object which stands for no character that can be stored, in whatever key or value:
+    engines differ on where they would refuse it."""
+    open_pair = None
+    for escape in _ESCAPE.finditer(text):
+        code = int(escape[1] or b"0020", 16)
+        if code == 0:
+            return f"a NUL character (\\u0000) cannot be stored, column {escape.start() + 1}"
+        closes = open_pair is not None and open_pair.end() == escape.start() and 0xDC00 <= code <= 0xDFFF
+        if not closes and (open_pair or 0xDC00 <= code <= 0xDFFF):
+            return _LONE.format(column=(open_pair or escape).start() + 1)
+        open_pair = escape if 0xD800 <= code <= 0xDBFF else None
+    return _LONE.format(column=open_pair.start() + 1) if open_pair else None
 
 
 class _Object(dict[str, Any]):
@@ -164,7 +188,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=_refuse_constant)
+# numbers stay text: only their form is judged here, and Python would not convert 5,000 digits
+_DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
 
 
 def _parse(text: str, lenient: bool) -> _Object:
@@ -178,24 +203,7 @@ def _parse(text: str, lenient: bool) -> _Object:
     return content
 
 
-def _outside(text: bytes) -> str:
+def _outside(text: bytes, column: int) -> str:
     if text.startswith(BYTE_ORDER_MARK):
         return "starts with a byte order mark (to remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE)"
-    return "text outside of an object"
-
-
-def bad_record(
-    path: str, line: int | None, reason: str, text: str | None, *, bad: tuple[int, int], read: str
-) -> DataError:
-    """Word the error of the first bad record; `bad` counts all of them, and the files they are in."""
-    quarantine = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
-    others = f"; {count(bad[0], 'bad record')} in {count(bad[1], 'file')} in all" if bad[0] > 1 else ""
-    stored = f"nothing of this load was stored ({read}){others}"
-    if line is None:
-        hint = "mend the file, or move it out of the source, and run again"
-        return DataError(f"{path} cannot be read", evidence=(reason, stored), hint=(hint, quarantine))
-    return DataError(
-        f"bad record in {path} line {line}",
-        evidence=(f"{(text or '')[:SHOWN_TEXT]}      <- {reason}", stored),
-        hint=(f"mend line {line} and run again", quarantine),
-    )
+    return f"text outside of an object, column {column}"

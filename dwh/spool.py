@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +20,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
-from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records
+from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records, without_keys
 from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
 
 CHUNK = 1024 * 1024  # bytes
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
-OUR_KEYS = b'"dwh_'  # the keys we splice in; somebody else's keys of that name are dropped
+OUR_KEYS = "dwh_"  # how the keys we splice in begin; somebody else's keys of that name are dropped
+_ODD_ESCAPE = re.compile(rb"\\u00(?:00|64|77|68|5[fF])")  # a NUL, or a character of OUR_KEYS
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
@@ -113,12 +115,14 @@ class Spool:
         if not body:
             return 0
         breaks = body.count(b"\n")
-        if body[:1] != b"{" or body.count(b"\n{") != breaks or b"\\u0000" in body or OUR_KEYS in body:
+        if body[:1] != b"{" or body.count(b"\n{") != breaks or _is_odd(body):
             return None
         if body.count(b"}") > breaks + 1 and _may_share_lines(body):
             return None
         if b"\r" in body:
             body = body.replace(b"\r\n", b"\n")
+            if b"\r" in body:  # between two values it is a blank, which COPY would refuse; in one it is refused
+                return None
         mark = b'{"dwh_file_id":%d,' % file.file_id
         stream = self._streams[file.kind]
         stream.write(mark)
@@ -157,8 +161,10 @@ class Spool:
             if _starts_with(source, b"["):
                 raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
             for number, record in enumerate(read_records(read_lines(source), self.rules[file.kind]), 1):
-                text = _without_our_keys(record.text) if OUR_KEYS in record.text and not record.fault else record.text
-                empty = record.fault or not text.strip(b"{ }")
+                text = record.text
+                if not record.fault:
+                    text = (without_keys(text, OUR_KEYS) if _is_odd(text) else text).replace(b"\r", b" ")
+                empty = record.fault or not text.strip(b"{ \t}")
                 stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
         return number
 
@@ -244,6 +250,11 @@ def _read_small(source: SourceFile) -> bytes | None:
     return data
 
 
+def _is_odd(text: bytes) -> bool:
+    """Tell whether there may be a key of ours in it, or a NUL, with or without escapes: only a careful reader can."""
+    return b'"dwh_' in text or (b"\\u00" in text and _ODD_ESCAPE.search(text) is not None)
+
+
 def _may_share_lines(body: bytes) -> bool:
     """Tell whether two objects may stand on one line: a closing bracket, then an opening one."""
     return any(piece.lstrip(b" \t\r")[:1] == b"{" for piece in body.split(b"}")[1:])
@@ -266,8 +277,3 @@ def _provenance(file_id: int, number: int, record: Record) -> bytes:
         "dwh_record": record.text.decode("utf-8", "backslashreplace")[:KEPT_TEXT].replace("\0", "\\x00"),
     }
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace")[:-1]
-
-
-def _without_our_keys(text: bytes) -> bytes:
-    content = json.loads(text)
-    return json.dumps({key: value for key, value in content.items() if not key.startswith("dwh_")}).encode()

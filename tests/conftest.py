@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -34,10 +35,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.redshift)
 
 
+# One seed for all that is random in tests/promises, the same in every process of this run.
+os.environ.setdefault("PROMISES_SEED", str(random.SystemRandom().randrange(2**32)))
+
 settings.register_profile(
     "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 settings.load_profile("suite")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell the seed, for whoever wants to see the same run again."""
+    terminalreporter.write_line(f"seed of tests/promises: PROMISES_SEED={os.environ['PROMISES_SEED']}")
 
 
 @pytest.fixture(scope="session")

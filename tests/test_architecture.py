@@ -15,6 +15,7 @@ PLUMBING = sorted((ROOT / "dwh").rglob("*.py"))
 CODE = [*SCRIPTS, *PLUMBING]
 ROOMS = {
     "star_load",
+    "star_refusals",
     "star_checks",
     "report_page",
     "report_pictures",

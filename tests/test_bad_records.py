@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ GOOD = lines([FIRST, LAST])
 NEIGHBOUR = "log_data/neighbour.json"  # a good file in the same load
 
 Refused = list[tuple[int | None, str]]
+# Where in a line: the column, the field by its name, or what concerns the whole line.
+PLACE = re.compile(
+    r"column \d+|^(the key ')?(page|ts|sessionId|itemInSession|status|userId|length|registration|song|userAgent|song_id"
+    r"|year|artist_latitude|duration|title)\b|byte order mark|longer than 4 MB|nested too deep"
+)
 
 
 @dataclass(frozen=True)
@@ -340,8 +346,10 @@ def quarantine(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -
 
 @pytest.mark.parametrize("case", BAD, ids=names(BAD))
 def test_quarantine(quarantine: Warehouse, case: Case) -> None:
-    """With a quarantine each bad record is kept with its file, line and reason."""
-    assert words_fit(quarantine.rejected().get(path_of(case), []), case.refused)
+    """With a quarantine each bad record is kept with its file, line and reason, which says where in the line."""
+    found = quarantine.rejected().get(path_of(case), [])
+    assert words_fit(found, case.refused)
+    assert all(line is None or PLACE.search(reason) for line, reason, _ in found)
 
 
 def test_the_good_records_beside_the_quarantine_are_loaded(quarantine: Warehouse) -> None:

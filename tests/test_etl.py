@@ -23,7 +23,8 @@ from dwh.errors import ConfigError
 
 LOG, CATALOGUE = "log_data/2018/11/a.json", "song_data/A/a.json"
 ROWS = ["staging_events", "staging_songs", "rejected_lines", "songplays", "users", "songs", "artists", "time"]
-COPIED = ("etl.py", "star_load.py", "sql_queries.py", "dwh")  # what etl.py needs to run from another folder
+# what etl.py needs to run from another folder
+COPIED = ("etl.py", "star_load.py", "star_refusals.py", "sql_queries.py", "dwh")
 
 
 @pytest.fixture
