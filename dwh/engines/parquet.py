@@ -1,7 +1,8 @@
 """Parquet as DuckDB writes it: what a lake of DuckDB and of PostgreSQL is made of.
 
 One COPY writes one file, sorted: DuckDB does that with all its threads and gives the same bytes whatever their number.
-(PARTITION_BY and ROW_GROUPS_PER_FILE give other bytes each time, and took twice as long, measured on 2.0.0.)
+(Measured on 2.0.0: PARTITION_BY and ROW_GROUPS_PER_FILE give other bytes each time; the one breaks the order here and
+there, the other takes twice as long.)
 """
 
 from __future__ import annotations
