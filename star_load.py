@@ -200,11 +200,9 @@ class StarLoader:
         again = {path for _, path, _, _ in miscounted} - careful
         if again:
             raise ReadAgain(again)
+        for _, path, read, loaded in miscounted:
+            self._given_up[path] = engine_refuses([f"{count(read, 'record')} read, {loaded:,} arrived"])
         if miscounted:
-            self._given_up |= {
-                path: engine_refuses([f"{count(read, 'record')} read, {loaded:,} arrived"])
-                for _, path, read, loaded in miscounted
-            }
             raise ReadAgain(set())
 
     def _refuse(self, incoming: dict[int, tuple[str, int]], careful: set[str]) -> None:
@@ -228,10 +226,13 @@ class StarLoader:
         looks bad."""
         rest = [file for file in files if file.source.path not in careful]
         rules = record_rules(lenient=self.session.lenient_json)
-        try:
-            found = {f.source.path for f in rest if needs_care(self._readable[f.source.path], rules[f.kind])}
-        except FileNotFoundError as error:
-            raise LeaveOut({str(error.filename)}) from None
+        found = set()
+        for kind, source, _ in rest:
+            try:
+                if needs_care(self._readable[source.path], rules[kind]):
+                    found.add(source.path)
+            except Changed:
+                raise LeaveOut({source.path}) from None
         return found or {file.source.path for file in rest}
 
     def _find_refused(self, files: Sequence[Pending]) -> str:
