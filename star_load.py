@@ -20,14 +20,14 @@ import sql_queries as q
 from dwh.arrivals import Arrivals
 from dwh.console import Console, count
 from dwh.engines import Session
-from dwh.errors import Busy, RecordsRefused
+from dwh.errors import RecordsRefused
 from dwh.ledger import Entry, Pending
 from dwh.records import Strictness
 from dwh.settings import Etl
 from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
-from star_refusals import LeaveOut, ReadAgain, RollBack, bad_record, engine_refuses
+from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, bad_record, engine_refuses
 
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
@@ -51,10 +51,6 @@ STEPS = len(
 def record_rules(*, lenient: bool) -> dict[str, Strictness]:
     """Say of each kind of file which records are bad before any rule of sql_queries.py has seen them."""
     return {kind: Strictness(frozenset(keys), lenient) for kind, keys in KEYS.items()}
-
-
-class LedgerMoved(Busy):
-    """Somebody else loaded since the ledger was read: what there is to do has to be found out again."""
 
 
 class Load(NamedTuple):
@@ -202,11 +198,9 @@ class StarLoader:
         again = {path for _, path, _, _ in miscounted} - careful
         if again:
             raise ReadAgain(again)
+        for _, path, read, loaded in miscounted:
+            self._given_up[path] = engine_refuses([f"{count(read, 'record')} read, {loaded:,} arrived"])
         if miscounted:
-            self._given_up |= {
-                path: engine_refuses([f"{count(read, 'record')} read, {loaded:,} arrived"])
-                for _, path, read, loaded in miscounted
-            }
             raise ReadAgain(set())
 
     def _refuse(self, incoming: dict[int, tuple[str, int]], careful: set[str]) -> None:
@@ -230,10 +224,13 @@ class StarLoader:
         looks bad."""
         rest = [f for f in files if self.arrivals.is_here(f.source) and f.source.path not in careful]
         rules = record_rules(lenient=self.session.lenient_json)
-        try:
-            found = {f.source.path for f in rest if needs_care(self.arrivals.place(f.source), rules[f.kind])}
-        except FileNotFoundError as error:
-            raise LeaveOut({str(error.filename)}) from None
+        found = set()
+        for kind, source, _ in rest:
+            try:
+                if needs_care(self.arrivals.place(source), rules[kind]):
+                    found.add(source.path)
+            except Changed:
+                raise LeaveOut({source.path}) from None
         return found or {file.source.path for file in rest}
 
     def _find_refused(self, files: Sequence[Pending]) -> str:

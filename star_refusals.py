@@ -6,10 +6,14 @@ import re
 from collections.abc import Sequence
 
 from dwh.console import count
-from dwh.errors import DataError
+from dwh.errors import Busy, DataError
 
 SHOWN_TEXT = 60  # characters of a bad record
 SHOWN_WORDS = 300  # characters of what an engine says
+
+
+class LedgerMoved(Busy):
+    """Somebody else loaded since the ledger was read: what there is to do has to be found out again."""
 
 
 class ReadAgain(Exception):

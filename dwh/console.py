@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, Any
 
 from dwh import signals
-from dwh.errors import ConfigError, DwhError, ExitCode, Interrupted
+from dwh.errors import ConfigError, DwhError, EnvironmentFailure, ExitCode, Interrupted
 from dwh.flags import warehouse_parser
 from dwh.secrets import masked
 
@@ -205,8 +205,8 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # the reader (`| head`) has what it wanted; python would complain once more when it closes stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader (`| head`) has what it wanted
+        _give_up_stdout()
         return ExitCode.OK
     except DwhError as error:
         console = _last_resort(arguments)
@@ -222,15 +222,43 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         )
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001
-        if signals.stop_requested():
-            return ExitCode.INTERRUPTED
+        return _tell_unexpected(error, arguments)
+    finally:
+        _say_last_word()
+
+
+def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
+    """Say what nobody saw coming. What the machine refuses (a full disk under a log file, a folder that may not be
+    written) is no bug; all else is one."""
+    if signals.stop_requested():
+        return ExitCode.INTERRUPTED
+    if not isinstance(error, OSError):
         _print_traceback()
         _last_resort(arguments).fail(
             DwhError(f"unexpected {type(error).__name__}: {error}", hint="report this with the lines above")
         )
         return ExitCode.BUG
-    finally:
-        _say_last_word()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up_stdout()
+    console = _last_resort(arguments)
+    about = f"{error.filename}: " if error.filename else ""
+    console.fail(
+        EnvironmentFailure(
+            f"{about}{error.strerror or error}",
+            evidence="what was under way was rolled back; what was committed stays",
+            hint="the same command again, when that is mended (-vv shows where it happened)",
+        )
+    )
+    if console.verbosity >= 2:
+        _print_traceback()
+    return ExitCode.ENVIRONMENT
+
+
+def _give_up_stdout() -> None:
+    """Python would complain once more when it closes what cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say_last_word() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -49,7 +50,7 @@ def list_files(location: str, setting: str) -> list[SourceFile]:
         raise EnvironmentFailure(
             f"{error.filename} cannot be read",
             evidence=str(error.strerror),
-            hint=f"ls -la {os.path.dirname(str(error.filename))}",
+            hint=f"ls -la {shlex.quote(os.path.dirname(str(error.filename)))}",
         ) from error
 
 
@@ -148,10 +149,10 @@ def open_source(file: SourceFile) -> BinaryIO:
 
 
 def is_unchanged(file: SourceFile) -> bool:
-    """Tell whether the file still is what was listed."""
+    """Tell whether the file still is what was listed; one that cannot be looked at any more is not."""
     try:
         return fingerprint(os.stat(file.path)) == file.fingerprint
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

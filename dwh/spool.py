@@ -9,13 +9,17 @@ Large files of one object a line are left where they are. Everything else is rea
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import re
+import shlex
 import shutil
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -28,6 +32,7 @@ KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 b
 OUR_KEYS = "dwh_"  # how the keys we splice in begin; somebody else's keys of that name are dropped
 _ODD_ESCAPE = re.compile(rb"\\u00(?:00|64|77|68|5[fF])")  # a NUL, or a character of OUR_KEYS
 GZIP_MAGIC = b"\x1f\x8b"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
@@ -69,8 +74,12 @@ class Spool:
         """Bring one file in and give the number of records read.
 
         Raises Changed when it is not what was listed, Unreadable when it is no JSON at all, EnvironmentFailure when
-        it may not be read.
+        it may not be read, or when there is no room for its records.
         """
+        with named(file.source.path):
+            return self._add(file, carefully)
+
+    def _add(self, file: IncomingFile, carefully: bool) -> int:
         data = _read_small(file.source)
         plain = file.source
         if plain.path.endswith(".gz"):
@@ -94,20 +103,22 @@ class Spool:
     def add_rows(self, name: str, rows: Iterable[Mapping[str, object]]) -> Part:
         """Write rows of our own beside the files, for the same bulk load."""
         path = self.folder / f"{name}.rows.json"
-        with open_private(path) as stream:
+        with named(str(path)), open_private(path) as stream:
             stream.writelines(json.dumps(row).encode() + b"\n" for row in rows)
         return Part(str(path), None)
 
     def parts(self, kind: str) -> Sequence[Part]:
         """Give what an engine has to load for a kind, once everything was added."""
         stream = self._streams[kind]
-        stream.flush()
+        with named(stream.name):
+            stream.flush()
         return ([Part(stream.name, None)] if stream.tell() else []) + self._parts[kind]
 
     def close(self) -> None:
-        """Close the spool files."""
+        """Close the spool files, whatever became of what was not written yet."""
         for stream in self._streams.values():
-            stream.close()
+            with suppress(OSError):
+                stream.close()
 
     def _splice(self, file: IncomingFile, data: bytes) -> int | None:
         """Copy one object a line with the file's id in each; None when the bytes are not plainly that."""
@@ -183,10 +194,31 @@ class Spool:
         return plain, path.read_bytes() if plain.size <= SMALL_FILE else None
 
 
+@contextmanager
+def named(path: str) -> Iterator[None]:
+    """Turn what the machine refuses in the block into Changed (the file is gone) or EnvironmentFailure, which names the
+    file, or the temporary folder when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename == path:
+            raise Changed from error
+        if error.errno in DISK_FULL:
+            raise EnvironmentFailure(
+                f"the disk is full: the temporary folder {tempfile.gettempdir()} needs more room",
+                evidence=(str(error.strerror), "nothing of this load was stored; earlier loads are intact"),
+                hint=("free space and run this again", "TMPDIR=/bigger/disk python etl.py"),
+            ) from error
+        raise EnvironmentFailure(
+            f"{path} cannot be read", evidence=str(error.strerror or error), hint=f"ls -la {shlex.quote(path)}"
+        ) from error
+
+
 def needs_care(source: SourceFile, rules: Strictness) -> bool:
     """Tell whether a file holds something else than one good object a line: read through record by record.
 
-    A file that is no gzip although its name says so needs none: it is refused whole, either way.
+    A file that is no gzip although its name says so needs none: it is refused whole, either way. Raises Changed when it
+    is gone.
     """
     lines = records = 0
 
@@ -196,13 +228,14 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
             lines += bool(line.strip())
             yield line
 
-    try:
-        with open_source(source) as file, gzip.open(file) if source.path.endswith(".gz") else file as stream:
-            for records, record in enumerate(read_records(counted(stream), rules), 1):  # noqa: B007
-                if record.fault:
-                    return True
-    except GZIP_FAULTS:
-        return False
+    with named(source.path):
+        try:
+            with open_source(source) as file, gzip.open(file) if source.path.endswith(".gz") else file as stream:
+                for records, record in enumerate(read_records(counted(stream), rules), 1):  # noqa: B007
+                    if record.fault:
+                        return True
+        except GZIP_FAULTS:
+            return False
     return records != lines
 
 
@@ -231,20 +264,13 @@ def count_lines(path: str) -> int | None:
 def _read_small(source: SourceFile) -> bytes | None:
     """Read a small file whole (None: it is large), and make sure it still is what was listed."""
     data = None
+    descriptor = os.open(source.path, os.O_RDONLY)
     try:
-        descriptor = os.open(source.path, os.O_RDONLY)
-        try:
-            if source.size <= SMALL_FILE:
-                data = os.pread(descriptor, source.size, source.offset or 0)
-            unchanged = fingerprint(os.fstat(descriptor)) == source.fingerprint
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError as error:
-        raise Changed from error
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"{source.path} cannot be read", evidence=str(error.strerror), hint=f"ls -la {source.path}"
-        ) from error
+        if source.size <= SMALL_FILE:
+            data = os.pread(descriptor, source.size, source.offset or 0)
+        unchanged = fingerprint(os.fstat(descriptor)) == source.fingerprint
+    finally:
+        os.close(descriptor)
     if not unchanged or (data is not None and len(data) != source.size):
         raise Changed
     return data

@@ -87,6 +87,8 @@ def _remove_if_abandoned(folder: Path) -> None:
             return
         with (folder / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+    except FileNotFoundError:
+        pass  # killed while it was being removed, which takes the lock away before the rest
     except OSError:
         return
+    shutil.rmtree(folder, ignore_errors=True)

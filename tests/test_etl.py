@@ -487,11 +487,13 @@ def test_the_folder_of_the_run_is_removed(filled: Warehouse) -> None:
     assert os.listdir(filled.root / "tmp") == []
 
 
-def test_the_folder_of_a_killed_run_is_removed_by_the_next(filled: Warehouse) -> None:
+@pytest.mark.parametrize("left", [["lock"], []], ids=["at work", "while it removed the folder"])
+def test_the_folder_of_a_killed_run_is_removed_by_the_next(filled: Warehouse, left: list[str]) -> None:
     """What a killed run left behind in the temporary folder is gone after the next run."""
     abandoned = filled.root / "tmp/dwh-spool-killed"
     abandoned.mkdir()
-    (abandoned / "lock").touch()
+    for name in left:
+        (abandoned / name).touch()
     (abandoned / "events.json").write_bytes(b"{}")
     assert filled.run("etl").code == 0
     assert os.listdir(filled.root / "tmp") == []
