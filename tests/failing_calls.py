@@ -1,4 +1,4 @@
-"""Do something at the so-manieth of the calls by which an export changes a disk or asks DuckDB."""
+"""Do something at the so-manieth of the calls by which an export changes a disk."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def at_call(number: int, act: Callable[[], None]) -> Iterator[list[int]]:
 
     made: list[int] = []
 
-    def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(original: Callable[..., Any], when: Callable[..., bool] = lambda *_: True) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            made.append(1)
-            if len(made) == number:
-                act()
+            if when(*args):
+                made.append(1)
+                if len(made) == number:
+                    act()
             return original(*args, **kwargs)
 
         return call
@@ -33,5 +34,6 @@ def at_call(number: int, act: Callable[[], None]) -> Iterator[list[int]]:
             module, _, function = name.rpartition(".")
             holder: Any = Path if module == "pathlib.Path" else importlib.import_module(module)
             patches.enter_context(patch.object(holder, function, wrapped(getattr(holder, function))))
-        patches.enter_context(patch.object(DuckDbSession, "rows", wrapped(DuckDbSession.rows)))
+        copies = wrapped(DuckDbSession.rows, lambda _session, sql, *_: sql.startswith("COPY"))
+        patches.enter_context(patch.object(DuckDbSession, "rows", copies))
         yield made

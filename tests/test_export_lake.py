@@ -300,7 +300,7 @@ def test_a_file_that_is_gone_is_written_again(loaded: Warehouse) -> None:
     assert read_lake(loaded.root / "lake") == loaded.star()
 
 
-@pytest.mark.parametrize("keep", [1, 2, 3])
+@pytest.mark.parametrize("keep", [1, 3])
 def test_so_many_exports_stay(loaded: Warehouse, keep: int) -> None:
     """[LAKE] KEEP counts the current one; what others put there is not touched."""
     loaded.configure(LAKE={"KEEP": keep})
@@ -341,7 +341,7 @@ def test_the_last_day_of_the_calendar_can_be_exported(warehouse: Warehouse) -> N
     assert read_lake(warehouse.root / "lake") == warehouse.star()
 
 
-@pytest.mark.parametrize("name", ['it\'s 50% "good"', "a [b] *?{c}", "naïve ünï 🎵", "--all; x", "%s", "x/y/z"])
+@pytest.mark.parametrize("name", ['it\'s 50% "good" %s; --all', "a [b] *?{c}", "x/y/ünï 🎵"])
 def test_a_lake_may_have_any_name(loaded: Warehouse, tmp_path: Path, name: str) -> None:
     """Signs of SQL, of patterns and of the shell are a name's right."""
     place = tmp_path / name
@@ -414,7 +414,7 @@ def test_an_export_that_is_killed_leaves_the_old_one(warehouse: Warehouse) -> No
     load(loaded, "two", [event(sessionId=777)])
     tests = Path(__file__).parent
     driver = DRIVER.format(repo=str(tests.parent), tests=str(tests))
-    for number in (14, 22, 27):
+    for number in (2, 12, 21):
         command = [sys.executable, "-W", "ignore", "-c", driver, str(number), str(loaded.config)]
         done = subprocess.run(command, env=loaded.environment(), capture_output=True, timeout=60, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr
@@ -498,9 +498,13 @@ def damage(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("table", STAR_QUERIES)
 @pytest.mark.parametrize(
-    ("harm", "said"), [(damage, "SHA-256"), (Path.unlink, "is missing"), (Path.write_text, "bytes, not")]
+    ("table", "harm", "said"),
+    [
+        *((table, damage, "SHA-256") for table in STAR_QUERIES),
+        ("songplays", Path.unlink, "is missing"),
+        ("songplays", Path.write_text, "bytes, not"),
+    ],
 )
 def test_check_names_the_table_whose_file_is_not_what_was_written(
     loaded: Warehouse, table: str, harm: Callable[..., Any], said: str
