@@ -55,6 +55,7 @@ class Console:
             getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         )
         self._log: IO[str] | None = _open_log(getattr(args, "log_file", None))
+        self._failing = False
 
     def title(self, subject: str) -> None:
         """Say what is about to happen, before anything that takes time."""
@@ -142,9 +143,11 @@ class Console:
             yield lambda done: bar.advance(task, done)
 
     def _write(self, stream: IO[str], line: str, colour: str, *, shown: bool) -> None:
-        if self._log:
-            self._log.write(line + "\n")
-            self._log.flush()
+        # what is failing already says so wherever it can
+        with suppress(OSError) if self._failing else nullcontext():
+            if self._log:
+                self._log.write(line + "\n")
+                self._log.flush()
         if not shown:
             return
         # whoever read stderr may leave (`2>&1 | head`): that must not stop a load; a broken stdout is for `run` to see
@@ -159,6 +162,7 @@ class Console:
 
     def fail(self, error: DwhError) -> None:
         """Write an error in the form of the suite: what failed, the evidence, `try:`; at most eight lines."""
+        self._failing = True
         lines = [*(f"  {printable(line)}" for line in error.evidence)][: ERROR_LINES - 1 - len(error.hint)]
         lines += [f"  try: {printable(hint)}" for hint in error.hint]
         self._write(sys.stderr, f"error: {printable(error.message)}", "red", shown=True)
@@ -169,7 +173,10 @@ class Console:
             "message": printable(error.message),
             "hint": [printable(h) for h in error.hint],
         }
-        self.finish({"error": {**described, "exit_code": int(error.exit_code)}}, ok=False)
+        try:
+            self.finish({"error": {**described, "exit_code": int(error.exit_code)}}, ok=False)
+        except OSError:
+            _give_up_stdout()
 
 
 class _PlainProgress:

@@ -117,6 +117,9 @@ def open_file(settings: DuckDb, path: Path, trace: Callable[[Trace], None], plac
     }
     if settings.threads:
         config["threads"] = settings.threads
+    if "?" in str(path):
+        # DuckDB takes what follows for the parameters of a URL, and would keep its write-ahead log elsewhere
+        raise ConfigError(f"DuckDB takes no path with a question mark in it: {path}", hint="[DUCKDB] PATH")
     try:
         return DuckDbSession(duckdb.connect(str(path), config=config), trace, place)
     except duckdb.Error as error:

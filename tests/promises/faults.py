@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import importlib
 import io
 import os
 import signal
@@ -154,8 +155,15 @@ def in_a_child(act: Callable[[], int]) -> int:
 
 def run_script(warehouse: Warehouse, script: str, *argv: str) -> int:
     """Run a script in this process as `python script.py` does, failures turned into exit codes; gives the code."""
-    import importlib
+    return tell_script(warehouse, script, *argv)[0]
 
+
+def tell_script(warehouse: Warehouse, script: str, *argv: str) -> tuple[int, str]:
+    """The same; gives the exit code, and what was said on stderr."""
     main = importlib.import_module(script).main
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return int(console.run(main, ["--config", str(warehouse.config), *argv]))
+    kept = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+        code = int(console.run(main, ["--config", str(warehouse.config), *argv]))
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), kept, strict=True):
+        signal.signal(number, handler)
+    return code, said.getvalue()
