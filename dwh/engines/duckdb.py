@@ -111,9 +111,9 @@ class DuckDbEngine(Engine):
         }
         if self.settings.threads:
             config["threads"] = self.settings.threads
-        if "?" in str(self.path):
-            # DuckDB takes what follows for the parameters of a URL, and would keep its write-ahead log elsewhere
-            raise ConfigError(f"DuckDB takes no path with a question mark in it: {self.path}", hint="[DUCKDB] PATH")
+        if re.search(r"[?\\]", str(self.path)):
+            # measured: it keeps the write-ahead log elsewhere for the one, and the whole file for the other
+            raise ConfigError(f"DuckDB takes no path with ? or \\ in it: {self.path}", hint="[DUCKDB] PATH")
         try:
             return DuckDbSession(duckdb.connect(str(self.path), config=config), trace, self.place)
         except duckdb.Error as error:
