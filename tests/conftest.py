@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from postgres_server import Make, PostgresWarehouse, Server, start_server
+from promises.hints import every_hint_is_real
 from warehouse import REAL, Warehouse
+
+__all__ = ["every_hint_is_real"]  # a fixture of every test
 
 # The settings of whoever runs the tests must not reach the suite that is tested.
 for _name in [name for name in os.environ if name.startswith("DWH_")]:

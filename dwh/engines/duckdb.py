@@ -117,9 +117,9 @@ def open_file(settings: DuckDb, path: Path, trace: Callable[[Trace], None], plac
     }
     if settings.threads:
         config["threads"] = settings.threads
-    if "?" in str(path):
-        # DuckDB takes what follows for the parameters of a URL, and would keep its write-ahead log elsewhere
-        raise ConfigError(f"DuckDB takes no path with a question mark in it: {path}", hint="[DUCKDB] PATH")
+    if re.search(r"[?\\]", str(path)):
+        # measured: it keeps the write-ahead log elsewhere for the one, and the whole file for the other
+        raise ConfigError(f"DuckDB takes no path with ? or \\ in it: {path}", hint="[DUCKDB] PATH")
     try:
         return DuckDbSession(duckdb.connect(str(path), config=config), trace, place)
     except duckdb.Error as error:
