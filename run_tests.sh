@@ -3,6 +3,7 @@
 #
 #   ./run_tests.sh                            everything
 #   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
+#   ./run_tests.sh --promises                 the long tests: faults at every call, hundreds of kills, memory
 #
 # The exit code is that of the first check that fails; the others run all the same.
 set -eu
@@ -24,6 +25,10 @@ if [ $# -eq 0 ]; then
     check "$python" -m mypy
     check "$venv/bin/shellcheck" run_all.sh run_tests.sh setup_venv.sh .ci/run
     set -- -n auto
+fi
+if [ "$1" = --promises ]; then
+    shift
+    set -- -n auto -m promises --durations 10 "$@"
 fi
 check "$python" -m pytest "$@"
 exit "$first"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,18 @@ settings.load_profile("suite")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell the seed, for whoever wants to see the same run again."""
+    """Tell what was measured, and the seed, for whoever wants to see the same run again."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, measured in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"measured: {measured}")
     terminalreporter.write_line(f"seed of tests/promises: PROMISES_SEED={os.environ['PROMISES_SEED']}")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Give a function that has a figure told at the end of the run."""
+    return lambda measured: record_property("figure", measured)
 
 
 @pytest.fixture(scope="session")

@@ -260,7 +260,7 @@ def test_p47_a_name_that_is_not_utf8_is_named(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("name", ["why?", "back\\slash"])
 def test_p47_a_path_that_duckdb_would_misread_is_refused(tmp_path: Path, name: str) -> None:
-    """DuckDB would keep its write-ahead log, or the file, in another folder: sources may lie below it, a database not."""
+    """DuckDB would keep its write-ahead log, or the file, elsewhere: sources may lie below it, a database not."""
     warehouse = Warehouse(tmp_path / name)
     done = warehouse.run("conn_start")
     assert (done.code, "takes no path" in told(done)[0]) == (2, True)
