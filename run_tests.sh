@@ -2,9 +2,9 @@
 # Checks and tests: ruff, mypy and shellcheck, then pytest. With arguments: only pytest, which gets them.
 #
 #   ./run_tests.sh                            everything but the groups below
-#   ./run_tests.sh -n auto -m 'redshift and not promises'    the rest of what Redshift's stand-ins show, 2 minutes
-#   ./run_tests.sh -n auto -m promises        every call failing once and the like, minutes
 #   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
+#   ./run_tests.sh --slow                     many processes, servers and stand-ins; CI runs these too
+#   ./run_tests.sh --promises                 the long tests: faults at every call, hundreds of kills, memory
 #
 # The exit code is that of the first check that fails; the others run all the same.
 set -eu
@@ -27,5 +27,9 @@ if [ $# -eq 0 ]; then
     check "$venv/bin/shellcheck" run_all.sh run_tests.sh setup_venv.sh .ci/run
     set -- -n auto
 fi
+case $1 in
+    --slow) shift && set -- -n auto -m 'slow and not promises' "$@" ;;
+    --promises) shift && set -- -n auto -m promises --durations 10 "$@" ;;
+esac
 check "$python" -m pytest "$@"
 exit "$first"

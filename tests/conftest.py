@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,31 @@ __all__ = ["every_hint_is_real"]  # a fixture of every test
 for _name in [name for name in os.environ if name.startswith("DWH_")]:
     del os.environ[_name]
 
-# Of the tests of Redshift, whose parts are all stand-ins, every run has these; the others are a group of their own.
+# Tests that start many processes or servers are a group of their own; of those of Redshift every run has these.
+SLOW_FILES = {
+    "test_postgres_faults.py",
+    "test_secrets.py",
+    "test_s3_moto.py",
+    "test_together.py",
+    "test_surroundings.py",
+}
+SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
     "test_a_cluster_is_made_loaded_checked_and_removed",
     "test_p18_a_second_load_is_busy_and_readers_are_not",
+    "test_a_whole_life[redshift]",
+    "test_odd_values_are_taken_or_refused_alike[numbers as text]",
+    "test_odd_values_are_taken_or_refused_alike[unicode]",
 }
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long tests of Redshift into the group `redshift`."""
+    """Put what takes long into the group `slow`."""
     for item in items:
-        own = item.path.parent.name in ("cluster", "redshift") and item.name not in IN_EVERY_RUN
-        if own or ("broken_line" in item.name and "[redshift" in item.name):
-            item.add_marker(pytest.mark.redshift)
+        slow = item.path.name in SLOW_FILES or item.path.parent.name in SLOW_FOLDERS or "[redshift" in item.name
+        if (slow or "test_odd_values" in item.name) and item.name not in IN_EVERY_RUN:
+            item.add_marker(pytest.mark.slow)
 
 
 # One seed for all that is random in tests/promises, the same in every process of this run.
@@ -48,8 +59,18 @@ settings.load_profile("suite")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell the seed, for whoever wants to see the same run again."""
+    """Tell what was measured, and the seed, for whoever wants to see the same run again."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, measured in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"measured: {measured}")
     terminalreporter.write_line(f"seed of tests/promises: PROMISES_SEED={os.environ['PROMISES_SEED']}")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Give a function that has a figure told at the end of the run."""
+    return lambda measured: record_property("figure", measured)
 
 
 @pytest.fixture(scope="session")

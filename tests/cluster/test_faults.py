@@ -129,13 +129,13 @@ def test_p60_a_close_disturbed_at_any_call(rig: Rig, disturb: Callable[[str, int
 
 @pytest.mark.parametrize("way", WAYS)
 def test_p60_a_start_disturbed_at_some_calls(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
-    """Some only; -m promises does them all."""
+    """Some only; --promises does them all."""
     assert start_disturbed(rig, disturb, way, first=5, step=9) >= 14
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_p60_a_close_disturbed_at_some_calls(rig: Rig, disturb: Callable[[str, int], None], way: str) -> None:
-    """Some only; -m promises does them all."""
+    """Some only; --promises does them all."""
     assert close_disturbed(rig, disturb, way, first=6, step=6) >= 11
 
 

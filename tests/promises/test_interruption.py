@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def count_calls(warehouse: Warehouse, begin: Path, place: str) -> int:
 def test_p02_some_calls_fail_or_are_the_last(warehouse: Warehouse, begin: Path, place: str, how: str) -> None:
     """A statement, a read or a write that fails, or at which the process is killed: nothing is lost, or half stored.
 
-    Some calls only, others in every run; with -m promises it is every call."""
+    Some calls only, others in every run; with --promises it is every call."""
     calls = count_calls(warehouse, begin, place)
     assert calls > 30
     for n in random.Random(SEED).sample(range(1, calls + 1), SAMPLED):
@@ -124,13 +125,15 @@ def test_p02_some_calls_fail_or_are_the_last(warehouse: Warehouse, begin: Path, 
 @pytest.mark.promises
 @pytest.mark.parametrize("how", ["failed", "killed"])
 @pytest.mark.parametrize("place", PLACES)
-def test_p02_every_call_fails_or_is_the_last(warehouse: Warehouse, begin: Path, place: str, how: str) -> None:
+def test_p02_every_call_fails_or_is_the_last(
+    warehouse: Warehouse, begin: Path, place: str, how: str, figure: Callable[[str], None]
+) -> None:
     """The same for n = 1, 2, ... until a run ends by itself."""
     n = 1
     while break_at(warehouse, begin, place, how, n):
         n += 1
     assert n > 30
-    print(f"{n - 1} calls {how}: {place}")
+    figure(f"{place}: {how} at each of {n - 1} calls, 0 differences")
 
 
 # ------------------------------------------------------------------------------------------------------ real processes
@@ -195,11 +198,13 @@ def test_p01_a_killed_run_is_gone_on_with(warehouse: Warehouse, empty_database: 
 
 
 @pytest.mark.promises
-def test_p01_300_killed_runs_are_gone_on_with(warehouse: Warehouse, empty_database: Path) -> None:
+def test_p01_300_killed_runs_are_gone_on_with(
+    warehouse: Warehouse, empty_database: Path, figure: Callable[[str], None]
+) -> None:
     """300 kills of a run over 200 files, each followed by the checker: 0 differences."""
     kills = int(os.environ.get("PROMISES_KILLS", "300"))
     assert kill_many(warehouse, empty_database, kills, files=200) == kills
-    print(f"{kills} kills, 0 differences, seed {SEED}")
+    figure(f"{kills} kills of a run over 200 files, 0 differences")
 
 
 def test_p03_what_was_said_to_be_loaded_survives_a_kill(warehouse: Warehouse) -> None:

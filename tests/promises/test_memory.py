@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,13 @@ def limited(warehouse: Warehouse) -> Warehouse:
 
 
 @pytest.mark.promises
-def test_p48_15000_small_files(limited: Warehouse) -> None:
+def test_p48_15000_small_files(limited: Warehouse, figure: Callable[[str], None]) -> None:
     """Fifteen thousand files of one record each, in one load."""
     folder = limited.root / "song_data"
     for n in range(15_000):
         (folder / f"{n}.json").write_text(json.dumps(song(f"S{n}", artist_id=f"A{n % 3000}", title=f"Title {n}")))
     code, memory, seconds = measured(limited, "etl")
-    print(f"15,000 files: {seconds:.1f} s, {memory / 2**20:.0f} MiB")
+    figure(f"15,000 files: {seconds:.1f} s, {memory / 2**20:.0f} MiB")
     assert (code, limited.value("SELECT COUNT(*) FROM songs")) == (0, 15_000)
     assert memory <= 1.25 * LIMIT + INTERPRETER
 
@@ -63,7 +64,7 @@ def write_log(path: Path, size: float) -> int:
 
 
 @pytest.mark.promises
-def test_p48_one_large_log(limited: Warehouse) -> None:
+def test_p48_one_large_log(limited: Warehouse, figure: Callable[[str], None]) -> None:
     """One log of PROMISES_LARGE_GB (1), four times the memory: staged, chosen and checked within the limit."""
     size = LARGE_GB * 1e9
     if shutil.disk_usage(limited.root).free < 2.5 * size:
@@ -72,7 +73,7 @@ def test_p48_one_large_log(limited: Warehouse) -> None:
     try:
         records = write_log(log, size)
         code, memory, seconds = measured(limited, "etl")
-        print(f"{LARGE_GB} GB, {records:,} records: {seconds:.1f} s, {memory / 2**20:.0f} MiB")
+        figure(f"{LARGE_GB} GB, {records:,} records: {seconds:.1f} s, {memory / 2**20:.0f} MiB")
         assert (code, limited.value("SELECT COUNT(*) FROM staging_events")) == (0, records)
         assert memory <= 1.25 * LIMIT + INTERPRETER
     finally:
