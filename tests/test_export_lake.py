@@ -520,6 +520,21 @@ def test_check_names_the_table_whose_file_is_not_what_was_written(
     assert loaded.call("export_lake", "--check").code == 0
 
 
+@pytest.mark.parametrize("target", ["duckdb-s3", "redshift-s3"], indirect=True)
+def test_check_looks_at_every_object(target: Target) -> None:
+    """An object that is gone, and one with other bytes: of Redshift's at least the length is known."""
+    assert target.cloud
+    done = target.call()
+    client, prefix = target.cloud.client(), f"{target.location.removeprefix(f's3://{WORK}/')}/{done['version']}/"
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket=WORK, Prefix=prefix)["Contents"]]
+    client.put_object(Bucket=WORK, Key=next(key for key in keys if "/users/" in key), Body=b"short")
+    client.delete_object(Bucket=WORK, Key=next(key for key in keys if "/songplays/" in key))
+    with pytest.raises(DataError, match=r"differs from the star in users, songplays$") as raised:
+        target.call("--check")
+    assert "has 5 bytes, not" in raised.value.evidence[0]
+    assert "is missing" in raised.value.evidence[1]
+
+
 CHANGES = {
     "songplays": "UPDATE songplays SET user_id = user_id + 1 WHERE user_id IS NOT NULL",
     "users": "UPDATE users SET last_seen = last_seen + INTERVAL 1 MILLISECOND",
