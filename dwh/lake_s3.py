@@ -123,8 +123,12 @@ class Prefix:
         with private_folder() as folder:
             local = folder / "copy.parquet"
             for file in files:
-                with worded(local), local.open("wb") as copy:
-                    self._ask("GetObject", file.path, partial(_fetch, store, self._below(file.path), copy))
+                with worded(local):
+                    try:
+                        with local.open("wb") as copy:
+                            self._ask("GetObject", file.path, partial(_fetch, store, self._below(file.path), copy))
+                    except FileNotFoundError:
+                        local.unlink()  # whoever looks for the copy sees that the object is gone
                 yield [(file, str(local))]
 
     def _below(self, path: str) -> str:

@@ -30,7 +30,6 @@ from warehouse import NOON, STAR_QUERIES, TABLES, Warehouse, event, lines, song
 
 from dwh.engines import parquet
 from dwh.errors import Busy, ConfigError, DataError, EnvironmentFailure
-from dwh.lake import Lake
 from dwh.lake_s3 import Prefix
 
 DAY = 86_400_000
@@ -456,15 +455,15 @@ def test_of_two_exports_to_a_bucket_the_first_to_end_stays(
     """The other one finds another manifest than it began with, and does not replace it."""
     target = Target(loaded, f"s3://{WORK}/two", some_cloud, tmp_path)
     target.call()
-    commit, won = Lake.commit, []
+    replace, won = Prefix.replace, []
 
-    def overtaken(lake: Lake, *args: Any) -> Any:
-        monkeypatch.setattr(Lake, "commit", commit)
+    def overtaken(place: Prefix, *args: Any) -> None:
+        monkeypatch.setattr(Prefix, "replace", replace)
         won.append(target.call("--again")["version"])
-        return commit(lake, *args)
+        replace(place, *args)
 
-    monkeypatch.setattr(Lake, "commit", overtaken)
-    with pytest.raises((Busy, EnvironmentFailure), match=r"somebody else has just exported|are gone"):
+    monkeypatch.setattr(Prefix, "replace", overtaken)
+    with pytest.raises(Busy, match="somebody else has just exported"):
         target.call("--again")
     lake = target.fetch()
     assert [manifest_of(lake)["current"]] == won
@@ -518,6 +517,21 @@ def test_check_names_the_table_whose_file_is_not_what_was_written(
     assert said in raised.value.evidence[0]
     loaded.call("export_lake", "--again")
     assert loaded.call("export_lake", "--check").code == 0
+
+
+@pytest.mark.parametrize("target", ["duckdb-s3", "redshift-s3"], indirect=True)
+def test_check_looks_at_every_object(target: Target) -> None:
+    """An object that is gone, and one with other bytes: of Redshift's at least the length is known."""
+    assert target.cloud
+    done = target.call()
+    client, prefix = target.cloud.client(), f"{target.location.removeprefix(f's3://{WORK}/')}/{done['version']}/"
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket=WORK, Prefix=prefix)["Contents"]]
+    client.put_object(Bucket=WORK, Key=next(key for key in keys if "/users/" in key), Body=b"short")
+    client.delete_object(Bucket=WORK, Key=next(key for key in keys if "/songplays/" in key))
+    with pytest.raises(DataError, match=r"differs from the star in users, songplays$") as raised:
+        target.call("--check")
+    assert "has 5 bytes, not" in raised.value.evidence[0]
+    assert "is missing" in raised.value.evidence[1]
 
 
 CHANGES = {
