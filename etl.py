@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         script.connected(script.args.wait) as session,
         open_spool(record_rules(lenient=session.lenient_json), in_place=session.reads_files) as spools,
     ):
+        if session.reads_objects and script.config.s3.log_jsonpath:
+            script.sources.check_jsonpaths(script.config.s3.log_jsonpath, q.EVENT_KEYS)
         settings = script.config.etl
         loader = StarLoader(session, script.console, script.sources, spools, settings, script.args.wait)
         while True:

@@ -22,6 +22,7 @@ R = TypeVar("R")
 THREADS = 16
 SUFFIXES = (".json.gz", ".json")
 CHUNK = 8 * 1024 * 1024  # bytes of one request; a large object is fetched in several
+BEGINNING = 64 * 1024  # bytes
 
 
 def list_objects(buckets: Buckets, location: str, setting: str) -> list[SourceFile]:
@@ -83,6 +84,29 @@ def fetch_objects(
     for pack in shared.values():
         copies |= pack.copies()
     return copies, changed
+
+
+def read_beginning(buckets: Buckets, path: str) -> bytes:
+    """Read the first 64 KiB of an object, or all of it. Raises FileNotFoundError when it is not there."""
+    import obstore
+
+    place = split(path)
+    store = buckets.open(place.bucket)
+    body = buckets.ask("GetObject", place, lambda: obstore.get_range(store, place.key, start=0, end=BEGINNING))
+    return bytes(body)
+
+
+def first_lines(buckets: Buckets, path: str) -> list[bytes]:
+    """Read the whole lines at the beginning of an object, packed or not; none when it is gone or cannot be unpacked."""
+    import zlib
+
+    try:
+        body = read_beginning(buckets, path)
+        if path.endswith(".gz"):
+            body = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(body)
+    except (FileNotFoundError, zlib.error):
+        return []
+    return body.splitlines(keepends=True)[:-1] if len(body) >= BEGINNING else body.splitlines()
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

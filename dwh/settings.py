@@ -158,7 +158,7 @@ class S3(Section):
         "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", read_locations
     )
     song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", read_locations)
-    log_jsonpath: str = setting("", "accepted for older files, not needed", _optional_path)
+    log_jsonpath: str = setting("", "not needed; Redshift: has to name the keys of an event", _optional_path)
     work: str = setting("", "s3:// prefix the suite may write to", _optional_path)
     lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", _optional_path)
     endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself")

@@ -109,6 +109,12 @@ class Sources:
 
         return is_listed(self._buckets(), file)
 
+    def check_jsonpaths(self, location: str, keys: Iterable[str]) -> None:
+        """Make sure that a JSONPaths file names all these keys. Raises ConfigError."""
+        from dwh.jsonpaths import check_paths
+
+        check_paths(self._buckets(), location, keys)
+
     def _list(self, location: str, setting: str) -> list[SourceFile]:
         if "://" not in location:
             return list_files(location, setting)

@@ -28,10 +28,8 @@ def copy_policy(s3: S3, partition: str = "aws") -> Policy | None:
     """
     arn = f"arn:{partition}:s3:::"
     sources = _in_s3([*s3.song_data, *s3.log_data])
-    exact = _in_s3([s3.log_jsonpath])
-    lake = _in_s3([s3.lake])
-    own = sorted({*_in_s3([s3.work]), *lake})
-    patterns = [*((b, f"{k}*") for b, k in sources), *exact, *((b, f"{k}*") for b, k in own)]
+    own = _in_s3([s3.work, s3.lake])
+    patterns = [(bucket, f"{key}*") for bucket, key in (*sources, *own)]
     if not patterns:
         return None
     statements: list[Policy] = []
@@ -56,8 +54,6 @@ def copy_policy(s3: S3, partition: str = "aws") -> Policy | None:
     statements.append(_objects("Read", "s3:GetObject", (f"{arn}{b}/{k}" for b, k in patterns)))
     if own:
         statements.append(_objects("Write", "s3:PutObject", (f"{arn}{b}/{k}*" for b, k in own)))
-    if lake:
-        statements.append(_objects("OnlyForCLEANPATH", "s3:DeleteObject", (f"{arn}{b}/{k}*" for b, k in lake)))
     return {"Version": VERSION, "Statement": statements}
 
 

@@ -104,12 +104,14 @@ class Provisioned:
 
     def plan(self, cluster: dict[str, Any] | None) -> Change:
         """Say what `ensure` would do with the cluster as it was described."""
+        wanted = f"{self.settings.num_nodes} x {self.settings.node_type}"
         if cluster is None or cluster["ClusterStatus"] in GOING:
             public = _PUBLIC if self.settings.public else _PRIVATE
-            nodes = f"{self.settings.num_nodes} x {self.settings.node_type}"
-            return Change("+", f"cluster {self.name}, {nodes}, encrypted, {public}; billed by the hour")
+            return Change("+", f"cluster {self.name}, {wanted}, encrypted, {public}; billed by the hour")
         nodes = f"{cluster.get('NumberOfNodes', 1)} x {cluster.get('NodeType')}"
         what = f"cluster {self.name}, {nodes}, {cluster['ClusterStatus']}"
+        if nodes != wanted:
+            what += f"; [CLUSTER] asks for {wanted}, but a cluster is not resized here"
         if bool(cluster.get("PubliclyAccessible")) != self.settings.public:
             return Change("~", f"{what}; from now on {'PUBLIC' if self.settings.public else _PRIVATE}")
         return Change("=", f"{what}, {'PUBLIC' if self.settings.public else 'not public'}")

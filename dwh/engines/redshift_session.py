@@ -112,7 +112,7 @@ class RedshiftSession(LibpqSession):
         work = self._storage.work()
         with work.upload(paths, list(keys)) as upload:
             self._copy(table, list(keys.values()), upload, work.region, packed=True)
-            self._recount(table, next(iter(keys.values())), upload)
+            self._recount(table, keys, upload)
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet to S3."""
@@ -128,6 +128,7 @@ class RedshiftSession(LibpqSession):
             packed = part.path.endswith(".gz")
             self._copy(table, list(own.values()), upload, work.region_of(part.path), packed=packed)
             (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
+            self._find_empty(table, own, upload, "file_id IS NULL")
         bound = self._run(f"UPDATE {table} SET file_id = %s WHERE file_id IS NULL", (part.file_id,))[0]  # noqa: S608
         if bound != copied:
             raise _miscounted(table, f"{copied:,} records came, {bound:,} were bound to {part.path}")
@@ -151,15 +152,25 @@ class RedshiftSession(LibpqSession):
                 raise RecordsRefused(refused.message, evidence=told, hint=refused.hint) from refused
             raise
 
-    def _recount(self, table: str, column: str, upload: Upload) -> None:
+    def _recount(self, table: str, keys: Mapping[str, str], upload: Upload) -> None:
         """Make sure that every record arrived, and under its keys: COPY that misreads its JSONPaths file maps by
         column name instead, and loads NULLs without a word [D23]. The first column is never NULL in what we write."""
+        column = next(iter(keys.values()))
         (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
         (missing,) = self._run(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NULL", ())[1][0]  # noqa: S608
         if copied != upload.records or missing:
             raise _miscounted(
                 table, f"{upload.records:,} records written, {copied:,} came, {missing:,} without {column}"
             )
+        self._find_empty(table, keys, upload, "TRUE")
+
+    def _find_empty(self, table: str, keys: Mapping[str, str], upload: Upload, which: str) -> None:
+        """Make sure that no column is all NULL whose key holds values: what a misspelt JSONPath leads to."""
+        counts = ", ".join(f"COUNT({column})" for column in keys.values())
+        counted = self._run(f"SELECT {counts} FROM {table} WHERE {which}", ())[1][0]  # noqa: S608
+        empty = [key for key, values in zip(keys, counted, strict=True) if not values and key in upload.filled]
+        if empty:
+            raise _miscounted(table, f"{', '.join(empty)}: values in the source, none in the table")
 
     def _lock(self, patience: float) -> None:
         """Be the only load, waiting no longer than asked: LOCK has no NOWAIT here, so the statement is timed."""

@@ -9,30 +9,34 @@ from __future__ import annotations
 import json
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from dwh.buckets import Buckets, S3Path, split
 from dwh.errors import ConfigError
-from dwh.objects import in_threads
+from dwh.jsonpaths import write_paths
+from dwh.objects import first_lines, in_threads
 
 PIECE = 128 * 1024 * 1024  # bytes of JSON: 8 to 20 MB as gzip, measured on the sample
 WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
 CHUNK = 1024 * 1024  # bytes
 LEVEL = 1  # of gzip: twice the speed of the default for a tenth more bytes
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
+LOOKED_AT = 100  # records at the beginning of a piece whose keys are noted
 PREFIX = "dwh-load"
 
 
 class Upload(NamedTuple):
-    """What one COPY is given: two URLs, and the number of records in the objects of the manifest."""
+    """What one COPY is given: two URLs, the number of records in the objects of the manifest, and keys that hold a
+    value in some of them, so that their columns cannot come out empty."""
 
     manifest: str
     jsonpaths: str
     records: int
+    filled: frozenset[str]
 
 
 class Piece(NamedTuple):
@@ -70,7 +74,8 @@ class WorkPrefix:
         manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
         try:
             self._put_names(manifest, [path], jsonpaths, keys)
-            yield Upload(self._url(manifest), self._url(jsonpaths), -1)
+            filled = filled_keys(first_lines(self._buckets, path))
+            yield Upload(self._url(manifest), self._url(jsonpaths), -1, filled)
         finally:
             self._remove([manifest, jsonpaths])
 
@@ -89,7 +94,8 @@ class WorkPrefix:
         try:
             records = sum(in_threads(lambda key: self._put_piece(key, pieces[key]), pieces))
             self._put_names(manifest, [self._url(key) for key in pieces], jsonpaths, keys)
-            yield Upload(self._url(manifest), self._url(jsonpaths), records)
+            filled = frozenset[str]().union(*(_filled_keys_of(piece) for piece in pieces.values()))
+            yield Upload(self._url(manifest), self._url(jsonpaths), records, filled)
         finally:
             self._remove([*pieces, manifest, jsonpaths])
 
@@ -97,10 +103,10 @@ class WorkPrefix:
         return f"{self._place.key}/{PREFIX}-{uuid.uuid4().hex}".lstrip("/")
 
     def _put_names(self, manifest: str, urls: Sequence[str], jsonpaths: str, keys: Sequence[str]) -> None:
-        # exactly this key: with another, COPY silently maps by column name [D23 copy-parameters-data-format]
-        self._put(jsonpaths, _json({"jsonpaths": [f"$['{key}']" for key in keys]}))
+        self._put(jsonpaths, write_paths(keys))
         # not mandatory would mean that a missing object is silently left out [D23]
-        self._put(manifest, _json({"entries": [{"url": url, "mandatory": True} for url in urls]}))
+        entries = [{"url": url, "mandatory": True} for url in urls]
+        self._put(manifest, json.dumps({"entries": entries}).encode())
 
     def _url(self, key: str) -> str:
         return str(S3Path(self._place.bucket, key))
@@ -152,5 +158,18 @@ def compress(piece: Piece) -> tuple[bytes, int]:
     return b"".join((*packed, packer.flush())), records
 
 
-def _json(content: object) -> bytes:
-    return json.dumps(content).encode()
+def filled_keys(lines: Iterable[bytes]) -> frozenset[str]:
+    """Give the keys that hold a value in one of the first records; a line that is no record is passed over."""
+    found: set[str] = set()
+    for line in islice(lines, LOOKED_AT):
+        with suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                found |= {key for key, value in record.items() if isinstance(value, (str, int, float))}
+    return frozenset(found)
+
+
+def _filled_keys_of(piece: Piece) -> frozenset[str]:
+    with Path(piece.path).open("rb") as lines:
+        lines.seek(piece.start)
+        return filled_keys(lines)

@@ -31,7 +31,7 @@ def places(**changes: object) -> S3:
     """Give the section [S3] of the policies in the repository, with changes."""
     sources = {"log_data": ("s3://SOURCE-BUCKET/log_data/",), "song_data": ("s3://SOURCE-BUCKET/song_data/",)}
     own = {"work": "s3://WORK-BUCKET/work/", "lake": "s3://WORK-BUCKET/lake/"}
-    return S3({**sources, "log_jsonpath": "s3://SOURCE-BUCKET/log_json_path.json", **own, **changes})
+    return S3({**sources, **own, **changes})
 
 
 def granted(policy: Mapping[str, Any] | None) -> set[tuple[str, str]]:
@@ -134,12 +134,11 @@ def test_p77_the_role_reads_the_sources_and_writes_our_own_prefixes() -> None:
     policy = copy_policy(places())
     assert policy
     objects = {(action, r.split(":::")[1]) for action, r in granted(policy) if "/" in r}
-    sources = {"SOURCE-BUCKET/log_data/*", "SOURCE-BUCKET/song_data/*", "SOURCE-BUCKET/log_json_path.json"}
+    sources = {"SOURCE-BUCKET/log_data/*", "SOURCE-BUCKET/song_data/*"}
     own = {"WORK-BUCKET/work/*", "WORK-BUCKET/lake/*"}
     assert objects == {
         *(("s3:GetObject", place) for place in sources | own),
         *(("s3:PutObject", place) for place in own),
-        ("s3:DeleteObject", "WORK-BUCKET/lake/*"),
     }
     for statement in policy["Statement"]:
         assert "Condition" in statement or statement["Action"] != "s3:ListBucket"
@@ -182,15 +181,13 @@ def rights_of(rig: Rig) -> dict[str, Any]:
 
 def test_local_folders_need_no_rights() -> None:
     """A role with nothing to read in S3 has no policy."""
-    assert copy_policy(places(log_data=("/a",), song_data=("/b",), log_jsonpath="", work="", lake="/c")) is None
+    assert copy_policy(places(log_data=("/a",), song_data=("/b",), work="", lake="/c")) is None
 
 
 @pytest.mark.parametrize("key", ["a*b", "what?", "${aws:username}"])
 def test_a_key_is_never_a_pattern(key: str) -> None:
     """What IAM would take for a pattern or a variable is written as itself, so it opens nothing beside it."""
-    policy = copy_policy(
-        places(log_data=(f"s3://SOURCE-BUCKET/{key}",), song_data=(), log_jsonpath="", work="", lake="")
-    )
+    policy = copy_policy(places(log_data=(f"s3://SOURCE-BUCKET/{key}",), song_data=(), work="", lake=""))
     [(_, resource)] = [pair for pair in granted(policy) if pair[0] == "s3:GetObject"]
     plain = re.sub(r"\$\{([*?$])\}", r"\1", resource.removesuffix("*"))
     assert plain == f"arn:aws:s3:::SOURCE-BUCKET/{key}"

@@ -143,6 +143,16 @@ def test_several_nodes_and_another_port(rig: Rig) -> None:
     assert [(rule["FromPort"], rule["ToPort"]) for rule in rig.cloud.rules(group["GroupId"])] == [(8192, 8192)]
 
 
+def test_a_size_that_differs_from_the_settings_is_said(rig: Rig) -> None:
+    """A cluster is not resized; nobody should think that it was."""
+    rig.call("conn_start")
+    assert "resized" not in rig.call("conn_start").out
+    rig.configure(CLUSTER={"NUM_NODES": 2})
+    rig.cloud.calls.clear()
+    assert "[CLUSTER] asks for 2 x ra3.large, but a cluster is not resized here" in rig.call("conn_start").out
+    assert rig.cloud.changes() == []
+
+
 def test_p75_public_is_said_out_loud(rig: Rig) -> None:
     """PUBLIC = yes is in the plan, in the progress and in the arguments."""
     rig.configure(CLUSTER={"PUBLIC": "yes"})

@@ -15,6 +15,7 @@ from postgres_server import Server
 from reference_star import star_of
 from warehouse import REPO, event, lines, plays, song
 
+import sql_queries as q
 from dwh.buckets import Buckets
 from dwh.engines.redshift_session import RedshiftSession
 from dwh.engines.redshift_work import PIECE, WORTH_SPREADING, cut
@@ -45,9 +46,13 @@ def bucket(here: Cloud) -> str:
 def warehouse(here: Cloud, bucket: str, tmp_path: Path) -> RedshiftWarehouse:
     """An empty warehouse whose sources are there; objects of 2,000 bytes are large."""
     made = RedshiftWarehouse(tmp_path / "w", cloud=here).create()
-    places = {"LOG_DATA": f"s3://{bucket}/log_data", "SONG_DATA": f"s3://{bucket}/song_data"}
-    made.configure(S3=places, ETL={"DIRECT_COPY_BYTES": LARGE})
+    made.configure(S3=sources(bucket), ETL={"DIRECT_COPY_BYTES": LARGE})
     return made
+
+
+def sources(bucket: str) -> dict[str, str]:
+    """Name the places of the files in the section [S3]."""
+    return {"LOG_DATA": f"s3://{bucket}/log_data", "SONG_DATA": f"s3://{bucket}/song_data"}
 
 
 def put(here: Cloud, bucket: str, name: str, body: bytes) -> None:
@@ -161,16 +166,72 @@ def test_a_misread_jsonpaths_file_is_noticed(
 ) -> None:
     """With another key in it COPY maps by column name, and loads NULLs without a word."""
     put(here, bucket, "small.json", lines(plays(2)))
-    from dwh.engines import redshift_work
-
-    original = redshift_work._json
-
-    def misspell(content: Any) -> bytes:
-        return original(content).replace(b'"jsonpaths"', b'"jsonPaths"')
-
-    monkeypatch.setattr(redshift_work, "_json", misspell)
+    misspell(monkeypatch, b'"jsonpaths"', b'"jsonPaths"')
     with pytest.raises(DwhError, match="did not bring what it was given"):
         warehouse.etl()
+
+
+@pytest.mark.parametrize("name", ["small.json", "large.json", "large.json.gz"])
+def test_a_misspelt_path_is_noticed(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A column that is empty while the source holds values for it is never committed, whoever read the object."""
+    records = [event(sessionId=8, itemInSession=n, userAgent=uuid.uuid4().hex) for n in range(300)]
+    body = lines(records[:2] if name.startswith("small") else records)
+    put(here, bucket, name, gzip.compress(body, 1) if name.endswith(".gz") else body)
+    misspell(monkeypatch, b"$['length']", b"$['Length']")
+    with pytest.raises(DwhError, match="did not bring what it was given") as raised:
+        warehouse.etl()
+    assert "length: values in the source, none in the table" in str(raised.value.evidence)
+    assert warehouse.rows("SELECT COUNT(*) FROM loaded_files WHERE kind = 'events'") == [(0,)]
+
+
+def misspell(monkeypatch: pytest.MonkeyPatch, right: bytes, wrong: bytes) -> None:
+    """Have the JSONPaths files of events written with a fault."""
+    from dwh import jsonpaths
+    from dwh.engines import redshift_work
+
+    def write(keys: Any) -> bytes:
+        return jsonpaths.write_paths(keys).replace(right, wrong)
+
+    monkeypatch.setattr(redshift_work, "write_paths", write)
+
+
+NAMED = ["song", "artist", "status", *q.EVENT_KEYS]
+PATHS = {"jsonpaths": [f"$['{key}']" for key in NAMED]}
+
+
+@pytest.mark.parametrize("where", ["here", "s3"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (PATHS, ""),
+        ({"jsonpaths": [f"$.{key}" for key in NAMED]}, ""),
+        ({"jsonpaths": [f'$["{key}"]' for key in NAMED]}, ""),
+        ({"jsonpaths": [path.lower() for path in PATHS["jsonpaths"]]}, "names no path for .*itemInSession"),
+        ({"jsonpath": PATHS["jsonpaths"]}, "no JSONPaths file"),
+        ([], "no JSONPaths file"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_jsonpaths_file_has_to_name_the_keys_of_an_event(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, tmp_path: Path, where: str, content: Any, message: str
+) -> None:
+    """Theirs is not used, but one that would lose columns is refused, because its owner thinks otherwise."""
+    place = f"s3://{bucket}/paths.json" if where == "s3" else str(tmp_path / "paths.json")
+    if content is not None and where == "s3":
+        here.client().put_object(Bucket=bucket, Key="paths.json", Body=json.dumps(content).encode())
+    elif content is not None:
+        Path(place).write_text(json.dumps(content))
+    put(here, bucket, "small.json", lines(plays(2)))
+    warehouse.configure(S3={**sources(bucket), "LOG_JSONPATH": place})
+    if not message:
+        assert warehouse.etl()["rows"]["songplays"] == 2
+        return
+    with pytest.raises(ConfigError, match=message) as raised:
+        warehouse.etl()
+    assert place in raised.value.message
+    assert warehouse.rows("SELECT COUNT(*) FROM loaded_files") == [(0,)]
 
 
 def test_p77_the_policy_of_a_loader_is_what_a_load_asks_of_s3(
