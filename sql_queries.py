@@ -634,6 +634,25 @@ FROM songplays AS p
 WHERE EXISTS (SELECT 1 FROM touched_names AS n WHERE n.title = p.title AND n.artist_name = p.artist_name)
 """
 
+# What a touched play is chosen from: how many records it came in, and how many of them bear the names of several songs.
+COUNT_CANDIDATES = """
+CREATE TEMP TABLE play_candidates AS
+SELECT e.session_id, e.item_in_session, COUNT(*) AS records, COUNT(n.title) AS ambiguous
+FROM staging_events AS e
+LEFT JOIN (
+    SELECT title, artist_name
+    FROM songs
+    WHERE title IS NOT NULL AND artist_name IS NOT NULL
+    GROUP BY title, artist_name
+    HAVING COUNT(*) > 1
+) AS n ON n.title = TRIM(BOTH ' ' FROM e.song) AND n.artist_name = TRIM(BOTH ' ' FROM e.artist)
+WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
+AND EXISTS (
+    SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
+)
+GROUP BY e.session_id, e.item_in_session
+"""
+
 # The start times that plays may leave, before they do ...
 TOUCH_TIMES_BEFORE = """
 CREATE TEMP TABLE touched_times AS
@@ -712,6 +731,7 @@ FROM (
 WHERE choice = 1
 """
 
+# The record with the latest ts wins; only records that share it are ranked.
 # start_time from whole days and whole milliseconds: exact on all three engines, where dividing or EXTRACT(EPOCH)
 # drops milliseconds on one.
 CHOOSE_USERS = """
@@ -725,8 +745,8 @@ FROM (
         ROW_NUMBER() OVER (
             PARTITION BY c.user_id
             ORDER BY
-                c.ts DESC NULLS LAST, c.level ASC NULLS LAST, c.first_name ASC NULLS LAST,
-                c.last_name ASC NULLS LAST, c.gender ASC NULLS LAST
+                c.level ASC NULLS LAST, c.first_name ASC NULLS LAST, c.last_name ASC NULLS LAST,
+                c.gender ASC NULLS LAST
         ) AS choice
     FROM (
         SELECT
@@ -739,13 +759,41 @@ FROM (
         FROM staging_events
         WHERE TRIM(BOTH ' ' FROM user_id) <> ''
     ) AS c
+    JOIN (
+        SELECT CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id, MAX(ts) AS ts
+        FROM staging_events
+        WHERE TRIM(BOTH ' ' FROM user_id) <> ''
+        GROUP BY CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT)
+    ) AS latest ON latest.user_id = c.user_id AND latest.ts = c.ts
     WHERE c.user_id IN (SELECT user_id FROM touched_users)
 ) AS ranked
 WHERE choice = 1
 """
 
+# A play, cleaned, and its id.
+PLAYS = """
+SELECT
+    MD5(
+        CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
+        || COALESCE(TRIM(BOTH ' ' FROM e.user_id), '') || '|' || CAST(e.ts AS VARCHAR(20))
+    ) AS songplay_id,
+    e.ts,
+    CAST(NULLIF(TRIM(BOTH ' ' FROM e.user_id), '') AS BIGINT) AS user_id,
+    NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
+    e.session_id,
+    NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
+    NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent,
+    e.item_in_session,
+    NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
+    NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
+    e.length AS duration
+FROM staging_events AS e
+WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
+"""
+
 # A play matches a song when title and artist name are equal; of several the nearest duration, then the lowest song_id.
 # One order decides both which of several records is the play and, behind all of its columns, which song it matches.
+# Nearly every play has one record and at most one song to match: only the others are ranked, which halves the work.
 CHOOSE_SONGPLAYS = """
 SELECT
     songplay_id,
@@ -756,6 +804,18 @@ SELECT
 FROM (
     SELECT
         c.songplay_id, c.ts, c.user_id, c.level, s.song_id, s.artist_id, c.session_id, c.location, c.user_agent,
+        c.item_in_session, c.title, c.artist_name, c.duration, 1 AS choice
+    FROM (PLAYS) AS c
+    LEFT JOIN songs AS s ON s.title = c.title AND s.artist_name = c.artist_name
+    WHERE EXISTS (
+        SELECT 1
+        FROM play_candidates AS t
+        WHERE t.session_id = c.session_id AND t.item_in_session = c.item_in_session
+        AND t.records = 1 AND t.ambiguous = 0
+    )
+    UNION ALL
+    SELECT
+        c.songplay_id, c.ts, c.user_id, c.level, s.song_id, s.artist_id, c.session_id, c.location, c.user_agent,
         c.item_in_session, c.title, c.artist_name, c.duration,
         ROW_NUMBER() OVER (
             PARTITION BY c.songplay_id
@@ -764,32 +824,17 @@ FROM (
                 c.level ASC NULLS LAST, c.location ASC NULLS LAST, c.user_agent ASC NULLS LAST,
                 ABS(s.duration - c.duration) ASC NULLS LAST, s.song_id ASC NULLS LAST
         ) AS choice
-    FROM (
-        SELECT
-            MD5(
-                CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
-                || COALESCE(TRIM(BOTH ' ' FROM e.user_id), '') || '|' || CAST(e.ts AS VARCHAR(20))
-            ) AS songplay_id,
-            e.ts,
-            CAST(NULLIF(TRIM(BOTH ' ' FROM e.user_id), '') AS BIGINT) AS user_id,
-            NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
-            e.session_id,
-            NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
-            NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent,
-            e.item_in_session,
-            NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
-            NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
-            e.length AS duration
-        FROM staging_events AS e
-        WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
-        AND EXISTS (
-            SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
-        )
-    ) AS c
+    FROM (PLAYS) AS c
     LEFT JOIN songs AS s ON s.title = c.title AND s.artist_name = c.artist_name
+    WHERE EXISTS (
+        SELECT 1
+        FROM play_candidates AS t
+        WHERE t.session_id = c.session_id AND t.item_in_session = c.item_in_session
+        AND (t.records > 1 OR t.ambiguous > 0)
+    )
 ) AS ranked
 WHERE choice = 1
-"""
+""".replace("PLAYS", PLAYS)
 
 # The ISO week is computed: what EXTRACT(WEEK) means on Redshift depends on its patch level. The formula equals it
 # elsewhere for 18,262 days.
@@ -852,6 +897,7 @@ REBUILD_TOUCHED = (
     TOUCH_PLAYS_BY_NAME,
     TOUCH_TIMES_BEFORE,
     DELETE_TOUCHED_PLAYS,
+    COUNT_CANDIDATES,
     INSERT_SONGPLAYS,
     DELETE_TOUCHED_TIMES,
     FIND_MISSING_TIMES,
@@ -871,6 +917,7 @@ DROP_TEMPORARY = (
     "DROP TABLE IF EXISTS touched_plays",
     "DROP TABLE IF EXISTS touched_names",
     "DROP TABLE IF EXISTS touched_times",
+    "DROP TABLE IF EXISTS play_candidates",
     "DROP TABLE IF EXISTS missing_times",
 )
 
@@ -969,6 +1016,7 @@ GROUP BY songplay_id
 CHOOSE_STAR_AGAIN = (
     TOUCH_ALL_FILES,
     *TOUCH_KEYS,
+    COUNT_CANDIDATES,
     "CREATE TEMP TABLE missing_times AS SELECT DISTINCT start_time FROM songplays",
     "CREATE TEMP TABLE chosen_users AS" + CHOOSE_USERS,
     "CREATE TEMP TABLE chosen_songs AS" + CHOOSE_SONGS,
