@@ -29,11 +29,18 @@ SLOW_FILES = {
     "test_s3_moto.py",
     "test_together.py",
     "test_surroundings.py",
+    "test_reference_star.py",
+}
+SLOW_TESTS = {
+    "test_on_postgresql_every_way_gives_the_same_star",
+    "test_each_step_of_a_world_gives_the_star_of_what_was_seen[duckdb]",
+    "test_an_export_that_fails_at_any_call_leaves_the_lake_whole",
+    "test_an_unchanged_star_is_not_written_again[duckdb-s3]",
+    "test_an_unchanged_star_is_not_written_again[postgres-s3]",
+    "test_p80_what_a_run_writes_is_its_owners_alone",
 }
 SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
-    "test_a_cluster_is_made_loaded_checked_and_removed",
-    "test_p18_a_second_load_is_busy_and_readers_are_not",
     "test_a_whole_life[redshift]",
     "test_odd_values_are_taken_or_refused_alike[numbers as text]",
     "test_odd_values_are_taken_or_refused_alike[unicode]",
@@ -45,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long into the group `slow`."""
     for item in items:
         slow = item.path.name in SLOW_FILES or item.path.parent.name in SLOW_FOLDERS or "[redshift" in item.name
-        if (slow or "test_odd_values" in item.name) and item.name not in IN_EVERY_RUN:
+        slow = slow or item.name in SLOW_TESTS or "test_odd_values" in item.name
+        if slow and item.name not in IN_EVERY_RUN:
             item.add_marker(pytest.mark.slow)
 
 
