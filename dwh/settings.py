@@ -242,7 +242,7 @@ class Etl(Section):
         "stop: a bad record rolls its load back; quarantine: it goes to rejected_lines",
         _one_of("stop", "quarantine"),
     )
-    max_load_files: int = setting("20000", "most files in one load (= one transaction)", _positive)
+    max_load_files: int = setting("100000", "most files in one load (= one transaction)", _positive)
     max_load_bytes: int = setting("1 GiB", "most bytes in one load; a larger file is a load of its own", _size)
     direct_copy_bytes: int = setting(
         "256 MiB", "objects of S3 from this size on are read by Redshift itself, not by this machine", _size

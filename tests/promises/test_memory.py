@@ -15,7 +15,7 @@ from warehouse import NOON, REPO, Warehouse, event, song
 
 LIMIT = 256 * 1024 * 1024
 INTERPRETER = 200 * 1024 * 1024  # Python, DuckDB's library and what it keeps beside its buffers
-LARGE_GB = float(os.environ.get("PROMISES_LARGE_GB", "1"))
+LARGE_GB = float(os.environ.get("PROMISES_LARGE_GB", "5"))
 MEASURE = (
     "import json, resource, subprocess, sys, time; began = time.monotonic(); code = subprocess.call(sys.argv[1:],"
     " stdout=subprocess.DEVNULL); used = resource.getrusage(resource.RUSAGE_CHILDREN);"
@@ -65,7 +65,7 @@ def write_log(path: Path, size: float) -> int:
 
 @pytest.mark.promises
 def test_p48_one_large_log(limited: Warehouse, figure: Callable[[str], None]) -> None:
-    """One log of PROMISES_LARGE_GB (1), four times the memory: staged, chosen and checked within the limit."""
+    """One log of PROMISES_LARGE_GB (5), twenty times the memory: staged, chosen and checked within the limit."""
     size = LARGE_GB * 1e9
     if shutil.disk_usage(limited.root).free < 2.5 * size:
         pytest.skip(f"there is no room for a log of {LARGE_GB} GB and its database")
