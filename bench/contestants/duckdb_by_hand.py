@@ -9,14 +9,11 @@ have a rival: both are what makes it fast.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import tempfile
 from pathlib import Path
-from typing import BinaryIO
 
 import duckdb
+from files import files_of, join_files
 
 SONG_KEYS = {
     "artist_id": "VARCHAR",
@@ -178,40 +175,12 @@ FROM (SELECT DISTINCT start_time FROM songplays) AS t
 )
 
 
-def one_object_a_line(data: bytes) -> bytes:
-    """Give the content of a song file with every object on a line of its own."""
-    data = data.strip()
-    if b"\n" not in data and data.count(b"}") == 1:
-        return data + b"\n"
-    text, objects = data.decode(), []
-    while text:
-        found, end = json.JSONDecoder().raw_decode(text)
-        objects.append(json.dumps(found))
-        text = text[end:].lstrip()
-    return ("\n".join(objects) + "\n").encode()
-
-
-def join_files(paths: list[str], spool: BinaryIO) -> None:
-    """Copy many small files into one."""
-    for path in paths:
-        with open(path, "rb", buffering=0) as file:
-            spool.write(one_object_a_line(file.read()))
-    spool.flush()
-
-
-def files_of(folder: Path) -> list[str]:
-    """List the files below a folder."""
-    return [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
-
-
 def main() -> None:
     """Make the star."""
     data, out = (Path(argument) for argument in sys.argv[1:])
     connection = duckdb.connect(str(out / "star.duckdb"), config={"preserve_insertion_order": False})
     connection.execute(CLEAN)
-    with tempfile.NamedTemporaryFile(suffix=".json") as spool:
-        join_files(files_of(data / "song_data"), spool)
-        connection.execute(SONGS, [spool.name, SONG_KEYS])
+    connection.execute(SONGS, [join_files(data / "song_data", out / "songs.json"), SONG_KEYS])
     connection.execute(EVENTS, [files_of(data / "log_data"), EVENT_KEYS])
     for statement in (*DIMENSIONS, *FACTS):
         connection.execute(statement)
