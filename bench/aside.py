@@ -92,7 +92,11 @@ def later_runs(data: Sample, scratch: Path, rounds: int) -> Found:
     shutil.rmtree(folder)
     told = {name: _middle(runs) for name, runs in taken.items()}
     ratios = {f"{name}_ratio": told[name]["wall_s"] / told["full_load"]["wall_s"] for name in list(taken)[1:]}
-    goal = {"goal": "G4 one new log file beside the full load", "measured": ratios["one_new_log_ratio"], "at_most": 0.15}
+    goal = {
+        "goal": "G4 one new log file beside the full load",
+        "measured": ratios["one_new_log_ratio"],
+        "at_most": 0.15,
+    }
     return {**told, **ratios, "new_log_bytes": new_log_bytes, "goals": [goal]}
 
 

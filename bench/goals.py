@@ -9,7 +9,7 @@ from typing import Any
 def judge(
     ours: Mapping[str, Any] | None, spark: Mapping[str, Any] | None, aside: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Give each goal of which something was measured: its name, what was measured, the limit, and whether it is kept."""
+    """Give each goal of which something was measured: its name, what was measured, the limit, is it kept."""
     goals = []
     if ours and "ratio" in ours:
         goals.append(_at_most("G1 etl.py beside hand-written DuckDB", ours["ratio"], 1.5))
@@ -28,8 +28,9 @@ def judge(
 def tell_goals(goals: list[dict[str, Any]], tell: Callable[[str], None]) -> None:
     """Print them, a line each."""
     for goal in goals:
-        kept, sign = ("ok  ", "FAIL")[not goal["kept"]], {"at_most": "<=", "at_least": ">="}[goal["kind"]]
-        tell(f"{kept}  {goal['goal']:<58} {goal['measured']:.2f}{goal['unit']}  (goal {sign} {goal['limit']}{goal['unit']})")
+        kept, sign = "ok  " if goal["kept"] else "FAIL", "<=" if goal["kind"] == "at_most" else ">="
+        unit = goal["unit"]
+        tell(f"{kept}  {goal['goal']:<58} {goal['measured']:.2f}{unit}  (goal {sign} {goal['limit']}{unit})")
 
 
 def _at_most(name: str, measured: float, limit: float, unit: str = "x") -> dict[str, Any]:

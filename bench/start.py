@@ -122,12 +122,12 @@ def warehouse_environment(data: Sample, database: Path, **changes: str) -> dict[
 
 def write_csv(server: Server, schema: str, out: Path) -> None:
     """Write the star that stands in a schema of the server as files, to be compared; this is not measured."""
-    from bench.postgres import DATABASE
     from warehouse import STAR_QUERIES
+
+    from bench.postgres import DATABASE
 
     with server.connected(DATABASE) as cursor:
         for table, query in STAR_QUERIES.items():
             rows = query.replace(f"FROM {table}", f"FROM {schema}.{table}")
             with (out / f"{table}.csv").open("wb") as file:
                 cursor.copy_expert(f"COPY ({rows}) TO STDOUT (FORMAT csv)", file)
-
