@@ -65,6 +65,8 @@ class Starter:
                 clean_environment(),
                 self.scratch / "part.log",
             )
+        if not (expected / "star.duckdb").exists():
+            return "nothing to compare with: the yardstick failed"
         return first_difference(expected, made) or ""
 
     def _data_of(self, contestant: Contestant) -> Sample:
