@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-EVERY = 0.02  # seconds between two looks at memory
+EVERY = 0.1  # seconds between two looks at memory
 SHOWN = 6  # lines of what a failed command said
 
 
@@ -31,27 +32,36 @@ class Failed(Exception):
 
 def measure(command: Sequence[str], env: Mapping[str, str], log: Path) -> Taken:
     """Run a command; what it prints goes to `log`. Raises Failed when its exit code is not 0."""
-    memory, started = 0, time.perf_counter()
+    peaks, ended = [0], threading.Event()
+    started = time.perf_counter()
     with log.open("wb") as said:
         process = subprocess.Popen(command, env=dict(env), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    watcher = threading.Thread(target=_watch, args=(process.pid, peaks, ended))
+    watcher.start()
     try:
-        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            memory = max(memory, _memory(process.pid))
-            time.sleep(EVERY)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
     except BaseException:
         process.kill()
         raise
-    wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(ended[1])
+    finally:
+        ended.set()
+        watcher.join()
     if process.returncode:
         last = log.read_text(errors="replace").strip().splitlines()[-SHOWN:]
         raise Failed(f"exit code {process.returncode}: " + " | ".join(line.strip() for line in last))
-    return Taken(wall, ended[2].ru_utime + ended[2].ru_stime, memory)
+    return Taken(wall, usage.ru_utime + usage.ru_stime, max(peaks))
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
     """Give this environment without what steers the suite, and with these changes."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("DWH_", "PG"))} | changes
+
+
+def _watch(pid: int, peaks: list[int], ended: threading.Event) -> None:
+    while not ended.wait(EVERY):
+        peaks.append(_memory(pid))
 
 
 def _memory(pid: int) -> int:
