@@ -30,12 +30,12 @@ class Failed(Exception):
     """A command that had to succeed did not; says how it ended and what it said last."""
 
 
-def measure(command: Sequence[str], env: Mapping[str, str], log: Path) -> Taken:
+def measure(command: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path | None = None) -> Taken:
     """Run a command; what it prints goes to `log`. Raises Failed when its exit code is not 0."""
     peaks, ended = [0], threading.Event()
     started = time.perf_counter()
     with log.open("wb") as said:
-        process = subprocess.Popen(command, env=dict(env), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     watcher = threading.Thread(target=_watch, args=(process.pid, peaks, ended))
     watcher.start()
     try:

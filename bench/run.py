@@ -179,7 +179,7 @@ def main() -> int:
         aside = measure_aside([x for x in ASIDE if not args.only or x in args.only], data, scratch, args.rounds)
     if contestants:
         tell_table(contestants)
-    goals = judge(contestants.get(OURS), contestants.get("pyspark_local"), aside)
+    goals = judge(args.size, contestants.get(OURS), contestants.get("pyspark_local"), aside)
     tell_goals(goals, tell)
     wrong = {one.contestant.name: one.differs for one in fields if one.differs}
     skipped = {one.contestant.name: one.skipped for one in fields if one.skipped}

@@ -63,7 +63,7 @@ def test_equal_rows_get_a_ratio(data: Path) -> None:
     assert ours["peak_mb"] > 50
     assert 0 < ours["cpu_s"] < ours["wall_s"] * 8
     assert found["data"]["song_files"] == len(SONGS)
-    assert [goal["goal"] for goal in found["goals"]] == ["G1 etl.py beside hand-written DuckDB"]
+    assert found["goals"] == []  # they are for a million events
 
 
 @pytest.mark.parametrize(
