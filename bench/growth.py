@@ -131,7 +131,7 @@ def draw(points: dict[str, dict[str, Any]], target: Path) -> None:
     )
     from matplotlib import pyplot as plt
 
-    named = {"events": "events in one load", "songs": "song files, one song each"}
+    named = {"events": "events", "songs": "song files"}
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     for axis, (name, line) in zip(axes, lines(points).items(), strict=True):
         if not line:
