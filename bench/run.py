@@ -4,7 +4,7 @@
   .venv/bin/python bench/run.py --size S                      8,000 events, 71 song files
   .venv/bin/python bench/run.py --only etl --only duckdb_by_hand --rounds 5
   .venv/bin/python bench/run.py --data big                    keep the data in ./big, or use what is there
-  .venv/bin/python bench/run.py --contestant mine.py          one more script: given DATA and OUT, it makes the star in OUT
+  .venv/bin/python bench/run.py --contestant mine.py          one more script: given DATA and OUT it makes the star
 
 No ratio is printed of a contestant whose five tables, columns and rows are not the same as those of the yardstick
 (bench/contestants/duckdb_by_hand.py); the first difference is. The table goes to stderr, one JSON object to stdout.

@@ -112,8 +112,9 @@ def test_growth_is_drawn_alike(tmp_path: Path) -> None:
     results.write_text(json.dumps({"points": points}))
     drawn = []
     for name in ("a.svg", "b.svg"):
-        command = [sys.executable, ROOT / "bench" / "growth.py", "--draw", "--results", results]
-        done = subprocess.run([*command, "--picture", tmp_path / name], capture_output=True, text=True, check=False)
+        flags = ["--draw", "--results", str(results), "--picture", str(tmp_path / name)]
+        command = [sys.executable, str(ROOT / "bench" / "growth.py"), *flags]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 1, done.stderr
         assert "FAIL  CPU per one of the events: 1.25x from 1,000,000 to 20,000,000" in done.stderr
         drawn.append((tmp_path / name).read_bytes())
