@@ -1,0 +1,72 @@
+"""What this machine pays, before COPY, for each MB that goes to Redshift: the file's id into each record, then gzip.
+
+  .venv/bin/python bench/compaction.py --data big       of a folder with log_data and song_data; one core, no network
+
+Prints MB of JSON a CPU second for the spool (dwh/spool.py) of log files and of song files, for gzip level 1
+(dwh/engines/redshift_work.py), for both together, and how small gzip makes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+import sql_queries as q  # noqa: E402
+from dwh.engines.redshift_work import compress, cut  # noqa: E402
+from dwh.records import Strictness  # noqa: E402
+from dwh.sources import list_files  # noqa: E402
+from dwh.spool import IncomingFile  # noqa: E402
+from dwh.spool_folder import open_spool  # noqa: E402
+
+SLICES = 4
+KEYS = {"songs": q.SONG_KEYS, "events": q.EVENT_KEYS}
+
+
+def measure(kind: str, folder: Path) -> dict[str, float]:
+    """Spool and pack the files of a folder."""
+    rules = {kind: Strictness(frozenset({**q.PROVENANCE_KEYS, **KEYS[kind]}), lenient=False)}
+    files = list_files(str(folder), "--data")
+    with open_spool(rules, in_place=False) as spools:
+        spool = spools.start()
+        started = time.process_time()
+        for number, file in enumerate(files):
+            spool.add(IncomingFile(number, kind, file), carefully=False)
+        (part,) = spool.parts(kind)
+        spooled = time.process_time() - started
+        size = Path(part.path).stat().st_size / 1e6
+        pieces = cut(part.path, SLICES)
+        packed = sum(len(compress(piece)[0]) for piece in pieces) / 1e6
+        taken = time.process_time() - started
+    read = sum(file.size for file in files) / 1e6
+    return {
+        "files": len(files),
+        "mb": read,
+        "spool_mb_a_s": read / spooled,
+        "spool_us_a_file": spooled / len(files) * 1e6,
+        "gzip_mb_a_s": size / (taken - spooled),
+        "both_mb_a_s": read / taken,
+        "packed_share": packed / read,
+        "objects": len(pieces),
+    }
+
+
+def main() -> int:
+    """Measure both kinds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    data = parser.parse_args().data
+    found = {kind: measure(kind, data / folder) for kind, folder in (("events", "log_data"), ("songs", "song_data"))}
+    for kind, one in found.items():
+        print(kind, "  ".join(f"{key} {value:.3g}" for key, value in one.items()), file=sys.stderr)
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
