@@ -61,9 +61,14 @@ def go_on(warehouse: Warehouse) -> None:
     check(warehouse)
     assert run_script(warehouse, "etl") == 0
     check(warehouse)
-    there = [path for path in warehouse.root.glob("*_data/*") if path.is_file()]
-    assert warehouse.value("SELECT COUNT(*) FROM loaded_files") == len(there)
+    assert all_is_loaded(warehouse)
     nothing_is_left(warehouse)
+
+
+def all_is_loaded(warehouse: Warehouse) -> bool:
+    """Tell whether every file is in the ledger."""
+    there = [path for path in warehouse.root.glob("*_data/*") if path.is_file()]
+    return bool(warehouse.value("SELECT COUNT(*) FROM loaded_files") == len(there))
 
 
 def nothing_is_left(warehouse: Warehouse) -> None:
@@ -96,7 +101,10 @@ def break_at(warehouse: Warehouse, begin: Path, place: str, how: str, n: int) ->
     if code == ENDED_BY_ITSELF:
         check(warehouse)
         return False
-    assert code == (KILLED if how == "killed" else 3), f"{place}, {how} at call {n}: exit code {code}"
+    if code == 0 and how == "failed" and place == "files":  # its folder could not be removed; the next run does that
+        assert all_is_loaded(warehouse), f"call {n} failed without a word"
+    else:
+        assert code == (KILLED if how == "killed" else 3), f"{place}, {how} at call {n}: exit code {code}"
     go_on(warehouse)
     return True
 
