@@ -178,11 +178,12 @@ def _walk(top: str) -> list[SourceFile]:
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                name = entry.name
+                if name[0] == ".":
                     continue
                 if entry.is_dir():
                     folders.append(entry.path)
-                elif entry.name.endswith(PATTERNS):
+                elif name.endswith(PATTERNS):
                     files.append(_source_file(entry.path, entry.stat()))
     return files
 

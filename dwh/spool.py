@@ -76,8 +76,10 @@ class Spool:
         Raises Changed when it is not what was listed, Unreadable when it is no JSON at all, EnvironmentFailure when
         it may not be read, or when there is no room for its records.
         """
-        with named(file.source.path):
+        try:
             return self._add(file, carefully)
+        except OSError as error:
+            raise _refused_by_machine(error, file.source.path) from error
 
     def _add(self, file: IncomingFile, carefully: bool) -> int:
         data = _read_small(file.source)
@@ -135,10 +137,8 @@ class Spool:
             if b"\r" in body:  # between two values it is a blank, which COPY would refuse; in one it is refused
                 return None
         mark = b'{"dwh_file_id":%d,' % file.file_id
-        stream = self._streams[file.kind]
-        stream.write(mark)
-        stream.write(body[1:].replace(b"\n{", b"\n" + mark) if breaks else body[1:])
-        stream.write(b"\n")
+        rest = body[1:].replace(b"\n{", b"\n" + mark) if breaks else body[1:]
+        self._streams[file.kind].write(b"%b%b\n" % (mark, rest))
         return breaks + 1
 
     def _add_large(self, file: IncomingFile, path: str) -> int | None:
@@ -201,17 +201,21 @@ def named(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and error.filename == path:
-            raise Changed from error
-        if error.errno in DISK_FULL:
-            raise EnvironmentFailure(
-                f"the disk is full: the temporary folder {tempfile.gettempdir()} needs more room",
-                evidence=(str(error.strerror), "nothing of this load was stored; earlier loads are intact"),
-                hint=("free space and run this again", "TMPDIR=/bigger/disk python etl.py"),
-            ) from error
-        raise EnvironmentFailure(
-            f"{path} cannot be read", evidence=str(error.strerror or error), hint=f"ls -la {shlex.quote(path)}"
-        ) from error
+        raise _refused_by_machine(error, path) from error
+
+
+def _refused_by_machine(error: OSError, path: str) -> Changed | EnvironmentFailure:
+    if isinstance(error, FileNotFoundError) and error.filename == path:
+        return Changed()
+    if error.errno in DISK_FULL:
+        return EnvironmentFailure(
+            f"the disk is full: the temporary folder {tempfile.gettempdir()} needs more room",
+            evidence=(str(error.strerror), "nothing of this load was stored; earlier loads are intact"),
+            hint=("free space and run this again", "TMPDIR=/bigger/disk python etl.py"),
+        )
+    return EnvironmentFailure(
+        f"{path} cannot be read", evidence=str(error.strerror or error), hint=f"ls -la {shlex.quote(path)}"
+    )
 
 
 def needs_care(source: SourceFile, rules: Strictness) -> bool:
