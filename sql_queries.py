@@ -760,18 +760,22 @@ FROM (
         WHERE TRIM(BOTH ' ' FROM user_id) <> ''
     ) AS c
     JOIN (
-        SELECT CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id, MAX(ts) AS ts
-        FROM staging_events
-        WHERE TRIM(BOTH ' ' FROM user_id) <> ''
-        GROUP BY CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT)
+        SELECT e.user_id, MAX(e.ts) AS ts
+        FROM (
+            SELECT CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id, ts
+            FROM staging_events
+            WHERE TRIM(BOTH ' ' FROM user_id) <> ''
+        ) AS e
+        WHERE e.user_id IN (SELECT user_id FROM touched_users)
+        GROUP BY e.user_id
     ) AS latest ON latest.user_id = c.user_id AND latest.ts = c.ts
     WHERE c.user_id IN (SELECT user_id FROM touched_users)
 ) AS ranked
 WHERE choice = 1
 """
 
-# A play, cleaned, and its id.
-PLAYS = """
+# A touched play, cleaned, and its id. The filter stands here and not around it, or every play would be cleaned first.
+_PLAYS = """
 SELECT
     MD5(
         CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
@@ -789,7 +793,14 @@ SELECT
     e.length AS duration
 FROM staging_events AS e
 WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
+AND EXISTS (
+    SELECT 1
+    FROM play_candidates AS t
+    WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session AND (CHOICE)
+)
 """
+_SINGLE_PLAYS = _PLAYS.replace("CHOICE", "t.records = 1 AND t.ambiguous = 0")
+_RIVAL_PLAYS = _PLAYS.replace("CHOICE", "t.records > 1 OR t.ambiguous > 0")
 
 # A play matches a song when title and artist name are equal; of several the nearest duration, then the lowest song_id.
 # One order decides both which of several records is the play and, behind all of its columns, which song it matches.
@@ -805,14 +816,8 @@ FROM (
     SELECT
         c.songplay_id, c.ts, c.user_id, c.level, s.song_id, s.artist_id, c.session_id, c.location, c.user_agent,
         c.item_in_session, c.title, c.artist_name, c.duration, 1 AS choice
-    FROM (PLAYS) AS c
+    FROM (SINGLE_PLAYS) AS c
     LEFT JOIN songs AS s ON s.title = c.title AND s.artist_name = c.artist_name
-    WHERE EXISTS (
-        SELECT 1
-        FROM play_candidates AS t
-        WHERE t.session_id = c.session_id AND t.item_in_session = c.item_in_session
-        AND t.records = 1 AND t.ambiguous = 0
-    )
     UNION ALL
     SELECT
         c.songplay_id, c.ts, c.user_id, c.level, s.song_id, s.artist_id, c.session_id, c.location, c.user_agent,
@@ -824,17 +829,11 @@ FROM (
                 c.level ASC NULLS LAST, c.location ASC NULLS LAST, c.user_agent ASC NULLS LAST,
                 ABS(s.duration - c.duration) ASC NULLS LAST, s.song_id ASC NULLS LAST
         ) AS choice
-    FROM (PLAYS) AS c
+    FROM (RIVAL_PLAYS) AS c
     LEFT JOIN songs AS s ON s.title = c.title AND s.artist_name = c.artist_name
-    WHERE EXISTS (
-        SELECT 1
-        FROM play_candidates AS t
-        WHERE t.session_id = c.session_id AND t.item_in_session = c.item_in_session
-        AND (t.records > 1 OR t.ambiguous > 0)
-    )
 ) AS ranked
 WHERE choice = 1
-""".replace("PLAYS", PLAYS)
+""".replace("SINGLE_PLAYS", _SINGLE_PLAYS).replace("RIVAL_PLAYS", _RIVAL_PLAYS)
 
 # The ISO week is computed: what EXTRACT(WEEK) means on Redshift depends on its patch level. The formula equals it
 # elsewhere for 18,262 days.
