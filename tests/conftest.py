@@ -30,18 +30,26 @@ SLOW_FILES = {
     "test_together.py",
     "test_surroundings.py",
     "test_reference_star.py",
+    "test_bench.py",
+    "test_tls.py",
 }
 SLOW_TESTS = {
     "test_on_postgresql_every_way_gives_the_same_star",
     "test_each_step_of_a_world_gives_the_star_of_what_was_seen[duckdb]",
     "test_an_export_that_fails_at_any_call_leaves_the_lake_whole",
-    "test_an_unchanged_star_is_not_written_again[duckdb-s3]",
-    "test_an_unchanged_star_is_not_written_again[postgres-s3]",
     "test_p80_what_a_run_writes_is_its_owners_alone",
+    "test_real_files_in_reversed_order_one_by_one",
+    "test_a_full_rebuild_gives_the_rows_of_the_steps",
+    "test_json_is_one_object_a_script_and_nothing_else",
+    "test_p78_no_name_and_no_value_of_the_data_becomes_sql",
+    "test_p50_a_server_that_goes_on_failing_is_given_up",
+    "test_p54_a_server_that_never_answers_is_given_up",
 }
+SLOW_VARIANTS = ("[redshift", "-s3]")
 SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
     "test_a_whole_life[redshift]",
+    "test_the_lake_holds_the_star[duckdb-s3]",
     "test_odd_values_are_taken_or_refused_alike[numbers as text]",
     "test_odd_values_are_taken_or_refused_alike[unicode]",
 }
@@ -51,8 +59,8 @@ IN_EVERY_RUN = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long into the group `slow`."""
     for item in items:
-        slow = item.path.name in SLOW_FILES or item.path.parent.name in SLOW_FOLDERS or "[redshift" in item.name
-        slow = slow or item.name in SLOW_TESTS or "test_odd_values" in item.name
+        slow = item.path.name in SLOW_FILES or item.path.parent.name in SLOW_FOLDERS or item.name in SLOW_TESTS
+        slow = slow or "test_odd_values" in item.name or any(variant in item.name for variant in SLOW_VARIANTS)
         if slow and item.name not in IN_EVERY_RUN:
             item.add_marker(pytest.mark.slow)
 
