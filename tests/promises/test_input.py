@@ -240,7 +240,7 @@ def test_p49_whatever_comes_is_loaded_or_named(make: Make, files: list[Damaged])
 
 @pytest.mark.promises
 @seed(SEED)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(files=st.lists(damaged_files(), min_size=40, max_size=40))
 def test_p49_whatever_comes_is_loaded_or_named_long(make: Make, files: list[Damaged]) -> None:
     """Thousands of damaged files."""
@@ -249,7 +249,7 @@ def test_p49_whatever_comes_is_loaded_or_named_long(make: Make, files: list[Dama
 
 @pytest.mark.promises
 @seed(SEED)
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(files=st.lists(damaged_files(large=True), min_size=6, max_size=6))
 def test_p49_whatever_comes_in_large_files_is_loaded_or_named(make: Make, files: list[Damaged]) -> None:
     """Damage at the end of files that the engine reads by itself."""
