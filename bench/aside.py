@@ -15,7 +15,7 @@ from bench import limits
 from bench.processes import Taken, clean_environment, measure
 from bench.samples import ROOT, Sample, make_part
 from bench.song_files import WAYS
-from bench.start import warehouse_environment
+from bench.start import load_anew, run_script, warehouse_environment
 
 Found = dict[str, Any]
 READ_ALL = """
@@ -67,7 +67,7 @@ def later_runs(data: Sample, scratch: Path, rounds: int) -> Found:
     folder = scratch / "later"
     sources = make_part(data, 1.0, folder / "data")
     last, song = (sorted((sources.folder / kind).rglob("*.json"))[-1] for kind in ("log_data", "song_data"))
-    away = folder / "away.json"
+    away, log = folder / "away.json", scratch / "later.log"
     taken: dict[str, list[Taken]] = {"full_load": [], "one_new_log": [], "one_changed_song": []}
     env = warehouse_environment(sources, folder / "later.duckdb", TMPDIR=str(scratch))
     original = song.read_bytes()
@@ -77,15 +77,13 @@ def later_runs(data: Sample, scratch: Path, rounds: int) -> Found:
         last.rename(away)
         for path in folder.glob("later.duckdb*"):
             path.unlink()
-        _run("conn_start", env, scratch)
-        _run("create_tables", env, scratch)
-        found = {"full_load": _run("etl", env, scratch)}
+        found = {"full_load": load_anew(env, log)}
         away.rename(last)
-        found["one_new_log"] = _run("etl", env, scratch)
+        found["one_new_log"] = run_script("etl", env, log)
         song.unlink()  # the link goes, not what it points to
         changed = (record or {"song_id": "SOBENCH"}) | {"year": 1900 + number}
         song.write_text(json.dumps(changed) + "\n")
-        found["one_changed_song"] = _run("etl", env, scratch)
+        found["one_changed_song"] = run_script("etl", env, log)
         for name, one in found.items():
             if number:
                 taken[name].append(one)
@@ -156,10 +154,6 @@ def measure_aside(names: Sequence[str], data: Sample, scratch: Path, rounds: int
             if not key.startswith("goals"):
                 print(f"  {key:<20} {_brief(value)}", file=sys.stderr, flush=True)
     return found
-
-
-def _run(script: str, env: Mapping[str, str], scratch: Path) -> Taken:
-    return measure([sys.executable, str(ROOT / f"{script}.py"), "-q"], env, scratch / "later.log")
 
 
 def _middle(taken: Sequence[Taken]) -> Found:

@@ -17,22 +17,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-import sql_queries as q  # noqa: E402
 from dwh.engines.redshift_work import compress, cut  # noqa: E402
-from dwh.records import Strictness  # noqa: E402
 from dwh.sources import list_files  # noqa: E402
 from dwh.spool import IncomingFile  # noqa: E402
 from dwh.spool_folder import open_spool  # noqa: E402
+from star_load import record_rules  # noqa: E402
 
 SLICES = 4
-KEYS = {"songs": q.SONG_KEYS, "events": q.EVENT_KEYS}
 
 
 def measure(kind: str, folder: Path) -> dict[str, float]:
     """Spool and pack the files of a folder."""
-    rules = {kind: Strictness(frozenset({**q.PROVENANCE_KEYS, **KEYS[kind]}), lenient=False)}
     files = list_files(str(folder), "--data")
-    with open_spool(rules, in_place=False) as spools:
+    with open_spool(record_rules(lenient=False), in_place=False) as spools:
         spool = spools.start()
         started = time.process_time()
         for number, file in enumerate(files):

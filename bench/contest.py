@@ -50,7 +50,6 @@ CONTESTANTS = (
         "PostgreSQL: COPY of the lines, then SQL",
         slow=True,
         server="by_hand",
-        script=ROOT / "bench" / "postgres_by_hand.py",
     ),
     Contestant("pyspark_local", "Spark local[2] to Parquet", ("pyspark", "py4j"), slow=True),
     Contestant(

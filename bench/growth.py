@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,9 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from bench.machine import describe_machine  # noqa: E402
-from bench.processes import measure  # noqa: E402
-from bench.samples import look_at  # noqa: E402
-from bench.start import warehouse_environment  # noqa: E402
+from bench.samples import make_data  # noqa: E402
+from bench.start import load_anew, warehouse_environment  # noqa: E402
 
 MEMORY_LIMIT = 2_000_000_000  # bytes
 FLAT, MEMORY_RATIO = 1.2, 1.25
@@ -63,16 +61,10 @@ def measure_point(point: Point) -> dict[str, Any]:
     """Make the data, load it into a new warehouse, remove both."""
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
         scratch, log = Path(folder), Path(folder) / "log"
-        numbers = {"--songs": point.songs, "--events": point.events, "--days": point.days, "--users": point.users}
-        flags = [text for flag, number in numbers.items() for text in (flag, str(number))]
-        make = [sys.executable, str(ROOT / "make_sample.py"), "-q", *flags, str(scratch / "data")]
-        subprocess.run(make, check=True)
-        data = look_at(scratch / "data")
+        data = make_data(scratch / "data", point.songs, point.events, point.days, point.users)
         env = warehouse_environment(data, scratch / "star.duckdb", DWH_DUCKDB_MEMORY_LIMIT=f"{MEMORY_LIMIT} B")
         env |= {"TMPDIR": str(scratch)}
-        for script in ("conn_start", "create_tables"):
-            measure([sys.executable, str(ROOT / f"{script}.py"), "-q"], env, log)
-        taken = measure([sys.executable, str(ROOT / "etl.py"), "-q"], env, log)
+        taken = load_anew(env, log)
         return {
             **point._asdict(),
             "song_files": data.song_files,

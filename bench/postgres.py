@@ -1,4 +1,4 @@
-"""Measure what `etl.py` costs on PostgreSQL, beside a hand-written script (bench/postgres_by_hand.py) of COPY and SQL.
+"""Measure what `etl.py` costs on PostgreSQL, beside a script of COPY and SQL (bench/contestants/postgres_by_hand.py).
 Whole processes in turn, in one server with default settings; medians, and their ratios.
 
   .venv/bin/python bench/postgres.py                            a million events, 15,000 songs, in a temporary folder
@@ -103,7 +103,7 @@ def run_etl(server: Server, data: Path) -> Taken:
 def run_by_hand(server: Server, data: Path) -> Taken:
     """Run the script, which makes its tables itself."""
     ask(server, "DROP SCHEMA IF EXISTS by_hand CASCADE")
-    script = [sys.executable, str(ROOT / "bench" / "postgres_by_hand.py")]
+    script = [sys.executable, str(ROOT / "bench" / "contestants" / "postgres_by_hand.py")]
     place = [server.host, str(server.port), server.user, DATABASE, str(data)]
     return measure(server, [*script, *place], dict(os.environ))
 

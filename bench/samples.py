@@ -34,11 +34,14 @@ class Sample(NamedTuple):
 
 def make_sample(size: str, folder: Path) -> Sample:
     """Make the data of a size, unless the folder has some."""
-    if not (folder / "log_data").is_dir():
-        songs, events, days, users = SIZES[size]
-        numbers = {"--songs": songs, "--events": events, "--days": days, "--users": users}
-        flags = [text for flag, number in numbers.items() for text in (flag, str(number))]
-        subprocess.run([sys.executable, str(ROOT / "make_sample.py"), "-q", *flags, str(folder)], check=True)
+    return look_at(folder) if (folder / "log_data").is_dir() else make_data(folder, *SIZES[size])
+
+
+def make_data(folder: Path, songs: int, events: int, days: int, users: int) -> Sample:
+    """Make so many songs and events by make_sample.py."""
+    numbers = {"--songs": songs, "--events": events, "--days": days, "--users": users}
+    flags = [text for flag, number in numbers.items() for text in (flag, str(number))]
+    subprocess.run([sys.executable, str(ROOT / "make_sample.py"), "-q", *flags, str(folder)], check=True)
     return look_at(folder)
 
 

@@ -25,12 +25,11 @@ sys.path[:0] = [str(ROOT)]
 import duckdb  # noqa: E402
 
 import sql_queries as q  # noqa: E402
-from dwh.records import Strictness  # noqa: E402
 from dwh.sources import list_files  # noqa: E402
 from dwh.spool import IncomingFile  # noqa: E402
 from dwh.spool_folder import open_spool  # noqa: E402
+from star_load import KEYS, record_rules  # noqa: E402
 
-KEYS = {**q.PROVENANCE_KEYS, **q.SONG_KEYS}
 WAYS = ("bare", "spool", "spool_and_read", "read_json")
 READ = "SELECT COUNT(*), MAX(title), MAX(artist_name) FROM read_json(?, format = ?, columns = ?)"
 
@@ -53,8 +52,7 @@ def bare(folder: Path, spool: Path) -> int:
 
 def ours(folder: Path, *, read: bool) -> int:
     """Bring every file into a spool, as a load does; `read` it by DuckDB too."""
-    keys = frozenset(KEYS)
-    with open_spool({"songs": Strictness(keys, lenient=True)}) as spools:
+    with open_spool(record_rules(lenient=True)) as spools:
         spool = spools.start()
         records = sum(
             spool.add(IncomingFile(number, "songs", file), carefully=False)
@@ -62,7 +60,7 @@ def ours(folder: Path, *, read: bool) -> int:
         )
         (part,) = spool.parts("songs")
         if read:
-            records = read_files([part.path], "newline_delimited", dict.fromkeys(KEYS, "VARCHAR"))
+            records = read_files([part.path], "newline_delimited", dict.fromkeys(KEYS["songs"], "VARCHAR"))
         return records
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ class Starter:
         log = self.scratch / f"{contestant.name}.log"
         data = self._data_of(contestant)
         if contestant.name == OURS:
-            return self._run_ours(data, out, log)
+            return load_anew(warehouse_environment(data, out / "star.duckdb"), log)
         python = str(self.python) if contestant.packages else sys.executable
         env = clean_environment(TMPDIR=str(self.scratch))
         if not contestant.server:
@@ -78,12 +78,6 @@ class Starter:
         out.mkdir()
         return out
 
-    def _run_ours(self, data: Sample, out: Path, log: Path) -> Taken:
-        env = warehouse_environment(data, out / "star.duckdb")
-        for script in ("conn_start", "create_tables"):
-            measure([sys.executable, str(ROOT / f"{script}.py"), "-q"], env, log)
-        return measure([sys.executable, str(ROOT / "etl.py"), "-q"], env, log)
-
     def _run_on_server(self, contestant: Contestant, data: Sample, out: Path, log: Path) -> Taken:
         from bench.postgres import DATABASE, ask, ended_children_cpu, one_server
 
@@ -120,6 +114,18 @@ def warehouse_environment(data: Sample, database: Path, **changes: str) -> dict[
         DWH_DUCKDB_PATH=str(database),
         **changes,
     )
+
+
+def run_script(name: str, env: Mapping[str, str], log: Path) -> Taken:
+    """Run a script of the suite."""
+    return measure([sys.executable, str(ROOT / f"{name}.py"), "-q"], env, log)
+
+
+def load_anew(env: Mapping[str, str], log: Path) -> Taken:
+    """Make the warehouse and its tables, then load; gives what the load took."""
+    for name in ("conn_start", "create_tables"):
+        run_script(name, env, log)
+    return run_script("etl", env, log)
 
 
 def write_csv(server: Server, schema: str, out: Path) -> None:

@@ -28,9 +28,9 @@ def join_files(folder: Path, target: Path) -> str:
 
 
 def one_object_a_line(data: bytes) -> bytes:
-    """Give the content of a song file with every object on a line of its own."""
+    """Give the content of a file with every object on a line of its own."""
     data = data.strip()
-    if b"\n" not in data and data.count(b"}") == 1:
+    if data.count(b"\n{") == data.count(b"\n") and (data.count(b"\n") or data.count(b"}") == 1):
         return data + b"\n"
     text, objects = data.decode(), []
     while text:

@@ -1,17 +1,17 @@
 """The same star by hand, for bench/postgres.py: COPY the lines, cast the JSON, insert set by set.
 
-python bench/postgres_by_hand.py HOST PORT USER DATABASE DATA
+python bench/contestants/postgres_by_hand.py HOST PORT USER DATABASE DATA
 """
 
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
+from files import one_object_a_line
 
 COPY = r"COPY lines FROM STDIN WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')"
 
@@ -147,19 +147,6 @@ class Lines(io.RawIOBase):
         data = b"".join(pieces)
         self._rest = data[size:]
         return data[:size]
-
-
-def one_object_a_line(data: bytes) -> bytes:
-    """Give the content of a file with every object on a line of its own."""
-    data = data.strip()
-    if data.count(b"\n{") == data.count(b"\n") and (data.count(b"\n") or data.count(b"}") == 1):
-        return data + b"\n"
-    text, objects = data.decode(), []
-    while text:
-        found, end = json.JSONDecoder().raw_decode(text)
-        objects.append(json.dumps(found))
-        text = text[end:].lstrip()
-    return ("\n".join(objects) + "\n").encode()
 
 
 def main() -> None:
