@@ -303,9 +303,67 @@ CREATE TEMP TABLE incoming_files (
 )
 """
 
-# The rules of a record: the first that is broken is its reason. They stand here once, for every engine.
+# The rules of a record: the first that is broken is its reason, NULL is the reason of a good one. They stand here once,
+# for every engine.
 # 253402300799999 is the last millisecond of the year 9999. A pattern that counts takes PostgreSQL five times as long,
 # so it judges only what is long enough to break its limit.
+_EVENT_FAULT = """
+CASE
+    WHEN reason IS NOT NULL THEN reason
+    WHEN page IS NULL OR TRIM(BOTH ' ' FROM page) = '' THEN 'page is missing'
+    WHEN ts IS NULL THEN 'ts is missing'
+    WHEN NOT CASE WHEN OCTET_LENGTH(ts) <= 15 THEN ts ~ '^ *[0-9]+ *$' ELSE ts ~ '^ *[0-9]{1,15} *$' END
+        THEN CASE
+            WHEN TRIM(BOTH ' ' FROM ts) = '' THEN 'ts is missing'
+            ELSE 'ts is not a whole number of milliseconds'
+        END
+    WHEN CASE WHEN OCTET_LENGTH(ts) >= 15 THEN CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT) END > 253402300799999
+        THEN 'ts is after the year 9999'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(user_id) <= 18 THEN user_id ~ '^ *([0-9]+){0,1} *$'
+        ELSE user_id ~ '^ *([0-9]{1,18}){0,1} *$'
+    END THEN 'userId is not a whole number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(session_id) <= 18 THEN session_id ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+        ELSE session_id ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+    END THEN 'sessionId is not a whole number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(item_in_session) <= 18 THEN item_in_session ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+        ELSE item_in_session ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+    END THEN 'itemInSession is not a whole number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(status) <= 18 THEN status ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+        ELSE status ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+    END THEN 'status is not a whole number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(length) <= 18
+            THEN length ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+        ELSE length ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+    END THEN 'length is not a number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(registration) <= 18
+            THEN registration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+        ELSE registration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+    END THEN 'registration is not a number'
+    WHEN COALESCE(TRIM(BOTH ' ' FROM session_id), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
+        THEN 'sessionId is missing on a play'
+    WHEN COALESCE(TRIM(BOTH ' ' FROM item_in_session), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
+        THEN 'itemInSession is missing on a play'
+    WHEN OCTET_LENGTH(artist) > 1024 THEN 'artist is longer than 1024 bytes'
+    WHEN OCTET_LENGTH(auth) > 64 THEN 'auth is longer than 64 bytes'
+    WHEN OCTET_LENGTH(first_name) > 256 THEN 'firstName is longer than 256 bytes'
+    WHEN OCTET_LENGTH(gender) > 16 THEN 'gender is longer than 16 bytes'
+    WHEN OCTET_LENGTH(last_name) > 256 THEN 'lastName is longer than 256 bytes'
+    WHEN OCTET_LENGTH(level) > 64 THEN 'level is longer than 64 bytes'
+    WHEN OCTET_LENGTH(location) > 1024 THEN 'location is longer than 1024 bytes'
+    WHEN OCTET_LENGTH(method) > 16 THEN 'method is longer than 16 bytes'
+    WHEN OCTET_LENGTH(page) > 64 THEN 'page is longer than 64 bytes'
+    WHEN OCTET_LENGTH(song) > 1024 THEN 'song is longer than 1024 bytes'
+    WHEN OCTET_LENGTH(user_agent) > 4096 THEN 'userAgent is longer than 4096 bytes'
+    WHEN OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
+END
+"""
+
 REFUSE_EVENTS = """
 CREATE TEMP TABLE refused_events AS
 SELECT file_id, record_number, line_number, reason, record
@@ -315,63 +373,47 @@ FROM (
         record_number,
         line_number,
         record,
-        CASE
-            WHEN reason IS NOT NULL THEN reason
-            WHEN page IS NULL OR TRIM(BOTH ' ' FROM page) = '' THEN 'page is missing'
-            WHEN ts IS NULL THEN 'ts is missing'
-            WHEN NOT CASE WHEN OCTET_LENGTH(ts) <= 15 THEN ts ~ '^ *[0-9]+ *$' ELSE ts ~ '^ *[0-9]{1,15} *$' END
-                THEN CASE
-                    WHEN TRIM(BOTH ' ' FROM ts) = '' THEN 'ts is missing'
-                    ELSE 'ts is not a whole number of milliseconds'
-                END
-            WHEN CASE WHEN OCTET_LENGTH(ts) >= 15 THEN CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT) END > 253402300799999
-                THEN 'ts is after the year 9999'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(user_id) <= 18 THEN user_id ~ '^ *([0-9]+){0,1} *$'
-                ELSE user_id ~ '^ *([0-9]{1,18}){0,1} *$'
-            END THEN 'userId is not a whole number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(session_id) <= 18 THEN session_id ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-                ELSE session_id ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-            END THEN 'sessionId is not a whole number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(item_in_session) <= 18 THEN item_in_session ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-                ELSE item_in_session ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-            END THEN 'itemInSession is not a whole number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(status) <= 18 THEN status ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-                ELSE status ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-            END THEN 'status is not a whole number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(length) <= 18
-                    THEN length ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                ELSE length ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-            END THEN 'length is not a number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(registration) <= 18
-                    THEN registration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                ELSE registration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-            END THEN 'registration is not a number'
-            WHEN COALESCE(TRIM(BOTH ' ' FROM session_id), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
-                THEN 'sessionId is missing on a play'
-            WHEN COALESCE(TRIM(BOTH ' ' FROM item_in_session), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
-                THEN 'itemInSession is missing on a play'
-            WHEN OCTET_LENGTH(artist) > 1024 THEN 'artist is longer than 1024 bytes'
-            WHEN OCTET_LENGTH(auth) > 64 THEN 'auth is longer than 64 bytes'
-            WHEN OCTET_LENGTH(first_name) > 256 THEN 'firstName is longer than 256 bytes'
-            WHEN OCTET_LENGTH(gender) > 16 THEN 'gender is longer than 16 bytes'
-            WHEN OCTET_LENGTH(last_name) > 256 THEN 'lastName is longer than 256 bytes'
-            WHEN OCTET_LENGTH(level) > 64 THEN 'level is longer than 64 bytes'
-            WHEN OCTET_LENGTH(location) > 1024 THEN 'location is longer than 1024 bytes'
-            WHEN OCTET_LENGTH(method) > 16 THEN 'method is longer than 16 bytes'
-            WHEN OCTET_LENGTH(page) > 64 THEN 'page is longer than 64 bytes'
-            WHEN OCTET_LENGTH(song) > 1024 THEN 'song is longer than 1024 bytes'
-            WHEN OCTET_LENGTH(user_agent) > 4096 THEN 'userAgent is longer than 4096 bytes'
-            WHEN OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
-        END AS reason
+        FAULT AS reason
     FROM incoming_events
 ) AS judged
 WHERE reason IS NOT NULL
+""".replace("FAULT", _EVENT_FAULT)
+
+_SONG_FAULT = """
+CASE
+    WHEN reason IS NOT NULL THEN reason
+    WHEN song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = '' THEN 'song_id is missing'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(num_songs) <= 18 THEN num_songs ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+        ELSE num_songs ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+    END THEN 'num_songs is not a whole number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(year) <= 18 THEN year ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+        ELSE year ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+    END THEN 'year is not a whole number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(duration) <= 18
+            THEN duration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+        ELSE duration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+    END THEN 'duration is not a number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(artist_latitude) <= 18
+            THEN artist_latitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+        ELSE artist_latitude
+            ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+    END THEN 'artist_latitude is not a number'
+    WHEN NOT CASE
+        WHEN OCTET_LENGTH(artist_longitude) <= 18
+            THEN artist_longitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+        ELSE artist_longitude
+            ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+    END THEN 'artist_longitude is not a number'
+    WHEN OCTET_LENGTH(artist_id) > 64 THEN 'artist_id is longer than 64 bytes'
+    WHEN OCTET_LENGTH(artist_location) > 1024 THEN 'artist_location is longer than 1024 bytes'
+    WHEN OCTET_LENGTH(artist_name) > 1024 THEN 'artist_name is longer than 1024 bytes'
+    WHEN OCTET_LENGTH(song_id) > 64 THEN 'song_id is longer than 64 bytes'
+    WHEN OCTET_LENGTH(title) > 1024 THEN 'title is longer than 1024 bytes'
+END
 """
 
 REFUSE_SONGS = """
@@ -383,44 +425,11 @@ FROM (
         record_number,
         line_number,
         record,
-        CASE
-            WHEN reason IS NOT NULL THEN reason
-            WHEN song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = '' THEN 'song_id is missing'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(num_songs) <= 18 THEN num_songs ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-                ELSE num_songs ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-            END THEN 'num_songs is not a whole number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(year) <= 18 THEN year ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-                ELSE year ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-            END THEN 'year is not a whole number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(duration) <= 18
-                    THEN duration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                ELSE duration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-            END THEN 'duration is not a number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(artist_latitude) <= 18
-                    THEN artist_latitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                ELSE artist_latitude
-                    ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-            END THEN 'artist_latitude is not a number'
-            WHEN NOT CASE
-                WHEN OCTET_LENGTH(artist_longitude) <= 18
-                    THEN artist_longitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-                ELSE artist_longitude
-                    ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-            END THEN 'artist_longitude is not a number'
-            WHEN OCTET_LENGTH(artist_id) > 64 THEN 'artist_id is longer than 64 bytes'
-            WHEN OCTET_LENGTH(artist_location) > 1024 THEN 'artist_location is longer than 1024 bytes'
-            WHEN OCTET_LENGTH(artist_name) > 1024 THEN 'artist_name is longer than 1024 bytes'
-            WHEN OCTET_LENGTH(song_id) > 64 THEN 'song_id is longer than 64 bytes'
-            WHEN OCTET_LENGTH(title) > 1024 THEN 'title is longer than 1024 bytes'
-        END AS reason
+        FAULT AS reason
     FROM incoming_songs
 ) AS judged
 WHERE reason IS NOT NULL
-"""
+""".replace("FAULT", _SONG_FAULT)
 
 # The first refused record, songs before events.
 SELECT_FIRST_REFUSED = """
@@ -501,6 +510,18 @@ WHERE EXISTS (
 
 # -------------------------------------------------------------------------------------------------------------- staging
 
+_STAGED = """
+    SELECT file_id, COUNT(*) AS staged
+    FROM staging_events
+    WHERE file_id IN (SELECT file_id FROM incoming_files)
+    GROUP BY file_id
+    UNION ALL
+    SELECT file_id, COUNT(*) AS staged
+    FROM staging_songs
+    WHERE file_id IN (SELECT file_id FROM incoming_files)
+    GROUP BY file_id
+"""
+
 STAGE_EVENTS = """
 INSERT INTO staging_events (
     file_id, artist, auth, first_name, gender, item_in_session, last_name, length, level, location,
@@ -548,6 +569,18 @@ SELECT
     CAST(NULLIF(TRIM(BOTH ' ' FROM year), '') AS BIGINT)
 FROM incoming_songs
 """
+
+# The same without looking at a bad record: enough when it turns out that there is none.
+STAGE_GOOD_SONGS = STAGE_SONGS + f"WHERE ({_SONG_FAULT}) IS NULL"
+STAGE_GOOD_EVENTS = STAGE_EVENTS + f"WHERE ({_EVENT_FAULT}) IS NULL"
+
+# Files of which not every record that was read is staged.
+SELECT_UNSTAGED_FILES = """
+SELECT f.path
+FROM incoming_files AS f
+LEFT JOIN (STAGED) AS s ON s.file_id = f.file_id
+WHERE f.records_read <> COALESCE(s.staged, 0)
+""".replace("STAGED", _STAGED)
 
 # The files whose rows leave: changed ones make room for their new version, forgotten ones for nothing.
 CREATE_GOING_FILES = "CREATE TEMP TABLE going_files (file_id BIGINT)"
@@ -634,24 +667,38 @@ FROM songplays AS p
 WHERE EXISTS (SELECT 1 FROM touched_names AS n WHERE n.title = p.title AND n.artist_name = p.artist_name)
 """
 
-# What a touched play is chosen from: how many records it came in, and how many of them bear the names of several songs.
-COUNT_CANDIDATES = """
-CREATE TEMP TABLE play_candidates AS
-SELECT e.session_id, e.item_in_session, COUNT(*) AS records, COUNT(n.title) AS ambiguous
-FROM staging_events AS e
+# The records of touched plays: all of touched files, and those of other files that belong to a touched play. In this
+# order, because a first load and a rebuild find all of them by the first condition, without comparing any key.
+_OF_TOUCHED_FILES = "e.file_id IN (SELECT file_id FROM touched_files)"
+_OF_OTHER_FILES = """
+NOT EXISTS (SELECT 1 FROM touched_files AS f WHERE f.file_id = e.file_id)
+AND EXISTS (
+    SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
+)
+"""
+
+# The touched plays that have a choice: they came in several records, or bear the names of several songs.
+_PLAYED = """
+    SELECT e.session_id, e.item_in_session, e.song, e.artist
+    FROM staging_events AS e
+    WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND TOUCHED
+"""
+FIND_RIVAL_PLAYS = """
+CREATE TEMP TABLE rival_plays AS
+SELECT p.session_id, p.item_in_session
+FROM (OF_TOUCHED_FILES UNION ALL OF_OTHER_FILES) AS p
 LEFT JOIN (
     SELECT title, artist_name
     FROM songs
     WHERE title IS NOT NULL AND artist_name IS NOT NULL
     GROUP BY title, artist_name
     HAVING COUNT(*) > 1
-) AS n ON n.title = TRIM(BOTH ' ' FROM e.song) AND n.artist_name = TRIM(BOTH ' ' FROM e.artist)
-WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
-AND EXISTS (
-    SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
+) AS n ON n.title = TRIM(BOTH ' ' FROM p.song) AND n.artist_name = TRIM(BOTH ' ' FROM p.artist)
+GROUP BY p.session_id, p.item_in_session
+HAVING COUNT(*) > 1 OR COUNT(n.title) > 0
+""".replace("OF_TOUCHED_FILES", _PLAYED.replace("TOUCHED", _OF_TOUCHED_FILES)).replace(
+    "OF_OTHER_FILES", _PLAYED.replace("TOUCHED", _OF_OTHER_FILES)
 )
-GROUP BY e.session_id, e.item_in_session
-"""
 
 # The start times that plays may leave, before they do ...
 TOUCH_TIMES_BEFORE = """
@@ -792,15 +839,17 @@ SELECT
     NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
     e.length AS duration
 FROM staging_events AS e
-WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
-AND EXISTS (
-    SELECT 1
-    FROM play_candidates AS t
-    WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session AND (CHOICE)
+WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
+"""
+_RIVAL = """
+EXISTS (
+    SELECT 1 FROM rival_plays AS r WHERE r.session_id = e.session_id AND r.item_in_session = e.item_in_session
 )
 """
-_SINGLE_PLAYS = _PLAYS.replace("CHOICE", "t.records = 1 AND t.ambiguous = 0")
-_RIVAL_PLAYS = _PLAYS.replace("CHOICE", "t.records > 1 OR t.ambiguous > 0")
+_RIVAL_PLAYS = _PLAYS.replace("CHOICE", _RIVAL)
+_SINGLE_PLAYS = "UNION ALL".join(
+    _PLAYS.replace("CHOICE", f"NOT {_RIVAL} AND {touched}") for touched in (_OF_TOUCHED_FILES, _OF_OTHER_FILES)
+)
 
 # A play matches a song when title and artist name are equal; of several the nearest duration, then the lowest song_id.
 # One order decides both which of several records is the play and, behind all of its columns, which song it matches.
@@ -884,6 +933,7 @@ EMPTY_STAR = (
 CREATE_INCOMING = (CREATE_INCOMING_FILES, CREATE_INCOMING_SONGS, CREATE_INCOMING_EVENTS, CREATE_GOING_FILES)
 REFUSE_RECORDS = (REFUSE_SONGS, REFUSE_EVENTS)
 STAGE_RECORDS = (STAGE_SONGS, STAGE_EVENTS)
+STAGE_GOOD_RECORDS = {"songs": STAGE_GOOD_SONGS, "events": STAGE_GOOD_EVENTS}
 TOUCH_KEYS = (TOUCH_SONGS, TOUCH_ARTISTS, TOUCH_USERS, TOUCH_PLAYS, TOUCH_NAMES_BEFORE)
 REBUILD_TOUCHED = (
     DELETE_TOUCHED_SONGS,
@@ -896,7 +946,7 @@ REBUILD_TOUCHED = (
     TOUCH_PLAYS_BY_NAME,
     TOUCH_TIMES_BEFORE,
     DELETE_TOUCHED_PLAYS,
-    COUNT_CANDIDATES,
+    FIND_RIVAL_PLAYS,
     INSERT_SONGPLAYS,
     DELETE_TOUCHED_TIMES,
     FIND_MISSING_TIMES,
@@ -916,7 +966,7 @@ DROP_TEMPORARY = (
     "DROP TABLE IF EXISTS touched_plays",
     "DROP TABLE IF EXISTS touched_names",
     "DROP TABLE IF EXISTS touched_times",
-    "DROP TABLE IF EXISTS play_candidates",
+    "DROP TABLE IF EXISTS rival_plays",
     "DROP TABLE IF EXISTS missing_times",
 )
 
@@ -950,17 +1000,14 @@ SELECT
     f.file_id, f.kind, f.path, f.fingerprint, f.records_read, COALESCE(s.staged, 0), COALESCE(r.rejected, 0), f.status,
     CAST(%s AS BIGINT), CAST(%s AS TIMESTAMP)
 FROM incoming_files AS f
+LEFT JOIN (STAGED) AS s ON s.file_id = f.file_id
 LEFT JOIN (
-    SELECT file_id, COUNT(*) AS staged FROM incoming_events GROUP BY file_id
-    UNION ALL
-    SELECT file_id, COUNT(*) AS staged FROM incoming_songs GROUP BY file_id
-) AS s ON s.file_id = f.file_id
-LEFT JOIN (
-    SELECT file_id, COUNT(*) AS rejected FROM refused_events GROUP BY file_id
-    UNION ALL
-    SELECT file_id, COUNT(*) AS rejected FROM refused_songs GROUP BY file_id
+    SELECT file_id, COUNT(*) AS rejected
+    FROM rejected_lines
+    WHERE file_id IN (SELECT file_id FROM incoming_files)
+    GROUP BY file_id
 ) AS r ON r.file_id = f.file_id
-"""
+""".replace("STAGED", _STAGED)
 
 COUNT_ROWS = """
 SELECT 'staging_events', COUNT(*) FROM staging_events
@@ -1015,7 +1062,7 @@ GROUP BY songplay_id
 CHOOSE_STAR_AGAIN = (
     TOUCH_ALL_FILES,
     *TOUCH_KEYS,
-    COUNT_CANDIDATES,
+    FIND_RIVAL_PLAYS,
     "CREATE TEMP TABLE missing_times AS SELECT DISTINCT start_time FROM songplays",
     "CREATE TEMP TABLE chosen_users AS" + CHOOSE_USERS,
     "CREATE TEMP TABLE chosen_songs AS" + CHOOSE_SONGS,

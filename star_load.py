@@ -2,9 +2,8 @@
 sql_queries.py.
 
 The star is a function of the contents loaded: any order, any split into loads, any retry or kill gives the same star.
-So a load finds the keys
-that its rows touch (those that come, and those of an earlier version that go), deletes them from the star and chooses
-them again from staging.
+So a load finds the keys that its rows touch (those that come, and those of an earlier version that go), deletes them
+from the star and chooses them again from staging.
 """
 
 from __future__ import annotations
@@ -35,17 +34,8 @@ INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
 LARGE_FILES, LARGE_BYTES = 2_000, 64 * 1024 * 1024  # from here on a load takes seconds, and shows how far it is
-STEPS = len(
-    (
-        *INCOMING,
-        *q.REFUSE_RECORDS,
-        *q.STAGE_RECORDS,
-        q.TOUCH_FILES,
-        *q.TOUCH_KEYS,
-        *q.REMOVE_GOING_ROWS,
-        *q.REBUILD_TOUCHED,
-    )
-)
+STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
+CAREFUL_STEPS = len((*q.REFUSE_RECORDS, *q.STAGE_RECORDS))
 
 
 def record_rules(*, lenient: bool) -> dict[str, Strictness]:
@@ -148,12 +138,17 @@ class StarLoader:
             self._run(q.CREATE_INCOMING)
             incoming = self._spool(files, careful, spool)
             count_records(sum(records for _, records in incoming.values()))
-            with self.console.progress("loading", STEPS if is_large(files) else 0, "steps") as self._advance:
-                self._load_spooled(spool)
-                self._recount(careful)
-                self._refuse(incoming, careful)
+            all_good = not careful and not spool.faults  # as far as is known
+            steps = (STEPS + (0 if all_good else CAREFUL_STEPS)) if is_large(files) else 0
+            with self.console.progress("loading", steps, "steps") as self._advance:
+                if all_good:
+                    self._stage_good(spool)
+                else:
+                    self._load_spooled(spool)
+                    self._recount(careful)
+                    self._refuse(incoming, careful)
+                    self._run(q.STAGE_RECORDS)
                 self._name_going([file.replaces for file in files if file.replaces is not None], spool)
-                self._run(q.STAGE_RECORDS)
                 self._rebuild_touched()
             changed = self.arrivals.changed(file.source for file in files)
             if changed:
@@ -192,6 +187,15 @@ class StarLoader:
         records: int = self.session.rows(q.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
         return records
 
+    def _stage_good(self, spool: Spool) -> None:
+        """Judge all records on their way into staging; raises ReadAgain with the files of which one is not there."""
+        for kind, table in INCOMING.items():
+            self.session.load_through(q.STAGE_GOOD_RECORDS[kind], table, KEYS[kind], spool.parts(kind))
+            self._advance(1)
+        again = {path for (path,) in self.session.rows(q.SELECT_UNSTAGED_FILES)}
+        if again:
+            raise ReadAgain(again)
+
     def _recount(self, careful: set[str]) -> None:
         """Make sure that every record that was read has arrived."""
         miscounted = self.session.rows(q.SELECT_MISCOUNTED_FILES)
@@ -220,8 +224,7 @@ class StarLoader:
             self._run(q.QUARANTINE_RECORDS)
 
     def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:
-        """Find the files to read record by record after the engine refused one that it did not name; all, when none
-        looks bad."""
+        """Find the files to read record by record when the engine refused one of its own; all, if none looks bad."""
         rest = [f for f in files if self.arrivals.is_here(f.source) and f.source.path not in careful]
         rules = record_rules(lenient=self.session.lenient_json)
         found = set()

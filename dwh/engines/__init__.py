@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 Row = tuple[Any, ...]
 
+OUR_KEYS = "dwh_"  # how the keys begin that the spool adds to a record; a file that is read in place has none of them
+FILE_KEY = "dwh_file_id"
+
 
 class Change(NamedTuple):
     """One thing an action makes (+), changes (~), removes (-) or finds as it should be (=).
@@ -94,6 +97,11 @@ class Session(Protocol):
         `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. Column file_id of a part that
         names a file is that file's id. A part may be an object of S3 where the engine reads those.
         Raises RecordsRefused when a record is not such an object: the transaction is lost then.
+        """
+
+    def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Load files, and run an INSERT that selects FROM such a table on their records, which an engine that can reads
+        straight from the files: what the table holds afterwards is not said. Raises what `load` raises.
         """
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dwh.engines import Change, Engine, Extract, Tell, Trace, Written
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
 from dwh.engines.postgres_errors import CASES, DatabaseMissing, connect_error
+from dwh.engines.postgres_load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
 from dwh.errors import ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much bef
 WORTH_STATISTICS = 1000  # rows
 READER_SECONDS = 5.0  # that a transaction with a lock waits for each lock it needs on top
 ALL_ROWS = "SELECT * FROM rows"
-# A byte that no JSON line can hold, so that COPY takes every line as one value.
-_COPY_LINES = "COPY json_lines (line) FROM STDIN WITH (FORMAT text, DELIMITER E'\\x01', NULL '')"
 
 
 class PostgresEngine(Engine):
@@ -203,27 +201,29 @@ class PostgresSession(LibpqSession):
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load JSON lines: COPY takes every line as one text, SQL takes the keys out of it."""
+        columns = ", ".join(keys.values())
+        for records, params in self._copy_parts(table, keys, parts):
+            self._run(f"INSERT INTO {table} ({columns}) {records}", params)
+
+    def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Run the INSERT on the keys as SQL takes them out of the lines."""
+        for records, params in self._copy_parts(table, keys, parts):
+            self.execute(insert.replace(f"FROM {table}", f"FROM ({records}) AS {table}"), params)
+
+    def _copy_parts(
+        self, table: str, keys: Mapping[str, str], parts: Sequence[Part]
+    ) -> Iterator[tuple[str, Sequence[object]]]:
+        """Copy in one part after the other; gives for each the query of its records, and the parameters of that."""
         if not parts:
             return
         types = self._column_types(table)
-        self._run("CREATE TEMP TABLE json_lines (line TEXT)", ())
+        self._run(CREATE_LINES, ())
         for part in parts:
-            named = part.file_id is None
-            own = {key: column for key, column in keys.items() if named or not key.startswith("dwh_")}
-            columns = ", ".join((*(() if named else ("file_id",)), *own.values()))
-            values = ", ".join(
-                f'r."{key}"' if types[column] == "text" else f'CAST(r."{key}" AS {types[column]})'
-                for key, column in own.items()
-            )
-            shape = ", ".join(f'"{key}" TEXT' for key in own)
             self._copy_lines(part.path)
-            self._run(
-                f"INSERT INTO {table} ({columns}) SELECT {'' if named else '%s, '}{values} "  # noqa: S608
-                f"FROM json_lines AS l, json_to_record(CAST(l.line AS JSON)) AS r({shape})",
-                () if named else (part.file_id,),
-            )
-            self._run("TRUNCATE json_lines", ())
-        self._run("DROP TABLE json_lines", ())
+            named = part.file_id is None
+            yield select_records(keys, types, named=named), () if named else (part.file_id,)
+            self._run(EMPTY_LINES, ())
+        self._run(DROP_LINES, ())
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet: by way of a DuckDB file in a private folder."""
@@ -271,23 +271,12 @@ class PostgresSession(LibpqSession):
     def _copy_lines(self, path: str) -> None:
         def send() -> int:
             with Path(path).open("rb", buffering=0) as file, self._connection.cursor() as cursor:
-                cursor.copy_expert(_COPY_LINES, _Escaped(file), COPY_BYTES)
+                cursor.copy_expert(COPY_LINES, Escaped(file), COPY_BYTES)
                 return int(cursor.rowcount)
 
         started = time.monotonic()
         rows = self._waiting(send)
-        self._trace(Trace(_COPY_LINES, rows, time.monotonic() - started))
-
-
-class _Escaped(io.RawIOBase):
-    """A file as COPY's text format wants it: every backslash twice. (Its csv format, which needs none, is slower.)"""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Give the next piece; it is longer than `size` by the backslashes in it."""
-        return self._file.read(size).replace(b"\\", b"\\\\")
+        self._trace(Trace(COPY_LINES, rows, time.monotonic() - started))
 
 
 _MORE_MEMORY = (

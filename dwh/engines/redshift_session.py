@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dwh.engines import Extract, Trace, Written
+from dwh.engines import OUR_KEYS, Extract, Trace, Written
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
 from dwh.engines.redshift_errors import CASES
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 # A COPY tries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
 STATEMENT_SECONDS = 3600
-OUR_KEYS = "dwh_"
 LOCK_SECONDS = 2.0  # a free lock is given at once; the way there and back takes its time
 FIRST_LOAD_ERROR = """
 SELECT file_name, line_number, column_name, error_message
@@ -113,6 +112,11 @@ class RedshiftSession(LibpqSession):
         with work.upload(paths, list(keys)) as upload:
             self._copy(table, list(keys.values()), upload, work.region, packed=True)
             self._recount(table, keys, upload)
+
+    def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Load, then insert: COPY fills tables only."""
+        self.load(table, keys, parts)
+        self.execute(insert)
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet to S3."""
