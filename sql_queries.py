@@ -671,7 +671,7 @@ WHERE EXISTS (SELECT 1 FROM touched_names AS n WHERE n.title = p.title AND n.art
 # order, because a first load and a rebuild find all of them by the first condition, without comparing any key.
 _OF_TOUCHED_FILES = "e.file_id IN (SELECT file_id FROM touched_files)"
 _OF_OTHER_FILES = """
-NOT EXISTS (SELECT 1 FROM touched_files AS f WHERE f.file_id = e.file_id)
+e.file_id NOT IN (SELECT file_id FROM touched_files)
 AND EXISTS (
     SELECT 1 FROM touched_plays AS t WHERE t.session_id = e.session_id AND t.item_in_session = e.item_in_session
 )
