@@ -712,13 +712,18 @@ WHERE EXISTS (
 )
 """
 
-# ... and those that songplays has and time has not, once the touched ones were deleted from it.
-FIND_MISSING_TIMES = """
-CREATE TEMP TABLE missing_times AS
-SELECT DISTINCT p.start_time
-FROM songplays AS p
-LEFT JOIN time AS t ON t.start_time = p.start_time
-WHERE t.start_time IS NULL
+# ... and those that the touched plays have after, or that other plays have at a time that touched ones left.
+FIND_PRESENT_TIMES = """
+CREATE TEMP TABLE present_times AS
+SELECT start_time
+FROM songplays
+WHERE EXISTS (
+    SELECT 1
+    FROM touched_plays AS t
+    WHERE t.session_id = songplays.session_id AND t.item_in_session = songplays.item_in_session
+)
+UNION
+SELECT start_time FROM songplays WHERE start_time IN (SELECT start_time FROM touched_times)
 """
 
 # ----------------------------------------------------------------------------------------------- choosing the star rows
@@ -895,7 +900,7 @@ SELECT
     CAST(EXTRACT(MONTH FROM start_time) AS INTEGER) AS month,
     CAST(EXTRACT(YEAR FROM start_time) AS INTEGER) AS year,
     CAST(EXTRACT(DOW FROM start_time) AS INTEGER) AS weekday
-FROM missing_times
+FROM present_times
 """
 
 INSERT_SONGS = "INSERT INTO songs (song_id, title, artist_id, year, duration, artist_name)" + CHOOSE_SONGS
@@ -919,6 +924,7 @@ WHERE EXISTS (
 )
 """
 DELETE_TOUCHED_TIMES = "DELETE FROM time WHERE start_time IN (SELECT start_time FROM touched_times)"
+DELETE_PRESENT_TIMES = "DELETE FROM time WHERE start_time IN (SELECT start_time FROM present_times)"
 
 EMPTY_STAR = (
     "DELETE FROM songplays",
@@ -949,7 +955,8 @@ REBUILD_TOUCHED = (
     FIND_RIVAL_PLAYS,
     INSERT_SONGPLAYS,
     DELETE_TOUCHED_TIMES,
-    FIND_MISSING_TIMES,
+    FIND_PRESENT_TIMES,
+    DELETE_PRESENT_TIMES,
     INSERT_TIME,
 )
 DROP_TEMPORARY = (
@@ -967,7 +974,7 @@ DROP_TEMPORARY = (
     "DROP TABLE IF EXISTS touched_names",
     "DROP TABLE IF EXISTS touched_times",
     "DROP TABLE IF EXISTS rival_plays",
-    "DROP TABLE IF EXISTS missing_times",
+    "DROP TABLE IF EXISTS present_times",
 )
 
 # What decides the content of the star: etl.py rebuilds it when one of these differs from what the last load ran.
@@ -1063,7 +1070,7 @@ CHOOSE_STAR_AGAIN = (
     TOUCH_ALL_FILES,
     *TOUCH_KEYS,
     FIND_RIVAL_PLAYS,
-    "CREATE TEMP TABLE missing_times AS SELECT DISTINCT start_time FROM songplays",
+    "CREATE TEMP TABLE present_times AS SELECT DISTINCT start_time FROM songplays",
     "CREATE TEMP TABLE chosen_users AS" + CHOOSE_USERS,
     "CREATE TEMP TABLE chosen_songs AS" + CHOOSE_SONGS,
     "CREATE TEMP TABLE chosen_artists AS" + CHOOSE_ARTISTS,

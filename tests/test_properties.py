@@ -154,6 +154,7 @@ def history() -> list[Step]:
         Step({LOG: lines([later])}),  # the first play is corrected to another time,
         Step({"log_data/c.json": lines([later])}),  # it comes a second time,
         Step({LOG: lines([])}),  # and stays in the other file,
+        Step({"log_data/d.json": lines([event(ts=other["ts"], sessionId=7)])}),  # someone plays at the time of another,
         Step({CATALOGUE: b""}),  # and the catalogue is emptied.
     ]
 
@@ -170,12 +171,12 @@ def live_through_history(warehouse: Warehouse) -> None:
 
 EMPTIED = (
     *("TOUCH_SONGS", "TOUCH_ARTISTS", "TOUCH_USERS", "TOUCH_PLAYS", "TOUCH_NAMES_BEFORE"),
-    *("TOUCH_TIMES_BEFORE", "FIND_RIVAL_PLAYS", "FIND_MISSING_TIMES"),
+    *("TOUCH_TIMES_BEFORE", "FIND_RIVAL_PLAYS", "FIND_PRESENT_TIMES"),
 )
 REMOVED = (
     *("TOUCH_NAMES_AFTER", "TOUCH_PLAYS_BY_NAME"),
     *("DELETE_TOUCHED_SONGS", "DELETE_TOUCHED_ARTISTS", "DELETE_TOUCHED_USERS"),
-    *("DELETE_TOUCHED_PLAYS", "DELETE_TOUCHED_TIMES"),
+    *("DELETE_TOUCHED_PLAYS", "DELETE_TOUCHED_TIMES", "DELETE_PRESENT_TIMES"),
     *("INSERT_SONGS", "INSERT_ARTISTS", "INSERT_USERS", "INSERT_SONGPLAYS", "INSERT_TIME"),
 )
 
