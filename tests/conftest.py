@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +23,11 @@ __all__ = ["every_hint_is_real"]  # a fixture of every test
 # The settings of whoever runs the tests must not reach the suite that is tested.
 for _name in [name for name in os.environ if name.startswith("DWH_")]:
     del os.environ[_name]
+
+# Hundreds of processes are started: where Python writes no bytecode, each would compile the suite again.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="dwh-tests-bytecode-")
+    atexit.register(shutil.rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
 
 # Tests that start many processes or servers are a group of their own; of those of Redshift every run has these.
 SLOW_FILES = {
