@@ -53,6 +53,8 @@ SLOW_TESTS = {
     "test_p54_a_server_that_never_answers_is_given_up",
     "test_p49_whatever_comes_is_loaded_or_named",
     "test_second_run_finds_nothing_new_and_is_quick",
+    "test_another_way_to_the_same_contents_gives_the_same_star",
+    "test_a_load_that_is_cut_off_stores_nothing",
     "test_runs_from_any_folder_and_through_links",
     "test_the_star_goes_wrong_without",
     "test_forgetting_a_file_gives_the_star_without_it",
