@@ -112,6 +112,8 @@ def open_file(settings: DuckDb, path: Path, trace: Callable[[Trace], None], plac
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{settings.memory_limit}B",
         "preserve_insertion_order": False,
+        # not five groups of 122,880 rows: 0.69 of the memory, 0.96 of the CPU, and a file of the same size
+        "write_buffer_row_group_count": 1,
         "temp_directory": str(_spill_folder(path)),
         "autoinstall_known_extensions": False,
     }
