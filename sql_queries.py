@@ -303,48 +303,56 @@ CREATE TEMP TABLE incoming_files (
 )
 """
 
+# The forms of a number, in text. A pattern that counts takes PostgreSQL five times as long, so it judges only what is
+# long enough to break its limit.
+_NO_MILLISECONDS = "NOT CASE WHEN OCTET_LENGTH(ts) <= 15 THEN ts ~ '^ *[0-9]+ *$' ELSE ts ~ '^ *[0-9]{1,15} *$' END"
+_NO_USER_ID = """
+NOT CASE
+    WHEN OCTET_LENGTH(user_id) <= 18 THEN user_id ~ '^ *([0-9]+){0,1} *$'
+    ELSE user_id ~ '^ *([0-9]{1,18}){0,1} *$'
+END
+"""
+
+
+def _no_whole_number(column: str) -> str:
+    return """
+NOT CASE
+    WHEN OCTET_LENGTH(COLUMN) <= 18 THEN COLUMN ~ '^ *(-{0,1}[0-9]+){0,1} *$'
+    ELSE COLUMN ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
+END
+""".replace("COLUMN", column)
+
+
+def _no_number(column: str) -> str:
+    return """
+NOT CASE
+    WHEN OCTET_LENGTH(COLUMN) <= 18
+        THEN COLUMN ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+    ELSE COLUMN ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
+END
+""".replace("COLUMN", column)
+
+
 # The rules of a record: the first that is broken is its reason, NULL is the reason of a good one. They stand here once,
-# for every engine.
-# 253402300799999 is the last millisecond of the year 9999. A pattern that counts takes PostgreSQL five times as long,
-# so it judges only what is long enough to break its limit.
-_EVENT_FAULT = """
+# for every engine. 253402300799999 is the last millisecond of the year 9999.
+_EVENT_FAULT = f"""
 CASE
     WHEN reason IS NOT NULL THEN reason
     WHEN page IS NULL OR TRIM(BOTH ' ' FROM page) = '' THEN 'page is missing'
     WHEN ts IS NULL THEN 'ts is missing'
-    WHEN NOT CASE WHEN OCTET_LENGTH(ts) <= 15 THEN ts ~ '^ *[0-9]+ *$' ELSE ts ~ '^ *[0-9]{1,15} *$' END
+    WHEN {_NO_MILLISECONDS}
         THEN CASE
             WHEN TRIM(BOTH ' ' FROM ts) = '' THEN 'ts is missing'
             ELSE 'ts is not a whole number of milliseconds'
         END
     WHEN CASE WHEN OCTET_LENGTH(ts) >= 15 THEN CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT) END > 253402300799999
         THEN 'ts is after the year 9999'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(user_id) <= 18 THEN user_id ~ '^ *([0-9]+){0,1} *$'
-        ELSE user_id ~ '^ *([0-9]{1,18}){0,1} *$'
-    END THEN 'userId is not a whole number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(session_id) <= 18 THEN session_id ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-        ELSE session_id ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-    END THEN 'sessionId is not a whole number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(item_in_session) <= 18 THEN item_in_session ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-        ELSE item_in_session ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-    END THEN 'itemInSession is not a whole number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(status) <= 18 THEN status ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-        ELSE status ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-    END THEN 'status is not a whole number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(length) <= 18
-            THEN length ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-        ELSE length ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-    END THEN 'length is not a number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(registration) <= 18
-            THEN registration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-        ELSE registration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-    END THEN 'registration is not a number'
+    WHEN {_NO_USER_ID} THEN 'userId is not a whole number'
+    WHEN {_no_whole_number("session_id")} THEN 'sessionId is not a whole number'
+    WHEN {_no_whole_number("item_in_session")} THEN 'itemInSession is not a whole number'
+    WHEN {_no_whole_number("status")} THEN 'status is not a whole number'
+    WHEN {_no_number("length")} THEN 'length is not a number'
+    WHEN {_no_number("registration")} THEN 'registration is not a number'
     WHEN COALESCE(TRIM(BOTH ' ' FROM session_id), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
         THEN 'sessionId is missing on a play'
     WHEN COALESCE(TRIM(BOTH ' ' FROM item_in_session), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
@@ -379,35 +387,15 @@ FROM (
 WHERE reason IS NOT NULL
 """.replace("FAULT", _EVENT_FAULT)
 
-_SONG_FAULT = """
+_SONG_FAULT = f"""
 CASE
     WHEN reason IS NOT NULL THEN reason
     WHEN song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = '' THEN 'song_id is missing'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(num_songs) <= 18 THEN num_songs ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-        ELSE num_songs ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-    END THEN 'num_songs is not a whole number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(year) <= 18 THEN year ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-        ELSE year ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-    END THEN 'year is not a whole number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(duration) <= 18
-            THEN duration ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-        ELSE duration ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-    END THEN 'duration is not a number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(artist_latitude) <= 18
-            THEN artist_latitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-        ELSE artist_latitude
-            ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-    END THEN 'artist_latitude is not a number'
-    WHEN NOT CASE
-        WHEN OCTET_LENGTH(artist_longitude) <= 18
-            THEN artist_longitude ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-        ELSE artist_longitude
-            ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-    END THEN 'artist_longitude is not a number'
+    WHEN {_no_whole_number("num_songs")} THEN 'num_songs is not a whole number'
+    WHEN {_no_whole_number("year")} THEN 'year is not a whole number'
+    WHEN {_no_number("duration")} THEN 'duration is not a number'
+    WHEN {_no_number("artist_latitude")} THEN 'artist_latitude is not a number'
+    WHEN {_no_number("artist_longitude")} THEN 'artist_longitude is not a number'
     WHEN OCTET_LENGTH(artist_id) > 64 THEN 'artist_id is longer than 64 bytes'
     WHEN OCTET_LENGTH(artist_location) > 1024 THEN 'artist_location is longer than 1024 bytes'
     WHEN OCTET_LENGTH(artist_name) > 1024 THEN 'artist_name is longer than 1024 bytes'
