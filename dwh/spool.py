@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from dwh.engines import FILE_KEY, OUR_KEYS
 from dwh.errors import EnvironmentFailure
 from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records, without_keys
 from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
@@ -28,7 +29,6 @@ from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local
 CHUNK = 1024 * 1024  # bytes
 SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are looked through again and again
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
-OUR_KEYS = "dwh_"  # how the keys we splice in begin; somebody else's keys of that name are dropped
 _ODD_ESCAPE = re.compile(rb"\\u00(?:00|64|77|68|5[fF])")  # a NUL, or a character of OUR_KEYS
 GZIP_MAGIC = b"\x1f\x8b"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -301,7 +301,7 @@ def _provenance(file_id: int, number: int, record: Record) -> bytes:
     """Give the opening of a spooled record that was read carefully: whence it came, what is wrong with it, and its
     text."""
     told = {
-        "dwh_file_id": file_id,
+        FILE_KEY: file_id,
         "dwh_record_number": number,
         "dwh_line_number": record.line or None,
         "dwh_reason": record.fault,

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 Row = tuple[Any, ...]
 
-OUR_KEYS = "dwh_"  # how the keys begin that the spool adds to a record; a file that is read in place has none of them
+# How the keys begin that the spool adds to a record; a file that is read in place has none of them. Somebody else's
+# keys of that name are dropped.
+OUR_KEYS = "dwh_"
 FILE_KEY = "dwh_file_id"
 
 
