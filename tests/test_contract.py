@@ -176,6 +176,15 @@ def test_a_schema_of_somebody_else_is_not_dropped(postgres: PostgresWarehouse) -
     assert postgres.value("SELECT COUNT(*) FROM loads") == 0
 
 
+def test_a_table_is_analyzed_once_however_many_files_fill_it(postgres: PostgresWarehouse) -> None:
+    """Large files are copied one by one: statistics after each of a hundred cost more than the load itself."""
+    for day in range(3):
+        postgres.write(f"log_data/{day}.json", plays(2_000, sessionId=day))
+    shown = postgres.run("etl", "-v").err
+    copied = shown.count("COPY json_lines") - 1  # one of them is the list of the files
+    assert (copied, shown.count("ANALYZE staging_events")) == (3, 1)
+
+
 def test_a_reader_is_not_in_the_way_of_a_load(postgres: PostgresWarehouse) -> None:
     """sql_validate.py checks what was committed while another program holds the lock of a load."""
     postgres.write(LOG, plays(2))

@@ -165,9 +165,7 @@ class PostgresSession(LibpqSession):
         if made:
             sql = _COLLATED.sub(r'\g<0> COLLATE "C"', sql.replace("VARCHAR(65535)", "TEXT") if made[1] else sql)
         changed = self._run(sql, params)[0]
-        filled = _FILL.match(sql)
-        if filled and changed >= WORTH_STATISTICS:
-            self._run(f"ANALYZE {filled[1]}", ())
+        self._analyze_filled(sql, changed)
         return changed
 
     def tables(self) -> set[str]:
@@ -206,9 +204,16 @@ class PostgresSession(LibpqSession):
             self._run(f"INSERT INTO {table} ({columns}) {records}", params)
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
-        """Run the INSERT on the keys as SQL takes them out of the lines."""
+        """Run the INSERT on the keys as SQL takes them out of the lines; its table is analyzed once, at the end."""
+        added = 0
         for records, params in self._copy_parts(table, keys, parts):
-            self.execute(insert.replace(f"FROM {table}", f"FROM ({records}) AS {table}"), params)
+            added += self._run(insert.replace(f"FROM {table}", f"FROM ({records}) AS {table}"), params)[0]
+        self._analyze_filled(insert, added)
+
+    def _analyze_filled(self, sql: str, rows: int) -> None:
+        filled = _FILL.match(sql)
+        if filled and rows >= WORTH_STATISTICS:
+            self._run(f"ANALYZE {filled[1]}", ())
 
     def _copy_parts(
         self, table: str, keys: Mapping[str, str], parts: Sequence[Part]
