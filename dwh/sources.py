@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dwh.buckets import Buckets
     from dwh.settings import S3, Aws
 
+SUFFIXES = (".json", ".jsonl", ".ndjson")  # each also with .gz behind it, in any case
 PATTERNS = (".json", ".json.gz")
 SCHEME = "s3://"
 SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
@@ -133,6 +134,14 @@ class Sources:
 def is_remote(path: str) -> bool:
     """Tell whether a path names an object in S3."""
     return path.startswith(SCHEME)
+
+
+def packed_by_name(path: str) -> bool | None:
+    """Tell by its name whether a file is gzip; None where the name does not say, and the first bytes have to."""
+    name = path.lower()
+    if name.endswith(tuple(f"{suffix}.gz" for suffix in SUFFIXES)):
+        return True
+    return False if name.endswith(SUFFIXES) else None
 
 
 def fingerprint(status: os.stat_result) -> str:
