@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from postgres_server import Make, PostgresWarehouse, Server, start_server
 from promises.hints import every_hint_is_real
-from warehouse import REAL, Warehouse
+from warehouse import REAL, WATCHDOG, Warehouse
 
 __all__ = ["every_hint_is_real"]  # a fixture of every test
 
@@ -33,6 +33,28 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 # Who runs in the background of a shell without job control ignores Ctrl-C, and so would all that is started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test waits for time: it waits for a line that is said, a file, a lock. What never comes would be waited for without
+# end, and so each test has this long, many times what the longest takes on a slow machine (seconds).
+LONGEST_TEST, LONGEST_PROMISE = 2 * WATCHDOG, 3600 * 6
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that hangs."""
+
+    def give_up(_number: int, _frame: object) -> None:
+        pytest.fail(f"{item.name} still waits after {limit} s")
+
+    limit = LONGEST_PROMISE if item.get_closest_marker("promises") else LONGEST_TEST
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(limit)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
 
 # Tests that start many processes or servers are a group of their own; of those of Redshift every run has these.
 SLOW_FILES = {

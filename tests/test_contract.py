@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from checker import check, compare
 from hypothesis import given, settings
 from postgres_server import Make, PostgresWarehouse
 from reference_star import Star
-from warehouse import LARGE, NOON, Warehouse, event, lines, plays, song
+from warehouse import LARGE, NOON, PATIENTLY, Warehouse, event, lines, plays, song
 from worlds import World, every_tie, expected_star, worlds
 
 from dwh.errors import Busy, DataError, EnvironmentFailure
@@ -205,47 +203,46 @@ def test_somebody_elses_load_is_waited_for_or_told(postgres: PostgresWarehouse) 
         cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
         with pytest.raises(Busy):
             postgres.etl()
-        release = threading.Timer(0.5, cursor.execute, ["COMMIT"])
-        release.start()
-        assert postgres.etl("--wait", "20s")["rows"]["songplays"] == 2
-        release.join()
+        with postgres.started("etl", *PATIENTLY, "--json") as etl:
+            wait_until_somebody_waits(postgres, "loaded_files")
+            cursor.execute("COMMIT")
+            assert etl.ended().json["rows"]["songplays"] == 2
 
 
 @pytest.mark.parametrize("ending", ["terminated by the server", "SIGINT", "SIGTERM"])
 def test_a_load_that_is_cut_off_stores_nothing(postgres: PostgresWarehouse, ending: str) -> None:
     """A lost connection is exit code 3, a stop 130; nothing is stored, and the next run loads everything."""
-    postgres.write(LOG, plays(40_000))
-    process = subprocess.Popen(
-        postgres.command("etl"), env=postgres.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    postgres.write(LOG, plays(40))
     with postgres.server.connected() as cursor:
-        pid = wait_for_load(cursor, postgres)
-        if ending == "terminated by the server":
-            cursor.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        else:
-            process.send_signal(getattr(signal, ending))
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == (3 if ending == "terminated by the server" else 130), said.decode()
-    assert b"Traceback" not in said
+        cursor.execute(f"SET search_path TO {postgres.schema_name}")
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE staging_events IN EXCLUSIVE MODE")  # in the midst of the load it waits for this
+        with postgres.started("etl", *PATIENTLY) as etl:
+            pid = wait_until_somebody_waits(postgres, "staging_events")
+            if ending == "terminated by the server":
+                cursor.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            else:
+                etl.signal(getattr(signal, ending))
+            done = etl.ended()
+    assert done.code == (3 if ending == "terminated by the server" else 130), done.err
+    assert "Traceback" not in done.err
     assert postgres.value("SELECT COUNT(*) FROM staging_events") == 0
-    assert postgres.etl()["rows"]["songplays"] == 40_000
+    assert postgres.etl()["rows"]["songplays"] == 40
 
 
-def wait_for_load(cursor: Any, postgres: PostgresWarehouse) -> int:
-    """Wait until etl.py holds the lock on the ledger; gives the process of the server that works for it."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        cursor.execute(
-            "SELECT l.pid FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n"
-            " ON n.oid = c.relnamespace WHERE c.relname = 'loaded_files' AND n.nspname = %s"
-            " AND l.mode = 'ExclusiveLock'",
-            (postgres.schema_name,),
-        )
-        found = cursor.fetchall()
+def wait_until_somebody_waits(postgres: PostgresWarehouse, table: str) -> int:
+    """Wait until a program waits for a lock on a table; gives the process of the server that works for it."""
+    while True:
+        with postgres.server.connected() as cursor:
+            cursor.execute(
+                "SELECT l.pid FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n"
+                " ON n.oid = c.relnamespace WHERE c.relname = %s AND n.nspname = %s AND NOT l.granted",
+                (table, postgres.schema_name),
+            )
+            found = cursor.fetchall()
         if found:
             return int(found[0][0])
-        time.sleep(0.01)
-    raise AssertionError("the load never took its lock")
+        time.sleep(0.02)
 
 
 def test_a_server_that_does_not_answer_is_told(postgres: PostgresWarehouse) -> None:

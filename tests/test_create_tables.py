@@ -159,7 +159,7 @@ def test_a_missing_database_is_named(bare: Warehouse) -> None:
 
 def test_a_held_database_is_busy(started: Warehouse) -> None:
     """While another program has the file open it is busy."""
-    with started.held() as process:
+    with started.held() as holder:
         done = started.run("create_tables")
     assert done.code == 4
-    assert str(process) in done.err
+    assert str(holder.process.pid) in done.err

