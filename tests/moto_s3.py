@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from warehouse import WATCHDOG
+
 SERVER = """
 import logging, sys
 from moto.server import ThreadedMotoServer
@@ -35,7 +37,7 @@ def serving() -> Iterator[str]:
     finally:
         server.stdin.close()
         server.stdout.close()
-        server.wait(timeout=20)
+        server.wait(timeout=WATCHDOG)
 
 
 def client(endpoint: str) -> Any:

@@ -26,7 +26,7 @@ from failing_calls import at_call
 from postgres_server import PostgresWarehouse, Server
 from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
 from reference_star import Star, in_order
-from warehouse import NOON, STAR_QUERIES, TABLES, Warehouse, event, lines, song
+from warehouse import NOON, STAR_QUERIES, TABLES, WATCHDOG, Warehouse, event, lines, song
 
 from dwh.engines import parquet
 from dwh.errors import Busy, ConfigError, DataError, EnvironmentFailure
@@ -415,7 +415,7 @@ def test_an_export_that_is_killed_leaves_the_old_one(warehouse: Warehouse) -> No
     driver = DRIVER.format(repo=str(tests.parent), tests=str(tests))
     for number in (2, 12, 21):
         command = [sys.executable, "-W", "ignore", "-c", driver, str(number), str(loaded.config)]
-        done = subprocess.run(command, env=loaded.environment(), capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, env=loaded.environment(), capture_output=True, timeout=WATCHDOG, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr
         assert see_one_whole_version(lake, old, loaded.star()) is False
     assert len(versions(lake)) > 1
@@ -590,7 +590,7 @@ def test_a_full_disk_is_named(loaded: Warehouse) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000)),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=WATCHDOG,
         check=False,
     )
     assert done.returncode == 3

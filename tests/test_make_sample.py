@@ -6,15 +6,18 @@ import json
 import re
 import subprocess
 import sys
+import time
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from warehouse import WATCHDOG
 
 SCRIPT = Path(__file__).resolve().parents[1] / "make_sample.py"
 Record = dict[str, Any]
@@ -67,7 +70,7 @@ class Sample:
 def make(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the script from another folder than its own."""
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=WATCHDOG, check=False)
 
 
 def made(folder: Path, *arguments: object) -> Sample:
@@ -430,27 +433,34 @@ def test_refuses_sizes_that_make_no_sense(tmp_path: Path, flag: tuple[str, int])
     )
 
 
+@contextmanager
+def endless(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a run that would go on for days, and wait until it writes; it is gone at the end of the block."""
+    command = [sys.executable, str(SCRIPT), "--events", "3000000000", "--days", "10000", "data"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as run:
+        try:
+            while not list(folder.glob("data.partial-*/log_data/*/*/*.json")):
+                assert run.poll() is None
+                time.sleep(0.02)
+            yield run
+        finally:
+            run.kill()
+
+
 def test_a_killed_run_leaves_no_half_sample(tmp_path: Path) -> None:
     """A run killed in the middle leaves no target, so nothing takes half a sample for a whole one."""
-    run = subprocess.Popen(
-        [sys.executable, str(SCRIPT), "--events", "3000000", "data"], cwd=tmp_path, stderr=subprocess.DEVNULL
-    )
-    while not list(tmp_path.glob("data.partial-*/log_data/*/*/*.json")):
-        assert run.poll() is None
-    run.kill()
-    run.wait()
+    with endless(tmp_path) as run:
+        run.kill()
+        run.wait()
     assert [path.name for path in tmp_path.iterdir()] == [f"data.partial-{run.pid}"]
 
 
 def test_a_stopped_run_cleans_up(tmp_path: Path) -> None:
     """SIGTERM leaves nothing at all and exits with 130."""
-    run = subprocess.Popen(
-        [sys.executable, str(SCRIPT), "--events", "3000000", "data"], cwd=tmp_path, stderr=subprocess.DEVNULL
-    )
-    while not list(tmp_path.glob("data.partial-*/log_data/*/*/*.json")):
-        assert run.poll() is None
-    run.terminate()
-    assert (run.wait(timeout=20), list(tmp_path.iterdir())) == (130, [])
+    with endless(tmp_path) as run:
+        run.terminate()
+        code = run.wait(timeout=WATCHDOG)
+    assert (code, list(tmp_path.iterdir())) == (130, [])
 
 
 def test_result_line(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from PIL import Image
 from postgres_server import PostgresWarehouse, Server
-from warehouse import NOON, REPO, Warehouse, event, plays, song
+from warehouse import NOON, REPO, WATCHDOG, Warehouse, event, plays, song
 
 import report
 import report_charts
@@ -557,7 +557,7 @@ def browse(tmp_path: Path) -> Browse:
     def browse(page: Path, *flags: str) -> str:
         with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=WATCHDOG, check=True)
         return done.stdout + done.stderr
 
     return browse

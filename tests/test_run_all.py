@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -15,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from warehouse import WATCHDOG
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
 SHELL_SCRIPTS = ["run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
-SECOND_RUN_SECONDS = 8.0
 NOT_COPIED = shutil.ignore_patterns(
     ".git",
     ".venv",
@@ -62,7 +61,6 @@ class Suite:
 
     def run(self, *flags: str, command: str = "", cwd: Path | None = None, **environ: str) -> Run:
         """Run run_all.sh, or another command, to its end."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [command or str(self.folder / "run_all.sh"), *flags],
             cwd=cwd or self.folder,
@@ -70,11 +68,9 @@ class Suite:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=WATCHDOG,
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Run(done.returncode, done.stdout, done.stderr, used)
+        return Run(done.returncode, done.stdout, done.stderr)
 
     def calls(self) -> list[str]:
         """Give what the stubs were called with, in order."""
@@ -89,7 +85,6 @@ class Run:
     code: int
     out: str
     err: str
-    cpu_seconds: float = 0.0
 
     def steps(self) -> list[str]:
         """Give the steps of the table at the end that were run, in order."""
@@ -157,13 +152,11 @@ def test_first_run_does_every_step_and_says_how_long_each_took(ran: tuple[Suite,
     assert [name for name in ("report.html", "python etl.py") if name not in ending] == []
 
 
-def test_second_run_finds_nothing_new_and_is_quick(ran: tuple[Suite, Run]) -> None:
-    """A second run finds nothing new and takes at most eight seconds; with -q it prints nothing at all."""
+def test_second_run_finds_nothing_new(ran: tuple[Suite, Run]) -> None:
+    """A second run finds nothing new (bench/limits.py has what that costs); with -q it prints nothing at all."""
     run, quiet = ran[0].run(), ran[0].run("-q", "--yes")
     assert (run.code, quiet.code, quiet.out, quiet.err) == (0, 0, "", "")
     assert "nothing new: 100 files already loaded" in run.out
-    # no step waits for anything: this is the time on an idle machine, where a clock would measure its neighbours
-    assert min(run.cpu_seconds, quiet.cpu_seconds) <= SECOND_RUN_SECONDS
 
 
 def test_json_is_one_object_a_script_and_nothing_else(ran: tuple[Suite, Run]) -> None:
@@ -281,7 +274,7 @@ def test_always_close_keeps_the_exit_code_of_the_failure(stubs: Suite) -> None:
 @pytest.mark.parametrize("closing", [False, True])
 def test_ctrl_c_stops_the_step_and_the_run(stubs: Suite, closing: bool) -> None:
     """Ctrl-C ends the step that runs and the run with it, exit 130; only --always-close goes on to close."""
-    (stubs.folder / "etl.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(30)\n")
+    (stubs.folder / "etl.py").write_text("import threading\nprint('loading', flush=True)\nthreading.Event().wait()\n")
     command = [str(stubs.folder / "run_all.sh"), *(["--always-close"] if closing else [])]
     with subprocess.Popen(
         command, env=stubs.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -289,7 +282,7 @@ def test_ctrl_c_stops_the_step_and_the_run(stubs: Suite, closing: bool) -> None:
         assert process.stdout is not None
         assert "loading\n" in iter(process.stdout.readline, "")
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=100)
+        _, err = process.communicate(timeout=WATCHDOG)
     assert process.returncode == 130
     assert "etl ended with exit code 130" in err
     assert [call.split()[0] for call in stubs.calls()[-1:]] == (["conn_close"] if closing else ["create_tables"])
@@ -365,7 +358,7 @@ class Machine:
         kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "HOME"))}
         done = subprocess.run(
             ["sh", "-euc", program], cwd=self.folder, env={**kept, "PATH": str(self.tools), **environ},
-            capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False,
+            capture_output=True, text=True, timeout=WATCHDOG, stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         return Run(done.returncode, done.stdout, done.stderr)
 

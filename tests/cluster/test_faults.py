@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -188,23 +186,12 @@ def test_p69_stopping_the_wait_says_how_to_go_on_and_how_to_stop_paying(rig: Rig
     """Exit code 130 at once; both commands; the cluster stays, and the next start goes on with it."""
     rig.cloud.creating = ("creating",) * 10**6
     rig.configure(CLUSTER={"POLL_SECONDS": 0.2})
-    process = subprocess.Popen(
-        rig.warehouse.command("conn_start"),
-        env=rig.warehouse.environment(rig.cloud.environment),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stderr
-    seen = ""
-    for line in process.stderr:
-        seen += line
-        if re.search("creating, .* elapsed", line):
-            break
-    process.send_signal(stop)
-    rest = process.communicate(timeout=20)[1]
-    assert process.returncode == 130, seen + rest
-    last = rest.strip().splitlines()[-1]
+    with rig.warehouse.started("conn_start", env=rig.cloud.environment) as start:
+        start.wait_for(" elapsed")
+        start.signal(stop)
+        done = start.ended()
+    assert done.code == 130, done.err
+    last = last_line(done)
     assert "billed by the hour" in last
     assert "python conn_close.py --engine redshift" in last
     assert "python conn_start.py --engine redshift" in last

@@ -25,6 +25,7 @@ from typing import Any
 import psycopg2
 from postgres_server import Server
 from psycopg2.extras import execute_values
+from warehouse import WATCHDOG
 
 from redshift import catalog, wire
 from redshift.certificates import make_certificates
@@ -109,7 +110,7 @@ class RedshiftStandIn:
         """Connect as the suite does: TLS that checks the host's name."""
         given = {"host": self.host, "hostaddr": "127.0.0.1", "port": self.port, "dbname": self.database}
         login = {"user": self.user, "password": self.password, "sslmode": "verify-full", "sslrootcert": self.ca_file}
-        return psycopg2.connect(**{**given, **login, "connect_timeout": 10, **changes})
+        return psycopg2.connect(**{**given, **login, "connect_timeout": WATCHDOG, **changes})
 
     def add_user(self, name: str, password: str) -> None:
         """Make a user who is not the administrator: five wrong passwords in a row lock it."""
@@ -194,7 +195,7 @@ class RedshiftStandIn:
             self._spawn(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:
-        client.settimeout(30)
+        client.settimeout(WATCHDOG)
         session = None
         with suppress(Gone, OSError, struct.error):
             session = self._shake_hands(client)

@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 from test_sql_text import named_statements
+from warehouse import WATCHDOG
 
 import sql_queries as q
 from redshift import wire
@@ -468,12 +469,14 @@ def test_a_cancel_request_reaches_the_statement(standin: RedshiftStandIn) -> Non
         "        c.cancel()\n"
         "        threading.Event().wait(0.1)\n"
         "waits = [True]\n"
-        "threading.Thread(target=cancel).start()\n"
+        "cancelling = threading.Thread(target=cancel)\n"
+        "cancelling.start()\n"
         "try:\n"
         "    c.cursor().execute('SELECT a FROM t')\n"
         "except psycopg2.errors.QueryCanceled as error:\n"
         "    print(error.pgcode)\n"
         "waits.clear()\n"
+        "cancelling.join()\n"
         "c.rollback()\n"
     )
     done = subprocess.run(
@@ -481,7 +484,7 @@ def test_a_cancel_request_reaches_the_statement(standin: RedshiftStandIn) -> Non
         env=os.environ | standin.environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WATCHDOG,
         check=True,
     )
     first.close()
