@@ -235,7 +235,6 @@ _TIDY = tuple(
     for pattern, instead in (
         (r"<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>", ""),  # in a page it would style every element of it
         (r'</?g(?: id="[^"]*")?/?>', ""),
-        (r"font: ([0-9.]+px)[^;\"]*", r"font-size: \1"),  # matplotlib 3.10
         (r"font-family: [^;\"]*;? ?", ""),
         (r' transform="rotate\(-?0 [^"]*"', ""),
         (r"\s*\n\s*", " "),

@@ -21,6 +21,7 @@ The first run makes .venv, and a sample in data/ when the settings look there an
 
 Every script gets: --config FILE, --engine NAME, -q, -v, --json, --no-color, --log-file FILE (python etl.py --help).
 SPARKIFY_VENV=FOLDER in the environment: a virtual environment there instead of .venv beside this script.
+SPARKIFY_PYTHON=python3.12 in the environment: made by that Python instead of the newest of 3.11 to 3.14.
 
 exit code: that of the first step that fails: 1 bad data, 2 usage, 3 environment, 4 busy, 70 bug, 130 interrupted
 END

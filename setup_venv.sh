@@ -4,22 +4,22 @@
 #
 #   setup_venv FILE    makes .venv (or the folder $SPARKIFY_VENV names) when it is missing, broken, or older than FILE,
 #                      and sets `python` to the interpreter in it. Nothing is done when the stamp of the last time fits.
+#
+# It is made by the newest Python for which there are wheels of all that requirements.txt names, or by the one that
+# $SPARKIFY_PYTHON names.
+
+SUPPORTED='3.14 3.13 3.12 3.11' # newest first
 
 fail() { # CODE MESSAGE HINT: an error in the form of the suite
     printf 'error: %s\n  try: %s\n' "$2" "$3" >&2
     exit "$1"
 }
 
-is_new_enough() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
-}
-
-find_python() {
-    for base in python3 python3.13 python3.12 python3.11 python3.10 python; do
-        if is_new_enough "$base"; then return; fi
-    done
-    found=$(python3 -V 2>&1) || found="no python3"
-    fail 3 "Python 3.10 or newer is needed; this machine has $found" "install Python 3.11 (Debian: sudo apt install python3 python3-venv)"
+# The version of a Python, such as 3.12, when it is one of those above. A shim of pyenv for a version that is not
+# activated is there, and does not run.
+supported_version() {
+    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || return 1
+    case " $SUPPORTED " in *" $version "*) ;; *) return 1 ;; esac
 }
 
 # What was installed, and for which Python. requirements.txt is part of every set-up.
@@ -29,32 +29,84 @@ venv_stamp() {
 }
 
 # Debian's python3 has no ensurepip unless python3-venv is installed; uv, or the machine's own pip, can fill in.
-create_venv() {
-    if [ -n "${SPARKIFY_VENV:-}" ] && [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
-        fail 2 "SPARKIFY_VENV is $venv, and that is no virtual environment" "SPARKIFY_VENV=$venv/venv"
-    fi
-    find_python
+create_venv() { # PYTHON
     rm -rf "$venv"
-    if "$base" -c 'import ensurepip, venv' 2>/dev/null; then
-        "$base" -m venv "$venv"
+    if "$1" -c 'import ensurepip, venv' 2>/dev/null; then
+        "$1" -m venv "$venv"
     elif command -v uv >/dev/null; then
-        uv venv --quiet --python "$base" "$venv"
-    elif "$base" -c 'import pip, venv' 2>/dev/null; then
-        "$base" -m venv --without-pip "$venv"
+        uv venv --quiet --python "$1" "$venv"
+    elif "$1" -c 'import pip, venv' 2>/dev/null; then
+        "$1" -m venv --without-pip "$venv"
     else
-        fail 3 "this Python cannot make virtual environments: it has no ensurepip, and there is no uv" "sudo apt install python3-venv"
+        return 2
     fi
 }
 
-install_requirements() {
+install_into_venv() { # PYTHON ARGUMENTS: PYTHON's pip is asked where the environment has none, and there is no uv
+    base=$1
+    shift
     if "$python" -c 'import pip' 2>/dev/null; then
-        "$python" -m pip install -qq --disable-pip-version-check -r "$1"
+        "$python" -m pip install -q --disable-pip-version-check "$@"
     elif command -v uv >/dev/null; then
-        uv pip install --quiet --python "$python" -r "$1"
+        uv pip install --quiet --python "$python" "$@"
     else
-        find_python
-        "$base" -m pip --python "$python" install -qq --disable-pip-version-check -r "$1"
+        "$base" -m pip --python "$python" install -q --disable-pip-version-check "$@"
     fi
+}
+
+# Wheels only, of what the scripts need: a Python that is too new for one of them is to be seen at once, and not after
+# half an hour of compiling.
+install_requirements() { # PYTHON FILE: gives what went wrong in `said`
+    said=$(install_into_venv "$1" --only-binary :all: -r "$here/requirements.txt" 2>&1) || return 1
+    [ "$2" = requirements.txt ] || said=$(install_into_venv "$1" -r "$here/$2" 2>&1)
+}
+
+# An index that does not answer offers nothing either; pip says then that it tries again.
+no_wheels() {
+    case $said in
+    *Retrying*) return 1 ;;
+    *'No matching distribution'* | *'has no wheels'* | *'no usable wheels'*) ;;
+    *) return 1 ;;
+    esac
+}
+
+cannot_install() { # FILE
+    printf '%s\n' "$said" >&2
+    fail 3 "what $1 names cannot be installed" "the same command again, with a network and pip's index in reach"
+}
+
+# Makes the environment with the first Python that can, and installs; a version is tried once, whatever its names.
+make_venv() { # FILE
+    file=$1 tried='' unable=''
+    set -- python3.14 python3.13 python3.12 python3.11 python3 python
+    [ -z "${SPARKIFY_PYTHON:-}" ] || set -- "$SPARKIFY_PYTHON"
+    for each do
+        supported_version "$each" || continue
+        case " $tried $unable " in *" $version "*) continue ;; esac
+        code=0
+        create_venv "$each" || code=$?
+        case $code in
+        0) ;;
+        2) unable="$unable $version" && continue ;;
+        *) fail 3 "$venv cannot be made" "SPARKIFY_VENV=/another/folder $0" ;;
+        esac
+        tried="$tried $version"
+        install_requirements "$each" "$file" && return
+        no_wheels || cannot_install "$file"
+        echo "there are no wheels for Python $version of all that $file names" >&2
+    done
+    [ -z "$tried" ] || cannot_install "$file"
+    if [ -n "$unable" ]; then
+        fail 3 "this Python cannot make virtual environments: it has no ensurepip, and there is no uv" "sudo apt install python3-venv"
+    fi
+    found=$("${SPARKIFY_PYTHON:-python3}" -V 2>&1) || found="no ${SPARKIFY_PYTHON:-python3}"
+    fail 3 "Python 3.11 to 3.14 is needed; this machine has $found" "install Python 3.13 (Debian: sudo apt install python3 python3-venv)"
+}
+
+# Whether the environment is made by a Python that is supported, and by that of $SPARKIFY_PYTHON, if any.
+fits() {
+    supported_version "$python" || return 1
+    [ -z "${SPARKIFY_PYTHON:-}" ] || [ "$("$python" -V 2>&1)" = "$("$SPARKIFY_PYTHON" -V 2>&1)" ]
 }
 
 setup_venv() {
@@ -62,9 +114,18 @@ setup_venv() {
     case $venv in /*) ;; *) venv=$PWD/$venv ;; esac
     python=$venv/bin/python
     stamp=$venv/$1.stamp
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(venv_stamp "$1")" ]; then return; fi
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(venv_stamp "$1")" ] && { [ -z "${SPARKIFY_PYTHON:-}" ] || fits; }; then
+        return
+    fi
+    if [ -n "${SPARKIFY_VENV:-}" ] && [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
+        fail 2 "SPARKIFY_VENV is $venv, and that is no virtual environment" "SPARKIFY_VENV=$venv/venv"
+    fi
     [ -n "${quiet:-}" ] || echo "setting up .venv (once) ..." >&2
-    is_new_enough "$python" || create_venv || fail 3 "$venv cannot be made" "SPARKIFY_VENV=/another/folder $0"
-    install_requirements "$here/$1" || fail 3 "what $1 names cannot be installed" "the same command again, with a network and pip's index in reach"
+    if ! fits; then
+        make_venv "$1"
+    elif ! install_requirements "${SPARKIFY_PYTHON:-python3}" "$1"; then
+        no_wheels || cannot_install "$1"
+        make_venv "$1"
+    fi
     venv_stamp "$1" >"$stamp"
 }

@@ -7,7 +7,7 @@ dwh/checks.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import sql_queries as q
@@ -48,7 +48,7 @@ def oldest_day(settings: Checks) -> Sequence[object]:
     """Give the day before which the last play is too old; while MAX_AGE_DAYS is off, the first day there is."""
     if settings.max_age_days is None:
         return (date.min,)
-    return (datetime.now(timezone.utc).date() - timedelta(days=settings.max_age_days),)
+    return (datetime.now(UTC).date() - timedelta(days=settings.max_age_days),)
 
 
 EVENTS_ARE_SOUND = Check(

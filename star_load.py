@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import sql_queries as q
@@ -296,7 +296,7 @@ class StarLoader:
                 raise LedgerMoved("somebody else has just loaded into this warehouse", hint="the same command again")
             yield count_records
             load_id = (self._last_load[0] if self._last_load else 0) + 1
-            took, now = time.monotonic() - started, datetime.now(timezone.utc).replace(tzinfo=None)
+            took, now = time.monotonic() - started, datetime.now(UTC).replace(tzinfo=None)
             self.session.execute(q.INSERT_LOAD, (load_id, self.run_id, action, now, took, files, records, STAR_SHA256))
             if action == "load":
                 self.session.execute(q.RECORD_FILES, (load_id, now))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dwh.aws import aws_error, no_credentials, open_session, refusal
@@ -149,7 +149,7 @@ class Buckets:
                 "access_key_id": str(now.access_key),
                 "secret_access_key": str(now.secret_key),
                 "token": now.token,
-                "expires_at": datetime.now(timezone.utc) + CREDENTIALS_LIVE,
+                "expires_at": datetime.now(UTC) + CREDENTIALS_LIVE,
             }
 
         return provide

@@ -15,7 +15,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dwh.engines import Extract, Session
@@ -106,7 +106,7 @@ class Lake:
         found = place.read()
         self._tag = found[1] if found else ""
         self.manifest = read_manifest(found[0], place.location) if found else None
-        self.version = f"v-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        self.version = f"v-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
         earlier = [self.manifest.current, *self.manifest.kept] if self.manifest else []
         self._earlier = [version for version in earlier if version in versions]
         self._versions = versions
@@ -152,7 +152,7 @@ class Lake:
     def commit(self, engine: str, origin: Mapping[str, Any], tables: Mapping[str, LakeTable]) -> Manifest:
         """Make the new version the current one. Raises Busy when somebody else did so since this lake was looked at."""
         kept = self._earlier[: self._keep - 1]
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         revision = self.manifest.revision + 1 if self.manifest else 1
         made = Manifest(self.version, kept, revision, now, engine, origin, tables)
         if not self._are_there(self.version, made.files):

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -380,7 +380,7 @@ def test_events_lie_within_the_day_of_their_file(tmp_path: Path) -> None:
     """Every timestamp is of the file's day in UTC, also where visits are long and the day is full."""
     logs = made(tmp_path, "--songs", 9, "--events", 6000, "--days", 2).logs
     days = {
-        (path[-22:-12], f"{datetime.fromtimestamp(e['ts'] / 1000, timezone.utc):%Y-%m-%d}")
+        (path[-22:-12], f"{datetime.fromtimestamp(e['ts'] / 1000, UTC):%Y-%m-%d}")
         for path, events in logs.items()
         for e in events
     }

@@ -330,6 +330,17 @@ OLD_PYTHON = 'case "$1" in -V) echo Python 3.8.1 ;; *) exit 1 ;; esac'
 PYTHON = f"""case "$*" in *"import %s"* | *"import %s,"*) exit 1 ;; esac
 exec "{sys.executable}" "$@"
 """
+# Stands in for a Python of another version: it makes environments whose Python says the same of itself.
+OTHER_PYTHON = f"""case "$*" in
+-V) echo Python %s.1 ;;
+*version_info*) echo %s ;;
+*"import ensurepip"* | *"import pip"*) ;;
+"-m venv"*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python"; touch "$last/pyvenv.cfg" ;;
+*"pip install"*) echo "$(%s -V): $*" >>pip.txt; %s ;;
+*) exec "{sys.executable}" "$@" ;;
+esac"""
+NO_WHEEL = "echo 'ERROR: No matching distribution found for duckdb==2.0.0' >&2; exit 1"
+NO_NETWORK = f"echo 'WARNING: Retrying (Retry(total=0) after connection broken' >&2; {NO_WHEEL}"
 
 
 @dataclass(frozen=True)
@@ -369,7 +380,7 @@ def machine(tmp_path: Path) -> Machine:
     machine = Machine(tmp_path / "a place", tmp_path / "bin")
     for folder in (machine.folder, machine.tools):
         folder.mkdir()
-    for tool in ("sh", "cat", "cksum", "rm"):
+    for tool in ("sh", "cat", "cksum", "rm", "mkdir", "cp", "touch"):
         (machine.tools / tool).symlink_to(str(shutil.which(tool)))
     made = f'for last; do :; done; "{sys.executable}" -m venv --without-pip "$last"'
     machine.add("uv", f'echo "$1 $2" >>uv.txt; [ "$1" = pip ] || {{ {made}; }}')
@@ -417,6 +428,64 @@ def test_without_ensurepip_and_uv_the_pip_of_the_machine_installs(machine: Machi
     assert (run.code, run.out.strip()) == (0, str(machine.folder / ".venv")), run.err
 
 
+def add_other(machine: Machine, version: str, installing: str = "exit 0") -> None:
+    """Put a Python of another version on the PATH, and say how its pip ends."""
+    name = f"python{version}"
+    machine.add(name, OTHER_PYTHON % (version, version, '"$0"', installing))
+
+
+def versions_asked(machine: Machine) -> list[str]:
+    """Give the versions whose pip was asked to install, in order."""
+    noted = (machine.folder / "pip.txt").read_text().splitlines()
+    return [line.split(".1:")[0].removeprefix("Python ") for line in noted]
+
+
+def test_the_newest_python_with_wheels_is_taken(machine: Machine) -> None:
+    """A version that is none of ours, a shim that does not run, and one without wheels are passed over."""
+    machine.add("python3.14", "echo 'pyenv: python3.14: command not found' >&2; exit 127")
+    add_other(machine, "3.13", NO_WHEEL)
+    add_other(machine, "3.12")
+    add_other(machine, "3.11")
+    machine.add("python3", OTHER_PYTHON % ("3.15", "3.15", '"$0"', "exit 0"))
+    run = machine.set_up()
+    assert (run.code, versions_asked(machine)) == (0, ["3.13", "3.12"]), run.err
+    assert run.err.splitlines()[1:] == ["there are no wheels for Python 3.13 of all that requirements.txt names"]
+    assert "--only-binary :all:" in (machine.folder / "pip.txt").read_text()
+    assert machine.set_up().err == ""
+
+
+def test_without_a_network_no_other_python_is_tried(machine: Machine) -> None:
+    """What pip says of a package is not about wheels when its index does not answer."""
+    add_other(machine, "3.13", NO_NETWORK)
+    add_other(machine, "3.12")
+    run = machine.set_up()
+    assert (run.code, versions_asked(machine)) == (3, ["3.13"])
+    assert "error: what requirements.txt names cannot be installed\n" in run.err
+
+
+def test_where_no_python_has_wheels_that_is_an_error(machine: Machine) -> None:
+    """Each version is tried once, though it has several names; the error ends with what pip said."""
+    add_other(machine, "3.13", NO_WHEEL)
+    add_other(machine, "3.12", NO_WHEEL)
+    (machine.tools / "python3").symlink_to("python3.13")
+    run = machine.set_up()
+    assert (run.code, versions_asked(machine)) == (3, ["3.13", "3.12"])
+    assert "No matching distribution found for duckdb==2.0.0" in run.err
+    assert run.err.count("error:") == 1
+
+
+def test_a_named_python_is_taken_and_no_other(machine: Machine) -> None:
+    """SPARKIFY_PYTHON makes the environment, and makes it again when it names another version."""
+    add_other(machine, "3.13")
+    add_other(machine, "3.12")
+    (machine.folder / "my python").symlink_to(machine.tools / "python3.12")
+    assert machine.set_up().code == 0
+    runs = [machine.set_up(SPARKIFY_PYTHON="./my python") for _ in range(2)]
+    assert [(run.code, run.err) for run in runs] == [(0, "setting up .venv (once) ...\n"), (0, "")]
+    assert versions_asked(machine) == ["3.13", "3.12"]
+    assert machine.set_up(SPARKIFY_PYTHON="python3.9").code == 3
+
+
 def test_an_old_python_is_passed_over(machine: Machine) -> None:
     """When python3 is too old and a newer one is beside it, the newer one is taken."""
     machine.add("python3", OLD_PYTHON)
@@ -427,8 +496,8 @@ def test_an_old_python_is_passed_over(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("python", "told"),
     [
-        ("", "error: Python 3.10 or newer is needed; this machine has no python3\n"),
-        (OLD_PYTHON, "error: Python 3.10 or newer is needed; this machine has Python 3.8.1\n"),
+        ("", "error: Python 3.11 to 3.14 is needed; this machine has no python3\n"),
+        (OLD_PYTHON, "error: Python 3.11 to 3.14 is needed; this machine has Python 3.8.1\n"),
         (PYTHON % ("ensurepip", "pip"), "  try: sudo apt install python3-venv\n"),
     ],
     ids=["no python", "old python", "no ensurepip"],

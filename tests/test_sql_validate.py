@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def write_source(root: Path, files: dict[str, list[dict[str, Any]]]) -> Path:
 
 
 def milliseconds(day: int, second: int) -> int:
-    return int(datetime(2018, 11, day, 12, 0, second, tzinfo=timezone.utc).timestamp()) * 1000 + 796
+    return int(datetime(2018, 11, day, 12, 0, second, tzinfo=UTC).timestamp()) * 1000 + 796
 
 
 def event(day: int, item: int, user: str = "8", song: str | None = "Undo", **others: Any) -> dict[str, Any]:

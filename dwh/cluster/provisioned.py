@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account, Declined
@@ -231,7 +231,7 @@ class Provisioned:
         }
 
     def _ask_to_delete(self, name: str, tell: Tell, patience: float, *, snapshot: bool) -> str:
-        kept = f"{name}-final-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}" if snapshot else ""
+        kept = f"{name}-final-{datetime.now(UTC):%Y%m%d-%H%M%S}" if snapshot else ""
         # without a number of days AWS keeps, and bills, a final snapshot for ever [B]
         choice: dict[str, Any] = {"FinalClusterSnapshotIdentifier": kept}
         choice |= {"FinalClusterSnapshotRetentionPeriod": SNAPSHOT_DAYS}

@@ -85,12 +85,11 @@ def _write(session: DuckDbSession, extract: Extract, piece: Piece, path: str) ->
     sql = (
         f"COPY (SELECT * {without} FROM ({extract.query}) AS r WHERE {' AND '.join(conditions) or 'true'} "  # noqa: S608
         f"ORDER BY {', '.join(f'{column} NULLS LAST' for column in extract.order_by)}) "
-        f"TO (getvariable('target')) (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        f"TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
     )
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        session.execute("SET VARIABLE target = %s", (path,))  # as a parameter DuckDB 1.5 counts it before the others
-        [(rows,)] = session.rows(sql, (*piece.values, *times))
+        [(rows,)] = session.rows(sql, (*piece.values, *times, path))
     except OSError as error:
         raise cannot_write(path, str(error)) from error
     except EnvironmentFailure as error:

@@ -112,7 +112,7 @@ def write_certificates(folder: Path, names: tuple[str, ...]) -> tuple[str, str]:
 def _certificate(
     subject: x509.Name, key: Any, issuer: x509.Name, signer: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
 ) -> x509.Certificate:
-    today = dt.datetime.now(dt.timezone.utc)
+    today = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

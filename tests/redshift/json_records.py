@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -283,7 +283,7 @@ def _moment(text: str, target: Target, options: Conversion) -> str | None:
         if not day and options.timeformat in ("epochsecs", "epochmillisecs"):
             scale = 1000 if options.timeformat == "epochmillisecs" else 1
             ticks = int(Decimal(text) * 1_000_000 / scale)
-            moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=ticks)
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks)
             return moment.replace(tzinfo=None).isoformat(" ")
         strict = r"\d{4}-\d\d-\d\d" + ("" if day else r" \d\d:\d\d:\d\d(\.\d+)?")
         if options.timeformat != "auto" and not re.fullmatch(strict, text):
