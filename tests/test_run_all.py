@@ -486,6 +486,36 @@ def test_a_named_python_is_taken_and_no_other(machine: Machine) -> None:
     assert machine.set_up(SPARKIFY_PYTHON="python3.9").code == 3
 
 
+def test_ci_runs_the_sequence_on_every_python_of_the_machine(machine: Machine) -> None:
+    """Twice on each supported one, newest first, those of pyenv that are not activated too; and it says which."""
+    for tool in ("bash", "dirname", "mktemp"):
+        (machine.tools / tool).symlink_to(str(shutil.which(tool)))
+    machine.add("chromium", "")
+    add_other(machine, "3.14")
+    machine.add("python3.13", "echo 'pyenv: python3.13: command not found' >&2; exit 127")
+    machine.add("python3", OTHER_PYTHON % ("3.11", "3.11", '"$0"', "exit 0"))
+    for version in ("3.13", "3.10"):
+        folder = machine.folder / f"py env/versions/{version}.1/bin"
+        folder.mkdir(parents=True)
+        add_other(machine, version)
+        shutil.move(machine.tools / f"python{version}", folder / "python")
+    machine.add("python3.13", "exit 127")
+    (machine.folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", machine.folder / ".ci/run")
+    for script in ("run_tests", "run_all"):
+        machine.add(f"{script}.sh", f'echo "{script} $* ${{SPARKIFY_PYTHON##*/bin/}}" >>calls.txt')
+        shutil.move(machine.tools / f"{script}.sh", machine.folder)
+    done = subprocess.run(
+        ["bash", ".ci/run"], cwd=machine.folder, env={"PATH": str(machine.tools), "PYENV_ROOT": "py env"},
+        capture_output=True, text=True, timeout=WATCHDOG, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("run_all.sh ended well on Python 3.14.1, 3.13.1, 3.11.1 (")
+    calls = (machine.folder / "calls.txt").read_text().splitlines()
+    assert calls[:2] == ["run_tests  ", "run_tests --slow "]
+    assert calls[2:] == [f"run_all -q --yes {name}" for name in ("python3.14", "python", "python3") for _ in range(2)]
+
+
 def test_an_old_python_is_passed_over(machine: Machine) -> None:
     """When python3 is too old and a newer one is beside it, the newer one is taken."""
     machine.add("python3", OLD_PYTHON)
