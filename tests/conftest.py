@@ -78,6 +78,7 @@ SLOW_TESTS = {
     "test_p50_a_server_that_goes_on_failing_is_given_up",
     "test_p54_a_server_that_never_answers_is_given_up",
     "test_p49_whatever_comes_is_loaded_or_named",
+    "test_p82_no_dependency_has_a_known_hole",
     "test_second_run_finds_nothing_new",
     "test_another_way_to_the_same_contents_gives_the_same_star",
     "test_runs_from_any_folder_and_through_links",

@@ -27,17 +27,16 @@ REGION = "us-west-2"
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve for the block; gives the endpoint."""
-    server = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-    )
-    assert server.stdin and server.stdout
-    try:
-        host, port = server.stdout.readline().split()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stdin.close()
-        server.stdout.close()
-        server.wait(timeout=WATCHDOG)
+    ) as server:
+        assert server.stdin and server.stdout
+        try:
+            host, port = server.stdout.readline().split()
+            yield f"http://{host}:{port}"
+        finally:
+            server.stdin.close()
+            server.wait(timeout=WATCHDOG)
 
 
 def client(endpoint: str) -> Any:
