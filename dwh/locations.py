@@ -127,7 +127,8 @@ def _read(text: str, folder: Path, wildcards: Wildcards) -> str:
         _refuse_foreign_path(text)
         if "\\" in text and os.path.exists(_local(text.replace("\\", "/"), folder)):
             raise WrongValue("a path with / between its names", text.replace("\\", "/"))
-        if set("*?") & set(text):
+        # a folder that is made here may be called anything, but nobody calls one *
+        if set("*?") & set(text) and (wildcards == "widen" or _ALL_BELOW.fullmatch(text.rpartition("/")[2])):
             text = _all_below(text, wildcards)
     return _local(text, folder)
 

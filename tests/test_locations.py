@@ -189,10 +189,11 @@ def test_p143_another_pattern_is_told(file: Path, text: str, right: str) -> None
     assert told(file, "LOG_DATA", text).hint == (f"[S3] LOG_DATA = {right}",)
 
 
-@pytest.mark.parametrize("text", ["lake/*", "la?e", "s3://b/lake/*"])
+@pytest.mark.parametrize("text", ["lake/*", "lake/**", "s3://b/lake/*", "s3://b/la?e"])
 def test_p143_a_lake_has_no_pattern(file: Path, text: str) -> None:
-    """What is written to is one place."""
+    """What is written to is one place; a folder that will be made may have a * in its name."""
     told(file, "LAKE", text)
+    assert read(file, "LAKE", "my *?lake").s3.lake == str(file.parent / "my *?lake")
 
 
 # ----------------------------------------------------------------------------------------------------------- folders
