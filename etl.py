@@ -8,17 +8,19 @@ Files already loaded are skipped, changed files are loaded again, a load is all 
 
 from __future__ import annotations
 
-import os
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.console import count, run, seconds
-from dwh.errors import ConfigError
+from dwh.errors import ConfigError, WrongValue
 from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
 from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.script import Script, begin
-from dwh.sources import SourceFile, is_remote, is_under
+from dwh.secrets import without_credentials
+from dwh.sources import SourceFile, is_under
 
 if TYPE_CHECKING:
     from star_load import StarLoader
@@ -79,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def look_and_load(script: Script, loader: StarLoader) -> int:
     """Find what is new, and load it. Raises LedgerMoved when somebody else loaded meanwhile."""
     ledger = loader.read_ledger()
-    if script.args.forget:
+    if script.args.forget is not None:
         return forget(script, loader, ledger)
     listings = script.list_sources()
     tell_empty_places(script, listings)
@@ -116,7 +118,7 @@ def rebuild_when_due(script: Script, loader: StarLoader) -> None:
 
 def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     """Drop the rows of files that are gone from the source, and take them out of the ledger."""
-    path = script.args.forget if is_remote(script.args.forget) else os.path.abspath(script.args.forget)
+    path = named_in_ledger(script.args.forget)
     going = [entry for entry in ledger if is_under(entry.path, path)]
     if not going:
         raise ConfigError(
@@ -138,6 +140,23 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
             f"forgot {count(len(going), 'file')} in {seconds(script.console.elapsed)}", colour="green"
         )
     return finish(script, loader, Work([], [], 0))
+
+
+def named_in_ledger(text: str) -> str:
+    """Give the ledger's name of a file or folder that was named by hand. Raises ConfigError."""
+    from dwh.locations import ledger_path
+
+    try:
+        if not text:  # the folder one stands in would be meant, and all that was ever loaded from it
+            raise WrongValue("the path of a file or folder that is gone")
+        return ledger_path(text, Path.cwd())
+    except WrongValue as error:
+        meant = error.instead or ("PATH",)
+        raise ConfigError(
+            f"--forget {without_credentials(text)}",
+            evidence=f"expected: {error}",
+            hint=[f"python etl.py --forget {shlex.quote(right)}" for right in meant],
+        ) from error
 
 
 def tell_empty_places(script: Script, listings: Mapping[str, Sequence[SourceFile]]) -> None:

@@ -3,17 +3,19 @@ came from."""
 
 from __future__ import annotations
 
-import configparser
 import os
-import re
+import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dwh.errors import ConfigError
+from dwh.config_file import Given, Key, guess, prefer, read_file
+from dwh.errors import ConfigError, WrongValue
+from dwh.locations import covers_more, unquoted
+from dwh.older_projects import ALIASES
+from dwh.secrets import without_credentials
 from dwh.settings import (
-    ALIASES,
     S3,
     SECTIONS,
     Aws,
@@ -27,8 +29,7 @@ from dwh.settings import (
     Warehouse,
     declared_keys,
     is_secret,
-    read_locations,
-    unquoted,
+    is_several,
 )
 
 SCRIPTS_FOLDER = Path(__file__).resolve().parent.parent
@@ -55,13 +56,7 @@ class Config(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Value(NamedTuple):
-    text: str
-    origin: str
-    folder: Path
-
-
-_Values = dict[tuple[str, str], _Value]
+_Values = dict[Key, Given]
 
 
 def load_config(path: str | None, flags: Mapping[tuple[str, str], str | None], environ: Mapping[str, str]) -> Config:
@@ -72,15 +67,15 @@ def load_config(path: str | None, flags: Mapping[tuple[str, str], str | None], e
     """
     main = _find(path or environ.get("DWH_CONFIG"))
     notes: list[str] = []
-    values: _Values = {k: _Value(meta.default, "default", SCRIPTS_FOLDER) for k, meta in declared_keys().items()}
+    values: _Values = {k: Given(meta.default, "default", SCRIPTS_FOLDER) for k, meta in declared_keys().items()}
     for file in (main, main.parent / LOCAL_NAME):
         if file.exists():
-            found = _read_file(file)
+            found = read_file(file)
             notes += _exposed_secrets(file, found)
             values.update(found)
-    values = {k: _Value(v.text, v.origin, main.parent) if v.origin == "default" else v for k, v in values.items()}
+    values = {k: Given(v.text, v.origin, main.parent) if v.origin == "default" else v for k, v in values.items()}
     values.update(_from_environment(environ))
-    values.update({k: _Value(text, "flag", Path.cwd()) for k, text in flags.items() if text is not None})
+    values.update({k: Given(text, "flag", Path.cwd()) for k, text in flags.items() if text is not None})
     return _typed(values, main, tuple(notes))
 
 
@@ -96,70 +91,6 @@ def _find(path: str | None) -> Path:
         f"{CONFIG_NAME} not found in {SCRIPTS_FOLDER}",
         hint=("git checkout dwh.cfg", "python etl.py --config /path/to/dwh.cfg"),
     )
-
-
-def _read_file(file: Path) -> _Values:
-    parser = configparser.ConfigParser(interpolation=None, default_section="(none)")
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-        parser.read_string("\n".join(lines), source=file.name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file} cannot be read", evidence=str(error), hint="python etl.py --config /path/to/dwh.cfg"
-        ) from error
-    except configparser.Error as error:
-        # the parser's message repeats the line it stumbled over, which may hold a secret: only the number is told, and
-        # the message is not chained either, because -vv shows the chain
-        number = re.search(r"line:? *([0-9]+)", str(error))
-        where = f" line {number[1]}" if number else ""
-        raise ConfigError(
-            f"{file.name}{where}: {type(error).__name__}",
-            evidence="expected: [SECTION] lines and KEY = value lines",
-            hint=f"edit {file}",
-        ) from None
-    values: _Values = {}
-    for section in parser.sections():
-        for name, text in parser.items(section):
-            known = _known_key(file, lines, section.upper(), name.upper())
-            if known and (section.upper() != "DWH" or known not in values):
-                values[known] = _Value(text, f"{file.name}{_line_of(lines, section, name)}", file.parent)
-    return values
-
-
-def _known_key(file: Path, lines: list[str], section: str, name: str) -> tuple[str, str] | None:
-    if section == "DWH" and name in ALIASES:
-        return ALIASES[name]
-    if (section, name) in declared_keys():
-        return section, name
-    if section not in SECTIONS and section != "DWH":
-        raise ConfigError(
-            f"{file.name}{_line_of(lines, section)}: unknown section [{section}]",
-            hint=_guess(section, list(SECTIONS)) or f"one of {', '.join(SECTIONS)}",
-        )
-    where = f"{file.name}{_line_of(lines, section, name)}"
-    names = list(ALIASES) if section == "DWH" else [k for s, k in declared_keys() if s == section]
-    raise ConfigError(
-        f"{where}: unknown key {name!r} in [{section}]", hint=_guess(name, names) or f"one of {', '.join(names)}"
-    )
-
-
-def _guess(word: str, words: list[str]) -> str | None:
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, words, n=1)), None)
-
-
-def _line_of(lines: list[str], section: str, name: str | None = None) -> str:
-    """Say on which line a section begins, or a key of it stands."""
-    inside = False
-    for number, line in enumerate(lines, 1):
-        if line.strip().startswith("["):
-            inside = line.strip().upper() == f"[{section.upper()}]"
-            if inside and name is None:
-                return f" line {number}"
-        elif inside and name is not None and re.match(rf"\s*{re.escape(name)}\s*[=:]", line, re.IGNORECASE):
-            return f" line {number}"
-    return ""
 
 
 def _exposed_secrets(file: Path, values: _Values) -> list[str]:
@@ -193,30 +124,57 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
     names = {f"DWH_{section}_{name}": (section, name) for section, name in declared_keys()} | {
         "DWH_ENGINE": ("WAREHOUSE", "ENGINE")
     }
-    values: _Values = {}
+    today: _Values = {}
+    older: _Values = {}
     for variable, text in environ.items():
+        given = Given(text, f"environment {variable}", Path.cwd())
         if variable in names:
-            values[names[variable]] = _Value(text, f"environment {variable}", Path.cwd())
+            today[names[variable]] = given
+        elif variable in ALIASES:
+            older |= {target: given for target in (ALIASES[variable],) if target}
         elif variable.startswith(tuple(f"DWH_{section}_" for section in SECTIONS)):
             raise ConfigError(
-                f"unknown environment variable {variable}", hint=_guess(variable, list(names)) or f"unset {variable}"
+                f"unknown environment variable {variable}", hint=guess(variable, list(names)) or f"unset {variable}"
             )
-    return values
+    return prefer(today, older)
 
 
 def _typed(values: _Values, main: Path, notes: tuple[str, ...]) -> Config:
     sections: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for (section, name), meta in declared_keys().items():
-        value = values[section, name]
+        given = values[section, name]
+        text = given.text if is_several(section, name) else unquoted(given.text)
         try:
-            text = value.text if meta.parse is read_locations else unquoted(value.text)
-            sections[section][name.lower()] = meta.parse(text, value.folder)
+            if not unquoted(text) and (given.origin == "flag" or is_several(section, name)):
+                raise WrongValue("a value, not nothing")
+            empty = not text and given.origin != "default"
+            value = meta.parse(*(meta.default, main.parent) if empty else (text, given.folder))
         except ValueError as error:
-            raise ConfigError(
-                f"[{section}] {name} = {value.text} ({value.origin})",
-                evidence=f"expected: {error}",
-                hint=f"[{section}] {name} = {meta.default}",
-            ) from error
+            raise _wrong(section, name, given, error) from error
+        if is_several(section, name) and covers_more(text, value):
+            said = f"[{section}] {name} = {without_credentials(text)} ({given.origin})"
+            notes += (f"{said} is taken for all JSON files below {', '.join(value)}",)
+        sections[section][name.lower()] = value
     # each section is of the class that SECTIONS names for it, which a type checker cannot see
     read: dict[str, Any] = {section.lower(): cls(sections[section]) for section, cls in SECTIONS.items()}
     return Config(**read, path=main, origins={k: v.origin for k, v in values.items()}, notes=notes)
+
+
+def _wrong(section: str, name: str, given: Given, error: ValueError) -> ConfigError:
+    instead = error.instead if isinstance(error, WrongValue) else ()
+    return ConfigError(
+        f"[{section}] {name} = {without_credentials(unquoted(given.text))} ({given.origin})",
+        evidence=f"expected: {error}",
+        hint=[_edit(section, name, given, right) for right in instead or (declared_keys()[section, name].default,)],
+    )
+
+
+def _edit(section: str, name: str, given: Given, right: str) -> str:
+    """Say how to set what was wrong to what is right, in the place that counts."""
+    if given.origin == "flag":
+        return f"type {shlex.quote(right)} there"
+    kind, _, variable = given.origin.partition(" ")
+    if kind != "environment":
+        return f"[{section}] {name} = {right}"
+    value, _, more = right.partition(", ") if name == "HOST" else (right, "", "")
+    return f"{variable}={shlex.quote(value)}" + (f"     (and in [{section}]: {more})" if more else "")

@@ -50,6 +50,15 @@ class ConfigError(DwhError):
     exit_code = ExitCode.USAGE
 
 
+class WrongValue(ValueError):
+    """The text of a setting is not what it has to be. Its own text says what would be, `instead` what to write: the
+    value alone, or several to choose from. Both are shown: no secret is in them."""
+
+    def __init__(self, expected: str, *instead: str) -> None:
+        super().__init__(expected)
+        self.instead = instead
+
+
 class EnvironmentFailure(DwhError):
     """The surroundings are wrong: credentials, network, permission, disk, a missing table or warehouse."""
 

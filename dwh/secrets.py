@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _known: set[str] = set()
 SHORTEST_MASKED = 4
 
@@ -44,3 +46,19 @@ def masked(text: str) -> str:
         if value in text:
             text = text.replace(value, "***")
     return text
+
+
+# user:password@ in a URL or alone; what a URL asks for behind ? or ;; name=value as libpq and ODBC have it. Each takes
+# too much rather than too little: nobody knows where a password with @, / or a blank in it ends.
+_LOGIN = re.compile(r"((?:[\w+.-]+:)+//[^\s/:@]*|^[^\s/:@]*):(?!//)(.*)@", re.DOTALL)
+_ASKED = re.compile(r"([?;&])[^\s=?;&]+=.*", re.DOTALL)
+_PAIR = re.compile(r"\b(pass\w*|pwd|secret\w*|\w*token|\w*key\w*)\s*=\s*(.*)", re.DOTALL | re.IGNORECASE)
+
+
+def without_credentials(text: str) -> str:
+    """Give the value of a setting that is no secret, such as a URL, without the secrets that stand in it all the same;
+    they are masked from now on."""
+    for pattern in (_LOGIN, _PAIR):
+        for found in pattern.finditer(text):
+            Secret(found[2])
+    return _PAIR.sub(r"\1=***", _ASKED.sub(r"\1***", _LOGIN.sub(r"\1:***@", text)))

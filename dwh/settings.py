@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dwh.hosts import read_endpoint, read_identifier, read_server, read_service_url
+from dwh.locations import read_database, read_locations, read_path, read_place, read_prefix
 from dwh.secrets import Secret
 
 _UNITS = {
@@ -76,37 +77,6 @@ def _size(text: str, _folder: Path) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def _path(text: str, folder: Path) -> str:
-    return text if "://" in text else os.path.abspath(folder / Path(text).expanduser())
-
-
-def _optional_path(text: str, folder: Path) -> str:
-    return _path(text, folder) if text else ""
-
-
-def unquoted(text: str) -> str:
-    """Give a value without the quotes around it, as older files write them."""
-    text = text.strip()
-    whole = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" and text.count(text[0]) == 2
-    return text[1:-1] if whole else text
-
-
-def read_locations(text: str, folder: Path) -> tuple[str, ...]:
-    """Give one location, or several separated by blanks; one with blanks in it exists as it stands, or is quoted."""
-    import shlex
-
-    whole = unquoted(text)
-    if whole and "://" not in whole and os.path.exists(_path(whole, folder)):
-        return (_path(whole, folder),)
-    try:
-        parts = [part for part in shlex.split(text) if part]
-    except ValueError:
-        parts = []
-    if not parts:
-        raise ValueError("a folder or s3:// prefix, in double quotes when it has blanks or quotes in it")
-    return tuple(_path(part, folder) for part in parts)
-
-
 def _one_of(*choices: str) -> Parse:
     def parse(text: str, _folder: Path) -> str:
         if text.lower() not in choices:
@@ -158,10 +128,12 @@ class S3(Section):
         "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", read_locations
     )
     song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", read_locations)
-    log_jsonpath: str = setting("", "not needed; Redshift: has to name the keys of an event", _optional_path)
-    work: str = setting("", "s3:// prefix the suite may write to", _optional_path)
-    lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", _optional_path)
-    endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself")
+    log_jsonpath: str = setting("", "not needed; Redshift: has to name the keys of an event", read_place)
+    work: str = setting("", "s3:// prefix the suite may write to", read_prefix)
+    lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", read_place)
+    endpoint_url: str = setting(
+        "", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself", read_service_url
+    )
     region: str = setting("", "region of the buckets; empty: S3 is asked")
     anonymous: bool = setting("no", "read public buckets without credentials", _boolean)
     timeout: int = setting("60", "seconds a request may take, and is tried again while S3 fails", _positive)
@@ -185,7 +157,7 @@ class Aws(Section):
 class DuckDb(Section):
     """The embedded engine."""
 
-    path: str = setting("sparkify.duckdb", "the database file", _path)
+    path: str = setting("sparkify.duckdb", "the database file", read_database)
     memory_limit: int = setting("2 GB", "most memory DuckDB may use; beyond it, it spills to disk", _size)
     threads: int = setting("0", "0: one for each core", _integer)
 
@@ -193,21 +165,23 @@ class DuckDb(Section):
 class Postgres(Section):
     """A PostgreSQL server."""
 
-    host: str = setting("localhost", "server, or the folder of its socket")
+    host: str = setting("localhost", "server, or the folder of its socket", read_server)
     port: int = setting("5432", "port", _positive)
     db_name: str = setting("sparkify", "database")
     db_user: str = setting("", "user; empty: libpq's own (PGUSER, or the name of who runs this)")
     db_password: Secret = setting("", "password; empty: PGPASSWORD or ~/.pgpass", _secret)
     schema: str = setting("sparkify", "schema of the tables")
     sslmode: str = setting("", "TLS mode of libpq; empty: prefer on this machine, verify-full elsewhere")
-    sslrootcert: str = setting("", "CA bundle; empty: certifi's", _optional_path)
+    sslrootcert: str = setting("", "CA bundle; empty: certifi's", read_path)
 
 
 class Cluster(Section):
     """An Amazon Redshift cluster."""
 
     identifier: str = setting(
-        "sparkify-dwh", "name of the cluster, and value of the tag dwh-suite on all that is made for it"
+        "sparkify-dwh",
+        "name of the cluster, in lower case, and value of the tag dwh-suite on all that is made for it",
+        read_identifier,
     )
     node_type: str = setting("ra3.large", "node type: ra3.large, rg.large and larger")
     num_nodes: int = setting("1", "number of nodes; ra3.4xlarge and larger need 2", _positive)
@@ -216,8 +190,10 @@ class Cluster(Section):
     db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", _secret)
     db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", _positive)
     schema: str = setting("public", "schema of the tables")
-    host: str = setting("", "endpoint of an existing warehouse, provisioned or Serverless: nothing is made or deleted")
-    sslrootcert: str = setting("", "CA bundle; empty: certifi's", _optional_path)
+    host: str = setting(
+        "", "endpoint of an existing warehouse, provisioned or Serverless: nothing is made or deleted", read_endpoint
+    )
+    sslrootcert: str = setting("", "CA bundle; empty: certifi's", read_path)
     public: bool = setting(
         "no", "reachable from the internet, by ALLOW_CIDR only; no: from inside its VPC only", _boolean
     )
@@ -270,19 +246,6 @@ SECTIONS: dict[str, type[Section]] = {
     "CHECKS": Checks,
 }
 
-# What older projects of this family wrote in [DWH]; None: understood, and no longer needed.
-ALIASES: dict[str, tuple[str, str] | None] = {
-    "DWH_CLUSTER_TYPE": None,
-    "DWH_NUM_NODES": ("CLUSTER", "NUM_NODES"),
-    "DWH_NODE_TYPE": ("CLUSTER", "NODE_TYPE"),
-    "DWH_CLUSTER_IDENTIFIER": ("CLUSTER", "IDENTIFIER"),
-    "DWH_DB": ("CLUSTER", "DB_NAME"),
-    "DWH_DB_USER": ("CLUSTER", "DB_USER"),
-    "DWH_DB_PASSWORD": ("CLUSTER", "DB_PASSWORD"),
-    "DWH_PORT": ("CLUSTER", "DB_PORT"),
-    "DWH_IAM_ROLE_NAME": ("IAM_ROLE", "NAME"),
-}
-
 
 def declared_keys() -> dict[tuple[str, str], Setting]:
     """Give every (section, key) with its default, its meaning and its parser, in the order of the reference."""
@@ -297,3 +260,8 @@ def declared_keys() -> dict[tuple[str, str], Setting]:
 def is_secret(section: str, name: str) -> bool:
     """Tell whether a key holds a secret."""
     return declared_keys()[section, name].parse is _secret
+
+
+def is_several(section: str, name: str) -> bool:
+    """Tell whether a key holds several values, separated by blanks."""
+    return declared_keys()[section, name].parse is read_locations

@@ -11,8 +11,9 @@ from warehouse import Warehouse
 
 from dwh.config import Config, load_config
 from dwh.errors import ConfigError
+from dwh.older_projects import ALIASES
 from dwh.secrets import masked
-from dwh.settings import ALIASES, SECTIONS, declared_keys
+from dwh.settings import SECTIONS, declared_keys
 
 CANARY = "CANARY-7f3-do-not-show"
 PATH = ("DUCKDB", "PATH")
@@ -142,7 +143,7 @@ def test_a_file_of_the_family_is_understood(file: Path) -> None:
     config = read(file, FAMILY)
     cluster = config.cluster
     assert cluster.host == "dwhcluster.abc.us-west-2.redshift.amazonaws.com"
-    assert (cluster.identifier, cluster.num_nodes, cluster.node_type) == ("dwhCluster", 4, "dc2.large")
+    assert (cluster.identifier, cluster.num_nodes, cluster.node_type) == ("dwhcluster", 4, "dc2.large")
     assert (config.iam_role.name, config.iam_role.arn) == ("dwhRole", "arn:aws:iam::123456789012:role/dwhRole")
 
 

@@ -97,6 +97,41 @@ def test_a_second_run_fetches_nothing_and_a_changed_object_alone_is_fetched(clou
     check(cloud)
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "s3a://music/{}",
+        "S3N://music/{}///",
+        "arn:aws:s3:::music/{}/*",
+        "https://music.s3.us-east-1.amazonaws.com/{}",
+        "https://s3.amazonaws.com/music/{}/",
+        "s3://music/{}/**/*.json",
+    ],
+)
+def test_p140_a_prefix_is_one_source_however_it_is_spelled(cloud: Warehouse, s3: FaultyS3, spelling: str) -> None:
+    """Loaded by that spelling it has the ledger of s3://; what is loaded already is not loaded, nor another source."""
+    point(cloud, s3, S3={"LOG_DATA": spelling.format("log_data"), "SONG_DATA": spelling.format("song_data")})
+    assert cloud.etl()["files"]["new"] == 3
+    remember(cloud, s3)
+    check(cloud)
+    point(cloud, s3)
+    assert cloud.etl()["files"] == {"new": 0, "changed": 0, "vanished": 0, "already_loaded": 3, "rejected": 0}
+    del s3.objects[TUESDAY]
+    assert cloud.call("etl", "--forget", spelling.partition("{")[0] + TUESDAY).code == 0
+
+
+@pytest.mark.parametrize("key", ["LOG_DATA", "SONG_DATA", "WORK", "LAKE", "LOG_JSONPATH"])
+@pytest.mark.parametrize("location", ["s3://music/log_data//2018", "s3://music:9000/x", "s3://Music_1/x"])
+def test_p141_a_place_that_s3_cannot_be_asked_for_is_told(
+    cloud: Warehouse, s3: FaultyS3, key: str, location: str
+) -> None:
+    """By the setting, before S3 is asked anything."""
+    point(cloud, s3, S3={key: location})
+    error = failure(cloud)
+    assert (error.exit_code, f"[S3] {key} = {location} (dwh.cfg line " in error.message) == (2, True)
+    assert s3.requests == []
+
+
 def test_the_ledger_names_the_object_and_its_etag(cloud: Warehouse, s3: FaultyS3) -> None:
     cloud.etl()
     found = cloud.rows("SELECT path, fingerprint FROM loaded_files WHERE kind = 'songs'")

@@ -39,6 +39,12 @@ def check_settings(settings: Cluster) -> None:
             evidence="1 to 63 of a-z, 0-9 and -; a letter first, no - at the end, no two in a row",
             hint="[CLUSTER] IDENTIFIER = sparkify-dwh",
         )
+    for key, name in (("DB_NAME", settings.db_name), ("DB_USER", settings.db_user)):
+        if name != name.lower():
+            raise ConfigError(
+                f"[CLUSTER] {key} = {name} has capital letters, which Redshift does not take",
+                hint=f"[CLUSTER] {key} = {name.lower()}",
+            )
     if settings.node_type.startswith(_GONE_TYPES):
         raise ConfigError(
             f"[CLUSTER] NODE_TYPE = {settings.node_type}: AWS makes no new clusters of that type any more",

@@ -65,6 +65,22 @@ def copies(here: Cloud, since: int) -> list[str]:
     return [sql for sql in here.standin.statements[since:] if sql.startswith("COPY incoming_events")]
 
 
+def test_p140_places_are_s3_however_they_are_spelled(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
+    """COPY is given s3:// for sources and WORK alike, for a large object and a small one, and again nothing is new."""
+    put(here, bucket, "large.json", lines(plays(20)))
+    put(here, bucket, "small.json", lines(plays(2, sessionId=9)))
+    spelled = {
+        "LOG_DATA": f"s3a://{bucket}/log_data/*.json",
+        "SONG_DATA": f"arn:aws:s3:::{bucket}/song_data/",
+        "WORK": f"https://{WORK}.s3.{REGION}.amazonaws.com/{warehouse.schema_name}/",
+    }
+    warehouse.configure(S3=spelled, ETL={"DIRECT_COPY_BYTES": LARGE})
+    assert warehouse.etl()["files"]["new"] == 3
+    warehouse.configure(S3=sources(bucket), ETL={"DIRECT_COPY_BYTES": LARGE})
+    assert warehouse.etl()["files"]["already_loaded"] == 3
+    assert warehouse.value("SELECT COUNT(*) FROM songplays") == 22
+
+
 def test_a_large_object_is_read_by_the_warehouse_itself(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
