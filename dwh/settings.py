@@ -107,6 +107,14 @@ def read_locations(text: str, folder: Path) -> tuple[str, ...]:
     return tuple(_path(part, folder) for part in parts)
 
 
+def _patterns(text: str, _folder: Path) -> tuple[str, ...]:
+    patterns = tuple(text.split())
+    for pattern in patterns:
+        if "/" in pattern or pattern.endswith(",") or pattern[0] in "._":
+            raise ValueError("shell patterns of file names, separated by blanks (names with . or _ first stay hidden)")
+    return patterns
+
+
 def _one_of(*choices: str) -> Parse:
     def parse(text: str, _folder: Path) -> str:
         if text.lower() not in choices:
@@ -159,6 +167,9 @@ class S3(Section):
     )
     song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", read_locations)
     log_jsonpath: str = setting("", "not needed; Redshift: has to name the keys of an event", _optional_path)
+    pattern: tuple[str, ...] = setting(
+        "", "shell patterns of more file names to read than *.json and the like, such as part-*", _patterns
+    )
     work: str = setting("", "s3:// prefix the suite may write to", _optional_path)
     lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", _optional_path)
     endpoint_url: str = setting("", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself")
