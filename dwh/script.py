@@ -45,7 +45,7 @@ class Script(NamedTuple):
     @property
     def locations(self) -> dict[str, Sequence[str]]:
         """Where the files of each kind lie; songs come before events, so that plays find their songs."""
-        return {"songs": self.config.s3.song_data, "events": self.config.s3.log_data}
+        return self.sources.locations
 
     def list_sources(self) -> dict[str, Listing]:
         """List the files of each kind. Raises EnvironmentFailure when a location cannot be read."""

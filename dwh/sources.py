@@ -72,6 +72,8 @@ class Sources:
         self._aws = aws
         self._opened: Buckets | None = None
         self.names = Names(s3.pattern)
+        # songs come before events, so that plays find their songs
+        self.locations: dict[str, Sequence[str]] = {"songs": s3.song_data, "events": s3.log_data}
 
     def list_locations(self, locations: Sequence[str], setting: str) -> Listing:
         """List several locations, sorted by path; a file that lies under two of them is listed once.
