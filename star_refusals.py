@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dwh.console import count
 from dwh.errors import Busy, DataError
+from dwh.formats import conversion
 
 SHOWN_TEXT = 60  # characters of a bad record
 SHOWN_WORDS = 300  # characters of what an engine says
@@ -50,7 +51,7 @@ def bad_record(
     others = f"; {count(bad[0], 'bad record')} in {count(bad[1], 'file')} in all" if bad[0] > 1 else ""
     stored = f"nothing of this load was stored ({read}){others}"
     if line is None:
-        hint = "mend the file, or move it out of the source, and run again"
+        hint = conversion(path, reason) or "mend the file, or move it out of the source, and run again"
         return DataError(f"{path} cannot be read", evidence=(reason, stored), hint=(hint, quarantine))
     return DataError(
         f"bad record in {path} line {line}",
