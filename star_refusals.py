@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import sql_queries as q
 from dwh.console import count
 from dwh.errors import Busy, ConfigError, DataError
+from dwh.formats import conversion
 from dwh.listing import SETTINGS
 from star_other_files import OTHER, other_file, other_kind
 
@@ -130,7 +131,7 @@ def _bad_record(refused: Refused, shares: Sequence[Share], locations: Mapping[st
     quarantine = () if whole else (QUARANTINE,)
     stored = _rolled_back(shares)
     if line is None:
-        hint = "mend the file, or move it out of the source, and run again"
+        hint = conversion(path, refused.reason) or "mend the file, or move it out of the source, and run again"
         return DataError(f"{path} cannot be read", evidence=(refused.reason, stored), hint=(hint, *quarantine))
     told = f"{text[:SHOWN_TEXT]}      <- {refused.reason}"
     file = other_file(refused.kind, path, text) if line == 1 else None

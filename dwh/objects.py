@@ -101,11 +101,12 @@ def read_beginning(buckets: Buckets, path: str) -> bytes:
 
 
 class Opening(NamedTuple):
-    """How an object begins: whether it is gzip, by its name or else by its first bytes, and its first whole lines (none
-    when it is gone or cannot be unpacked)."""
+    """How an object begins: whether it is gzip, by its name or else by its first bytes, its first whole lines and its
+    first bytes, unpacked (none when it is gone or cannot be unpacked)."""
 
     packed: bool
     lines: Sequence[bytes]
+    plain: bytes = b""
 
 
 def read_opening(buckets: Buckets, path: str) -> Opening:
@@ -122,7 +123,8 @@ def read_opening(buckets: Buckets, path: str) -> Opening:
         plain = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(body) if packed else body
     except zlib.error:
         return Opening(packed, ())
-    return Opening(packed, plain.splitlines(keepends=True)[:-1] if len(body) >= BEGINNING else plain.splitlines())
+    lines = plain.splitlines(keepends=True)[:-1] if len(body) >= BEGINNING else plain.splitlines()
+    return Opening(packed, lines, plain)
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

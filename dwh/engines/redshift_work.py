@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dwh.buckets import Buckets, S3Path, split
-from dwh.errors import ConfigError
+from dwh.errors import ConfigError, RecordsRefused
 from dwh.jsonpaths import write_paths
 from dwh.objects import in_threads, read_opening
 
@@ -70,13 +70,18 @@ class WorkPrefix:
     @contextmanager
     def name(self, path: str, keys: Sequence[str]) -> Iterator[Upload]:
         """Name an object that is in S3 already, for the block. WORK has to be in the region of the object
-        [D23 dg/copy-parameters-data-source-s3.html]."""
+        [D23 dg/copy-parameters-data-source-s3.html].
+
+        Raises RecordsRefused when something else than a JSON object is at its beginning: nobody says what COPY makes of
+        a byte order mark before JSON, and what it says of a zip archive helps nobody."""
+        opening = read_opening(self._buckets, path)
+        if not opening.plain.lstrip(b" \t\r\n").startswith(b"{"):
+            raise RecordsRefused(f"{path} does not begin with a JSON object", hint="mend it, or move it elsewhere")
         folder = self._new_folder()
         manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
         try:
             self._put_names(manifest, [path], jsonpaths, keys)
-            packed, first = read_opening(self._buckets, path)
-            yield Upload(self._url(manifest), self._url(jsonpaths), -1, filled_keys(first), packed)
+            yield Upload(self._url(manifest), self._url(jsonpaths), -1, filled_keys(opening.lines), opening.packed)
         finally:
             self._remove([manifest, jsonpaths])
 
