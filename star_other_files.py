@@ -23,6 +23,7 @@ ALL_KEYS = {*q.EVENT_KEYS, *q.SONG_KEYS}
 WRAPPER = "wraps its records in another object; each has to stand by itself"
 DEEPEST = 8  # levels of a wrapper that are looked through
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_LIST_OF_OBJECTS = re.compile(r":\s*\[\s*(?:[{\]]|$)")  # or one that is empty, or of which nothing is left
 _PLAIN_KEY = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
 
@@ -61,7 +62,7 @@ def other_file(kind: str, path: str, text: str) -> OtherFile | None:
     way = next(_find_records(content, ""), None)
     if way:
         return OtherFile(WRAPPER, _unwrap(path, way))
-    if len(lists) == 1 and len(keys & ALL_KEYS) < 2 and (inner or not any(lists.values())):
+    if len(lists) == 1 and len(keys & ALL_KEYS) < 2 and _LIST_OF_OBJECTS.search(text):
         return OtherFile(WRAPPER, _hide(path) if inner else _unwrap(path, _step("", next(iter(lists))) + "[]"))
     return None
 
