@@ -17,10 +17,11 @@ import sql_queries as q
 from dwh.console import count, run, seconds
 from dwh.errors import ConfigError, WrongValue
 from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
-from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
+from dwh.ledger import Entry, Work, cut_loads, find_work, is_unread, refuse_other_sources
+from dwh.listing import SETTINGS, Listing, describe_passed_over, only_passed_over, refuse_shared_places
 from dwh.script import Script, begin
 from dwh.secrets import without_credentials
-from dwh.sources import SourceFile, is_under
+from dwh.sources import is_under
 
 if TYPE_CHECKING:
     from star_load import StarLoader
@@ -55,6 +56,7 @@ def parser() -> ScriptParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Find what is new, load it, say what changed."""
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
+    refuse_shared_places(script.locations)
     from dwh.spool_folder import open_spool
     from star_load import StarLoader, record_rules
     from star_refusals import LedgerMoved
@@ -84,7 +86,7 @@ def look_and_load(script: Script, loader: StarLoader) -> int:
     if script.args.forget is not None:
         return forget(script, loader, ledger)
     listings = script.list_sources()
-    tell_empty_places(script, listings)
+    tell_unread(script, listings)
     work = find_work(listings, ledger, script.locations)
     if not script.args.add_source:
         refuse_other_sources(work, ledger, script.locations, script.engine.another)
@@ -125,7 +127,9 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
             f"no loaded file is {path}, or lies under it",
             hint="python etl.py --dry-run     (names a file that is gone)",
         )
-    still_there = script.sources.existing([entry.path for entry in going], path)
+    names = script.sources.names
+    read_again = [entry.path for entry in going if not is_unread(entry, script.locations, names)]
+    still_there = script.sources.existing(read_again, path)
     if still_there:
         raise ConfigError(
             f"{still_there[0]} is still there: the next run would load it again", hint="move it out of the source first"
@@ -159,12 +163,24 @@ def named_in_ledger(text: str) -> str:
         ) from error
 
 
-def tell_empty_places(script: Script, listings: Mapping[str, Sequence[SourceFile]]) -> None:
-    """Say of which folders nothing came: nothing to load is no failure, and never silent."""
+def tell_unread(script: Script, listings: Mapping[str, Listing]) -> None:
+    """Say of which folders nothing came, and how many files were passed over: never in silence.
+
+    Raises EnvironmentFailure for a place whose files are all passed over; an empty one is no failure.
+    """
+    names = script.sources.names
     for kind, places in script.locations.items():
         for place in places:
-            if not any(is_under(file.path, place) for file in listings[kind]):
-                script.console.note(f"{place} holds no *.json or *.json.gz file")
+            if not any(is_under(file.path, place) for file in listings[kind].files):
+                passed_over = [path for path in listings[kind].passed_over if is_under(path, place)]
+                if passed_over:
+                    raise only_passed_over(place, SETTINGS[kind], passed_over, names)
+                script.console.note(f"{place} holds no file to read ({names})")
+    passed_over = [path for listing in listings.values() for path in listing.passed_over]
+    if passed_over:
+        script.console.note(describe_passed_over(passed_over, names))
+    for path in passed_over:
+        script.console.detail(f"passed over: {path}")
 
 
 def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
@@ -176,9 +192,14 @@ def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
     if work.vanished:
         gone = f"{count(len(work.vanished), 'file')} gone from the source, rows kept"
         script.console.note(f"{gone}: {work.vanished[0].path} (to drop them: python etl.py --forget PATH)")
-    unread = sorted(entry.path for entry in ledger if entry.status == "rejected")
-    if unread:
-        script.console.note(f"{count(len(unread), 'file')} could not be read, tried again when changed: {unread[0]}")
+    if work.unread:
+        left = f"{count(len(work.unread), 'loaded file')} not read any more because of the name, rows kept"
+        script.console.note(f"{left}: {work.unread[0].path} (to drop them: python etl.py --forget PATH)")
+    rejected = sorted(entry.path for entry in ledger if entry.status == "rejected")
+    if rejected:
+        script.console.note(
+            f"{count(len(rejected), 'file')} could not be read, tried again when changed: {rejected[0]}"
+        )
 
 
 def show_plan(script: Script, loader: StarLoader, work: Work) -> int:
@@ -248,6 +269,7 @@ def finish(script: Script, loader: StarLoader, work: Work) -> int:
                     "vanished": len(work.vanished),
                     "already_loaded": work.already_loaded,
                     "rejected": rejected,
+                    "passed_over": work.passed_over,
                 },
                 "rows": count_rows(loader),
                 "loads": [load._asdict() for load in loader.loads],

@@ -419,27 +419,53 @@ FROM (
 WHERE reason IS NOT NULL
 """.replace("FAULT", _SONG_FAULT)
 
-# The first refused record, songs before events.
+# The first refused record of each kind, songs before events.
 SELECT_FIRST_REFUSED = """
-SELECT f.path, r.line_number, r.reason, r.record
+SELECT kind, path, line_number, reason, record
 FROM (
-    SELECT file_id, record_number, line_number, reason, record FROM refused_songs
-    UNION ALL
-    SELECT file_id, record_number, line_number, reason, record FROM refused_events
-) AS r
-JOIN incoming_files AS f ON f.file_id = r.file_id
-ORDER BY f.kind DESC, f.path ASC, r.record_number ASC NULLS LAST
-LIMIT 1
+    SELECT
+        f.kind,
+        f.path,
+        r.line_number,
+        r.reason,
+        r.record,
+        ROW_NUMBER() OVER (
+            PARTITION BY f.kind
+            ORDER BY f.path ASC, r.record_number ASC NULLS LAST
+        ) AS choice
+    FROM (
+        SELECT file_id, record_number, line_number, reason, record FROM refused_songs
+        UNION ALL
+        SELECT file_id, record_number, line_number, reason, record FROM refused_events
+    ) AS r
+    JOIN incoming_files AS f ON f.file_id = r.file_id
+) AS ranked
+WHERE choice = 1
+ORDER BY kind DESC NULLS LAST
 """
 
+# Of each kind of this load: files, records, and how many of both are refused.
 COUNT_REFUSED = """
-SELECT COUNT(*), COUNT(DISTINCT file_id)
-FROM (
-    SELECT file_id FROM refused_songs
-    UNION ALL
-    SELECT file_id FROM refused_events
-) AS r
+SELECT
+    f.kind,
+    COUNT(*),
+    CAST(SUM(f.records_read) AS BIGINT),
+    COUNT(r.refused),
+    CAST(COALESCE(SUM(r.refused), 0) AS BIGINT)
+FROM incoming_files AS f
+LEFT JOIN (
+    SELECT file_id, COUNT(*) AS refused
+    FROM (
+        SELECT file_id FROM refused_songs
+        UNION ALL
+        SELECT file_id FROM refused_events
+    ) AS u
+    GROUP BY file_id
+) AS r ON r.file_id = f.file_id
+GROUP BY f.kind
 """
+
+SELECT_LOADED_KINDS = "SELECT DISTINCT kind FROM loaded_files WHERE staged > 0"
 
 # A refused record without a number: its file has to be read again, record by record, to say which one it is.
 SELECT_FILES_TO_READ_AGAIN = """

@@ -26,7 +26,7 @@ from dwh.settings import Etl
 from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
-from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, bad_record, engine_refuses
+from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, engine_refuses, find_refused
 
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
@@ -67,6 +67,7 @@ class StarLoader:
         self.session = session
         self.console = console
         self.spools = spools
+        self.locations = sources.locations
         direct_bytes = settings.direct_copy_bytes if session.reads_objects else None
         self.arrivals = Arrivals(sources, spools, console, direct_bytes)
         self.quarantine = settings.on_bad_line == "quarantine"
@@ -213,14 +214,7 @@ class StarLoader:
         again = {incoming[file_id][0] for (file_id,) in self.session.rows(q.SELECT_FILES_TO_READ_AGAIN)} - careful
         if again:
             raise ReadAgain(again)
-        refused = self.session.rows(q.SELECT_FIRST_REFUSED)
-        if refused and not self.quarantine:
-            records, files = self.session.rows(q.COUNT_REFUSED)[0]
-            read = (
-                f"{count(len(incoming), 'file')}, {count(sum(n for _, n in incoming.values()), 'record')} rolled back"
-            )
-            raise bad_record(*refused[0], bad=(records, files), read=read)
-        if refused:
+        if find_refused(self.session, self.locations, quarantine=self.quarantine):
             self._run(q.QUARANTINE_RECORDS)
 
     def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+import sql_queries as q
 from dwh.console import count
-from dwh.errors import Busy, DataError
+from dwh.errors import Busy, ConfigError, DataError
+from dwh.formats import conversion
+from dwh.listing import SETTINGS
+from star_other_files import OTHER, other_file, other_kind
 
+if TYPE_CHECKING:
+    from dwh.engines import Session
+
+NEARLY_ALL = 0.9  # of the records of a kind
+QUARANTINE = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
 SHOWN_TEXT = 60  # characters of a bad record
 SHOWN_WORDS = 300  # characters of what an engine says
 
@@ -42,18 +53,100 @@ def engine_refuses(said: Sequence[str]) -> str:
     return f"the engine refuses a record that looks good: {words[:SHOWN_WORDS]} (report this, with the file)"
 
 
-def bad_record(
-    path: str, line: int | None, reason: str, text: str | None, *, bad: tuple[int, int], read: str
-) -> DataError:
-    """Word the error of the first bad record; `bad` counts all of them, and the files they are in."""
-    quarantine = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
-    others = f"; {count(bad[0], 'bad record')} in {count(bad[1], 'file')} in all" if bad[0] > 1 else ""
-    stored = f"nothing of this load was stored ({read}){others}"
-    if line is None:
-        hint = "mend the file, or move it out of the source, and run again"
-        return DataError(f"{path} cannot be read", evidence=(reason, stored), hint=(hint, quarantine))
-    return DataError(
-        f"bad record in {path} line {line}",
-        evidence=(f"{(text or '')[:SHOWN_TEXT]}      <- {reason}", stored),
-        hint=(f"mend line {line} and run again", quarantine),
+class Refused(NamedTuple):
+    """The first refused record of a kind: of a file that cannot be read there is neither line nor text."""
+
+    kind: str
+    path: str
+    line: int | None
+    reason: str
+    text: str | None
+
+
+class Share(NamedTuple):
+    """How much of one kind a load read, and how much of that was refused."""
+
+    kind: str
+    files: int
+    records: int
+    refused_files: int
+    refused: int
+
+    @property
+    def is_nearly_all(self) -> bool:
+        """Tell whether next to nothing is left of the kind without the refused records."""
+        return self.refused >= NEARLY_ALL * self.records
+
+
+def find_refused(session: Session, locations: Mapping[str, Sequence[str]], *, quarantine: bool) -> bool:
+    """Tell whether records of this load were refused and are to be set aside.
+
+    Raises DataError for the first of them when there is no quarantine, and ConfigError, with or without one, when a
+    source holds nothing but records of the other kind: then a setting is wrong, not the data.
+    """
+    first = [Refused(*row) for row in session.rows(q.SELECT_FIRST_REFUSED)]
+    if first:
+        shares = [Share(*row) for row in session.rows(q.COUNT_REFUSED)]
+        loaded = {kind for (kind,) in session.rows(q.SELECT_LOADED_KINDS)}
+        _refuse_other_sources(first, shares, loaded, locations)
+        if not quarantine:
+            raise _bad_record(first[0], shares, locations)
+    return bool(first)
+
+
+def _refuse_other_sources(
+    first: Sequence[Refused], shares: Sequence[Share], loaded: Collection[str], locations: Mapping[str, Sequence[str]]
+) -> None:
+    """`loaded` are the kinds of which records are loaded already: their source was right."""
+    nearly_all = {share.kind for share in shares if share.is_nearly_all}
+    wrong = [
+        refused
+        for refused in first
+        if refused.kind in nearly_all and refused.kind not in loaded and other_kind(refused.kind, refused.text or "")
+    ]
+    if not wrong:
+        return
+    kind, other = wrong[0].kind, OTHER[wrong[0].kind]
+    right = other in loaded or any(share.kind == other and not share.is_nearly_all for share in shares)
+    failed = f"{SETTINGS[kind]} holds {other}, not {kind}"
+    if len(wrong) > 1:
+        failed = f"{SETTINGS['events']} and SONG_DATA are swapped: each holds the records of the other"
+    elif not right:
+        failed += f": it looks swapped with {SETTINGS[other].partition(' ')[2]}"
+    hint = [f"{SETTINGS[k]} = {' '.join(map(shlex.quote, locations[OTHER[k]]))}" for k in (kind, other)]
+    raise ConfigError(
+        failed,
+        evidence=(f"{wrong[0].path} line {wrong[0].line}: {(wrong[0].text or '')[:SHOWN_TEXT]}", _rolled_back(shares)),
+        hint=[f"{SETTINGS[kind]} = the folder of the {kind}"] if right else hint,
     )
+
+
+def _bad_record(refused: Refused, shares: Sequence[Share], locations: Mapping[str, Sequence[str]]) -> DataError:
+    """Word the error of the first bad record, or of the file when that is something else than records of its kind.
+
+    To set bad records aside is no way out when it would leave next to nothing of the kind.
+    """
+    path, line, text = refused.path, refused.line, refused.text or ""
+    whole = any(share.kind == refused.kind and share.is_nearly_all for share in shares)
+    quarantine = () if whole else (QUARANTINE,)
+    stored = _rolled_back(shares)
+    if line is None:
+        hint = conversion(path, refused.reason) or "mend the file, or move it out of the source, and run again"
+        return DataError(f"{path} cannot be read", evidence=(refused.reason, stored), hint=(hint, *quarantine))
+    told = f"{text[:SHOWN_TEXT]}      <- {refused.reason}"
+    file = other_file(refused.kind, path, text) if line == 1 else None
+    if file:
+        return DataError(f"{path} {file.what}", evidence=(told, stored), hint=(file.hint, *quarantine))
+    hint = f"mend line {line} and run again"
+    other = other_kind(refused.kind, text)
+    if other:
+        told += f" (it looks like one of the {other})"
+        hint = f"move {path} to {SETTINGS[other]}, which is {locations[other][0]}"
+    return DataError(f"bad record in {path} line {line}", evidence=(told, stored), hint=(hint, *quarantine))
+
+
+def _rolled_back(shares: Sequence[Share]) -> str:
+    files, records = sum(share.files for share in shares), sum(share.records for share in shares)
+    refused, refused_files = sum(share.refused for share in shares), sum(share.refused_files for share in shares)
+    others = f"; {count(refused, 'bad record')} in {count(refused_files, 'file')} in all" if refused > 1 else ""
+    return f"nothing of this load was stored ({count(files, 'file')}, {count(records, 'record')} rolled back){others}"

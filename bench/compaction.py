@@ -28,7 +28,7 @@ SLICES = 4
 
 def measure(kind: str, folder: Path) -> dict[str, float]:
     """Spool and pack the files of a folder."""
-    files = list_files(str(folder), "--data")
+    files = list_files(str(folder), "--data").files
     with open_spool(record_rules(lenient=False), in_place=False) as spools:
         spool = spools.start()
         started = time.process_time()

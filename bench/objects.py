@@ -35,7 +35,7 @@ def fetch_by_suite(endpoint: str, folder: Path) -> None:
 
     s3 = S3({"endpoint_url": endpoint, "region": "us-east-1", "anonymous": True, "timeout": 60})
     sources = Sources(s3, Aws({}))
-    files = sources.list_locations(["s3://music/song_data"], "[S3] SONG_DATA")
+    files = sources.list_locations(["s3://music/song_data"], "[S3] SONG_DATA").files
     sources.fetch(files, folder, lambda _bytes: None)
 
 

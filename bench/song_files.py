@@ -56,7 +56,7 @@ def ours(folder: Path, *, read: bool) -> int:
         spool = spools.start()
         records = sum(
             spool.add(IncomingFile(number, "songs", file), carefully=False)
-            for number, file in enumerate(list_files(str(folder), "[S3] SONG_DATA"))
+            for number, file in enumerate(list_files(str(folder), "[S3] SONG_DATA").files)
         )
         (part,) = spool.parts("songs")
         if read:

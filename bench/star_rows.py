@@ -42,10 +42,13 @@ def _show(connection: duckdb.DuckDBPyConnection, schema: str, folder: Path) -> N
         if database.exists():
             source = f"{schema}_file.{table}"
         elif parquet.exists():
-            source = f"read_parquet('{parquet}{'/**/*.parquet' if parquet.is_dir() else ''}')"
+            source = (
+                f"read_parquet('{parquet}{'/**/*.parquet' if parquet.is_dir() else ''}', hive_partitioning = false)"
+            )
         elif csv.exists():
             types = _columns(connection, f"expected.{table}")
-            source = f"read_csv('{csv}', header = false, columns = {types}, allow_quoted_nulls = false)"
+            options = f"header = false, columns = {types}, allow_quoted_nulls = false, hive_partitioning = false"
+            source = f"read_csv('{csv}', {options})"
         else:
             raise FileNotFoundError(f"there is no {table} in {folder.name}")
         connection.execute(f"CREATE VIEW {schema}.{table} AS SELECT * FROM {source}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -193,6 +194,8 @@ class Buckets:
         known = refusal(code, asked, self._aws, _found(r"<Message>([^<]*)</Message>", text))
         if known:
             return known
+        if code == "InvalidObjectState":
+            return _archived(path, asked, _found(r"<StorageClass>([^<]*)</StorageClass>", text))
         if code in ("PermanentRedirect", "AuthorizationHeaderMalformed"):
             region = _found(r"<Region>([^<]*)</Region>", text) or "the bucket's"
             return EnvironmentFailure(
@@ -205,6 +208,25 @@ class Buckets:
             evidence=f"{asked}: {' '.join(text.split())[:SHOWN_ERROR]}",
             hint="the same command again; what is loaded stays, it continues",
         )
+
+
+def _archived(path: S3Path, asked: str, storage_class: str) -> EnvironmentFailure:
+    """Word that an object has to be restored before anybody can read it: asking again does not help."""
+    # of INTELLIGENT_TIERING it comes back for good, and a number of days is refused
+    wanted = "{}" if storage_class == "INTELLIGENT_TIERING" else "Days=7"
+    kept = f" ({storage_class})" if storage_class else ""
+    where = f"--bucket {path.bucket} --key {shlex.quote(path.key)} --restore-request {shlex.quote(wanted)}"
+    archived = "Contents[?StorageClass=='GLACIER' || StorageClass=='DEEP_ARCHIVE'].[Key,StorageClass]"
+    folder = path.key.rpartition("/")[0]
+    return EnvironmentFailure(
+        f"{path} is archived{kept}: S3 gives it only after it was restored, which takes hours",
+        evidence=f"InvalidObjectState from {asked}",
+        hint=(
+            f"aws s3api restore-object {where}     (then the same command again)",
+            f"aws s3api list-objects-v2 --bucket {path.bucket} --prefix {shlex.quote(folder)} "
+            f"--output text --query {shlex.quote(archived)}     (names all that are archived)",
+        ),
+    )
 
 
 def _found(pattern: str, text: str) -> str:

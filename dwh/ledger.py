@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from dwh.errors import ConfigError
+from dwh.listing import Listing, Names
 from dwh.sources import SourceFile, is_under
 
 
@@ -29,11 +30,14 @@ class Pending(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a run has to do, and what it leaves alone."""
+    """What a run has to do, and what it leaves alone. `unread` are files loaded once, whose names are no longer read;
+    `passed_over` counts those of the source that are not read at all."""
 
     pending: Sequence[Pending]
     vanished: Sequence[Entry]
     already_loaded: int
+    unread: Sequence[Entry] = ()
+    passed_over: int = 0
 
     @property
     def new(self) -> int:
@@ -46,24 +50,32 @@ class Work(NamedTuple):
         return len(self.pending) - self.new
 
 
-def find_work(
-    listings: Mapping[str, Sequence[SourceFile]], ledger: Iterable[Entry], locations: Mapping[str, Sequence[str]]
-) -> Work:
+def find_work(listings: Mapping[str, Listing], ledger: Iterable[Entry], locations: Mapping[str, Sequence[str]]) -> Work:
     """Compare the listing of every kind with the ledger, by path and fingerprint, kinds in the order given.
 
-    A file of the ledger that lies under a configured location and is not listed has vanished: it keeps its rows.
+    A file of the ledger that lies under a configured location and is not listed has vanished, unless its name is one
+    that is not read (any more): either way it keeps its rows.
     """
     known = {(entry.kind, entry.path): entry for entry in ledger}
     pending = []
     listed = 0
-    for kind, files in listings.items():
-        listed += len(files)
-        for file in files:
+    for kind, listing in listings.items():
+        listed += len(listing.files)
+        for file in listing.files:
             entry = known.pop((kind, file.path), None)
             if entry is None or entry.fingerprint != file.fingerprint:
                 pending.append(Pending(kind, file, entry.file_id if entry else None))
-    vanished = [e for e in known.values() if any(is_under(e.path, place) for place in locations.get(e.kind, ()))]
-    return Work(pending, sorted(vanished), listed - len(pending))
+    gone = [e for e in known.values() if any(is_under(e.path, place) for place in locations.get(e.kind, ()))]
+    unread = {e for e in gone if e.kind in listings and is_unread(e, locations, listings[e.kind].names)}
+    passed_over = sum(len(listing.passed_over) for listing in listings.values())
+    return Work(pending, sorted(set(gone) - unread), listed - len(pending), sorted(unread), passed_over)
+
+
+def is_unread(entry: Entry, locations: Mapping[str, Sequence[str]], names: Names) -> bool:
+    """Tell whether a loaded file lies at a location of its kind, under a name that is not read there: hidden, or
+    passed over."""
+    around = [place for place in locations[entry.kind] if is_under(entry.path, place)]
+    return bool(around) and not any(names.take_below(entry.path, place) for place in around)
 
 
 def refuse_other_sources(

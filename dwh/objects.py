@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dwh.buckets import Buckets, CutShort, NoSuchBucket, S3Path, split
 from dwh.errors import EnvironmentFailure
-from dwh.sources import PATTERNS, SHOWN_NAMES, SMALL_FILE, SourceFile, local_file
+from dwh.listing import Listing, Names, is_hidden
+from dwh.sources import SHOWN_NAMES, SMALL_FILE, SourceFile, local_file, packed_by_name
 
 if TYPE_CHECKING:
     from obstore import Bytes, GetOptions, ObjectMeta
@@ -20,20 +21,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 THREADS = 16
-SUFFIXES = (".json.gz", ".json")
+# What copies are called, so that their name says of the content as much as that of the object does: packed, plain, or
+# neither, when [S3] PATTERN took it.
+ENDINGS = {True: ".json.gz", False: ".json", None: ".by-content"}
+GZIP_MAGIC = b"\x1f\x8b"
 CHUNK = 8 * 1024 * 1024  # bytes of one request; a large object is fetched in several
 BEGINNING = 64 * 1024  # bytes
 
 
-def list_objects(buckets: Buckets, location: str, setting: str) -> list[SourceFile]:
-    """List the JSON objects under a prefix (or the one object that `location` names), sorted by path.
+def list_objects(buckets: Buckets, location: str, setting: str, names: Names = Names()) -> Listing:  # noqa: B008
+    """List the objects under a prefix (or the one object that `location` names, whatever its name), sorted by path.
 
-    The fingerprint is the ETag and the size. Keys with a part that starts with a dot are passed over, and so are
-    folder markers. Raises EnvironmentFailure, which names the `setting` to mend, when nothing at all is there (S3
-    cannot tell an empty prefix from a misspelt one), and when a key cannot be asked for: a partial list is never
-    given.
+    The fingerprint is the ETag and the size. Keys with a part below the prefix that begins with . or _ are hidden; an
+    empty object of another name is a folder marker, or as good as one. What else is not to be read is passed over.
+    Raises EnvironmentFailure, which names the `setting` to mend, when nothing at all is there (S3 cannot tell an empty
+    prefix from a misspelt one), and when a key cannot be asked for: a partial list is never given.
     """
-    [found] = in_threads(lambda place: _list(buckets, place, setting), [location])
+    [found] = in_threads(lambda place: _list(buckets, place, setting, names), [location])
     return found
 
 
@@ -60,7 +64,7 @@ def fetch_objects(
     """
     for bucket in {split(file.path).bucket for file in files}:
         buckets.open(bucket)  # before there are threads, because signing in may raise
-    large = {file.path: folder / f"{n}{_suffix(file.path)}" for n, file in enumerate(files) if file.size > SMALL_FILE}
+    large = {file.path: folder / f"{n}{_ending(file.path)}" for n, file in enumerate(files) if file.size > SMALL_FILE}
 
     def fetch(piece: tuple[SourceFile, int]) -> tuple[SourceFile, int, Buffer | None]:
         file, start = piece
@@ -72,14 +76,14 @@ def fetch_objects(
 
     changed: set[str] = set()
     with ExitStack() as closing:
-        shared = {suffix: closing.enter_context(_Shared(folder / f"small{suffix}")) for suffix in SUFFIXES}
+        shared = {e: closing.enter_context(_Shared(folder / f"small{e}")) for e in ENDINGS.values()}
         pieces = ((file, start) for file in files for start in range(0, file.size or 1, CHUNK))
         for file, length, body in in_threads(fetch, pieces):
             tell(length)
             if body is None:
                 changed.add(file.path)
             elif file.path not in large:
-                shared[_suffix(file.path)].add(file.path, body)
+                shared[_ending(file.path)].add(file.path, body)
     copies = {path: local_file(str(target)) for path, target in large.items() if path not in changed}
     for pack in shared.values():
         copies |= pack.copies()
@@ -96,17 +100,31 @@ def read_beginning(buckets: Buckets, path: str) -> bytes:
     return bytes(body)
 
 
-def first_lines(buckets: Buckets, path: str) -> list[bytes]:
-    """Read the whole lines at the beginning of an object, packed or not; none when it is gone or cannot be unpacked."""
+class Opening(NamedTuple):
+    """How an object begins: whether it is gzip, by its name or else by its first bytes, its first whole lines and its
+    first bytes, unpacked (none when it is gone or cannot be unpacked)."""
+
+    packed: bool
+    lines: Sequence[bytes]
+    plain: bytes = b""
+
+
+def read_opening(buckets: Buckets, path: str) -> Opening:
+    """Look at how an object begins."""
     import zlib
 
     try:
         body = read_beginning(buckets, path)
-        if path.endswith(".gz"):
-            body = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(body)
-    except (FileNotFoundError, zlib.error):
-        return []
-    return body.splitlines(keepends=True)[:-1] if len(body) >= BEGINNING else body.splitlines()
+    except FileNotFoundError:
+        return Opening(bool(packed_by_name(path)), ())
+    named = packed_by_name(path)
+    packed = body.startswith(GZIP_MAGIC) if named is None else named
+    try:
+        plain = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(body) if packed else body
+    except zlib.error:
+        return Opening(packed, ())
+    lines = plain.splitlines(keepends=True)[:-1] if len(body) >= BEGINNING else plain.splitlines()
+    return Opening(packed, lines, plain)
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -121,12 +139,12 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         yield from pool.imap_unordered(work, items)
 
 
-def _list(buckets: Buckets, location: str, setting: str) -> list[SourceFile]:
+def _list(buckets: Buckets, location: str, setting: str, names: Names) -> Listing:
     place = split(location)
     try:
         found = _found_under(buckets, place)
         if not found:
-            raise _nothing_there(buckets, place, setting)
+            raise _nothing_there(buckets, place, setting, names)
     except NoSuchBucket as error:
         raise EnvironmentFailure(f"{error.message}   ({setting})", evidence=error.evidence, hint=error.hint) from None
     except _invalid_path() as error:
@@ -135,7 +153,16 @@ def _list(buckets: Buckets, location: str, setting: str) -> list[SourceFile]:
             evidence=str(error).split("\n", 1)[0],
             hint="rename it: no empty part, no part that is . or .., no control character",
         ) from None
-    return sorted(file for file in found if file.path.endswith(PATTERNS) and "/." not in file.path[len(str(place)) :])
+    files, passed_over = [], []
+    top = str(place)
+    for file in found:
+        if is_hidden(file.path, top):
+            continue
+        if names.take(file.path.rpartition("/")[2]) or (file.path == top and file.size):
+            files.append(file)
+        elif file.size:
+            passed_over.append(file.path)
+    return Listing(sorted(files), sorted(passed_over), names)
 
 
 def _found_under(buckets: Buckets, place: S3Path) -> list[SourceFile]:
@@ -156,7 +183,7 @@ def _found_under(buckets: Buckets, place: S3Path) -> list[SourceFile]:
     return []
 
 
-def _nothing_there(buckets: Buckets, place: S3Path, setting: str) -> EnvironmentFailure:
+def _nothing_there(buckets: Buckets, place: S3Path, setting: str, names: Names) -> EnvironmentFailure:
     """Say what lies beside the prefix that matched nothing."""
     from difflib import get_close_matches
 
@@ -165,13 +192,13 @@ def _nothing_there(buckets: Buckets, place: S3Path, setting: str) -> Environment
     parent, _, name = place.key.rpartition("/")
     store = buckets.open(place.bucket)
     around = S3Path(place.bucket, parent)
-    beside = buckets.ask("ListBucket", around, lambda: obstore.list_with_delimiter(store, parent or None))
-    paths = [*beside["common_prefixes"], *(meta["path"] for meta in beside["objects"])]
-    names = sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
-    meant = next(iter(get_close_matches(name, names, n=1)), "PREFIX")
+    listed = buckets.ask("ListBucket", around, lambda: obstore.list_with_delimiter(store, parent or None))
+    paths = [*listed["common_prefixes"], *(meta["path"] for meta in listed["objects"])]
+    beside = sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+    meant = next(iter(get_close_matches(name, beside, n=1)), "PREFIX")
     return EnvironmentFailure(
-        f"no objects under {place} (pattern *.json, *.json.gz)",
-        evidence=f"{around}/ has: {', '.join(names[:SHOWN_NAMES]) or 'nothing'}",
+        f"no objects under {place} ({names})",
+        evidence=f"{around}/ has: {', '.join(beside[:SHOWN_NAMES]) or 'nothing'}",
         hint=f"{setting} = {S3Path(place.bucket, f'{parent}/{meant}' if parent else meant)}",
     )
 
@@ -247,8 +274,8 @@ def _etag(file: SourceFile) -> str:
     return etag if etag.startswith("W/") else f'"{etag}"'
 
 
-def _suffix(path: str) -> str:
-    return next(suffix for suffix in SUFFIXES if path.endswith(suffix))
+def _ending(path: str) -> str:
+    return ENDINGS[packed_by_name(path)]
 
 
 def _invalid_path() -> type[Exception]:

@@ -1,19 +1,14 @@
-"""The careful way to read a file: record by record, in Python, with the line of each and what is wrong with it.
+"""What is wrong with a record as JSON; dwh/record_reader.py cuts files into records.
 
-A record is a JSON object at the top level of a file; it may share a line with others or spread over several.
-A line that starts with `{` always starts a record, so a record that breaks off costs itself and the lines up to the
-next such line, no more.
 What the values must be is not judged here: the rules stand once, in sql_queries.py.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -23,7 +18,6 @@ _NO_NUMBER = re.compile(r"(?<=[:\[,\s])-?(?:nan|inf(?:inity)?)(?![^\s,}\]])", re
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)")
 _LONE = "a lone surrogate (\\ud800 to \\udfff) is not a character, column {column}"
 _KEY = re.compile(rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}\[\]]')
-_TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
 
 
 class Record(NamedTuple):
@@ -32,15 +26,6 @@ class Record(NamedTuple):
     line: int
     text: bytes
     fault: str | None
-
-
-def read_lines(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
-    """Give the lines of a stream, none longer than LONGEST_RECORD + 1 bytes: the rest of a longer line is passed
-    over."""
-    while line := stream.readline(LONGEST_RECORD + 1):
-        yield line
-        while len(line) > LONGEST_RECORD and not line.endswith(b"\n"):
-            line = stream.readline(LONGEST_RECORD + 1)
 
 
 class Strictness(NamedTuple):
@@ -52,82 +37,6 @@ class Strictness(NamedTuple):
 
     keys: frozenset[str]
     lenient: bool
-
-
-def read_records(lines: Iterable[bytes], strictness: Strictness) -> Iterator[Record]:
-    """Cut lines into records and find the faults of each."""
-    reader = _RecordReader(strictness)
-    for number, line in enumerate(lines, 1):
-        yield from reader.read(number, line)
-    yield from reader.end()
-
-
-class _RecordReader:
-    """Where the reader stands: the open record's bytes, first line, depth of brackets, and its fault once it has
-    one."""
-
-    def __init__(self, strictness: Strictness) -> None:
-        self.strictness = strictness
-        self.text = bytearray()
-        self.start = 0
-        self.depth = 0
-        self.fault: str | None = None
-
-    def read(self, number: int, line: bytes) -> Iterator[Record]:
-        if line.startswith(b"{"):
-            yield from self.end()
-        if len(line) > LONGEST_RECORD:
-            self._break(number, "longer than 4 MB")
-        if self.fault is None:
-            unread = yield from self._read_objects(number, line)
-        else:
-            unread = 0
-        if self.depth or self.fault:
-            self.text += line[unread:].rstrip(b"\r\n") + b" "
-            if len(self.text) > LONGEST_RECORD:
-                del self.text[LONGEST_RECORD:]
-                self._break(number, "longer than 4 MB")
-
-    def end(self) -> Iterator[Record]:
-        """Close a record that is still open: it is broken."""
-        if self.depth or self.fault:
-            fault = self.fault or f"ends inside an object, column {len(self.text.rstrip()) + 1}"
-            yield Record(self.start, bytes(self.text).rstrip(), fault)
-            self._reset()
-
-    def _read_objects(self, number: int, line: bytes) -> Generator[Record, None, int]:
-        """Give the objects that end on this line; returns where the unread rest of the line begins."""
-        at = 0
-        for token in _TOKEN.finditer(line):
-            mark = token[0]
-            if not self.depth:
-                if mark != b"{" or line[at : token.start()].strip():
-                    break
-                self.start, at, self.depth = number, token.start(), 1
-            elif mark in b"{[":
-                self.depth += 1
-            elif mark in b"}]":
-                self.depth -= 1
-                if not self.depth:
-                    yield judge_record(self.start, bytes(self.text) + line[at : token.end()], self.strictness)
-                    at = token.end()
-                    self._reset()
-            elif mark == b'"':
-                self._break(number, f"ends inside a string, column {len(self.text) + token.start() - at + 1}")
-                return at
-        if not self.depth and line[at:].strip():
-            rest = line[at:].strip()
-            self._break(number, _outside(rest, column=line.index(rest, at) + 1))
-        return at
-
-    def _break(self, number: int, fault: str) -> None:
-        self.start = self.start or number
-        self.fault = self.fault or fault
-        self.depth = 0
-
-    def _reset(self) -> None:
-        self.text.clear()
-        self.start, self.depth, self.fault = 0, 0, None
 
 
 def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
@@ -201,9 +110,3 @@ def _parse(text: str, lenient: bool) -> _Object:
                 return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1\2", text)), lenient=False)
         raise
     return content
-
-
-def _outside(text: bytes, column: int) -> str:
-    if text.startswith(BYTE_ORDER_MARK):
-        return "starts with a byte order mark (to remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE)"
-    return f"text outside of an object, column {column}"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from dwh.console import Console, end_with, seconds
 from dwh.errors import Busy, NotReady
 from dwh.flags import ScriptParser
-from dwh.sources import SourceFile, Sources
+from dwh.listing import SETTINGS, Listing
+from dwh.sources import Sources
 
 if TYPE_CHECKING:
     from dwh.config import Config
@@ -44,12 +45,11 @@ class Script(NamedTuple):
     @property
     def locations(self) -> dict[str, Sequence[str]]:
         """Where the files of each kind lie; songs come before events, so that plays find their songs."""
-        return {"songs": self.config.s3.song_data, "events": self.config.s3.log_data}
+        return self.sources.locations
 
-    def list_sources(self) -> dict[str, list[SourceFile]]:
+    def list_sources(self) -> dict[str, Listing]:
         """List the files of each kind. Raises EnvironmentFailure when a location cannot be read."""
-        settings = {"songs": "[S3] SONG_DATA", "events": "[S3] LOG_DATA"}
-        return {kind: self.sources.list_locations(places, settings[kind]) for kind, places in self.locations.items()}
+        return {kind: self.sources.list_locations(places, SETTINGS[kind]) for kind, places in self.locations.items()}
 
     def _trace(self, trace: Trace) -> None:
         opening = " ".join(trace.sql.split()[:5])

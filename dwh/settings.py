@@ -77,6 +77,14 @@ def _size(text: str, _folder: Path) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
+def _patterns(text: str, _folder: Path) -> tuple[str, ...]:
+    patterns = tuple(text.split())
+    for pattern in patterns:
+        if "/" in pattern or pattern.endswith(",") or pattern[0] in "._":
+            raise ValueError("shell patterns of file names, separated by blanks (names with . or _ first stay hidden)")
+    return patterns
+
+
 def _one_of(*choices: str) -> Parse:
     def parse(text: str, _folder: Path) -> str:
         if text.lower() not in choices:
@@ -129,6 +137,9 @@ class S3(Section):
     )
     song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", read_locations)
     log_jsonpath: str = setting("", "not needed; Redshift: has to name the keys of an event", read_place)
+    pattern: tuple[str, ...] = setting(
+        "", "shell patterns of more file names to read than *.json and the like, such as part-*", _patterns
+    )
     work: str = setting("", "s3:// prefix the suite may write to", read_prefix)
     lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", read_place)
     endpoint_url: str = setting(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dwh.errors import EnvironmentFailure
+from dwh.listing import HIDDEN, SUFFIXES, Listing, Names, merge
 
 if TYPE_CHECKING:
     from dwh.buckets import Buckets
     from dwh.settings import S3, Aws
 
-SUFFIXES = (".json", ".jsonl", ".ndjson")  # each also with .gz behind it, in any case
-PATTERNS = (".json", ".json.gz")
 SCHEME = "s3://"
 SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself faster than we can copy it
 SHOWN_NAMES = 6
@@ -34,25 +34,27 @@ class SourceFile(NamedTuple):
     offset: int | None = None
 
 
-def list_files(location: str, setting: str) -> list[SourceFile]:
-    """List the JSON files of a folder and everything below it (or the one file that `location` names), sorted by path.
+def list_files(location: str, setting: str, names: Names = Names()) -> Listing:  # noqa: B008
+    """List the files of a folder and everything below it (or the one file that `location` names, whatever its name).
 
-    Names that start with a dot are passed over. A link back into a folder already seen is not followed twice.
+    Names that begin with . or _ are hidden. What else is not to be read (by its name, or because it is no file) is
+    passed over, and never opened. A link back into a folder already seen is not followed twice.
     Raises EnvironmentFailure, which names the `setting` to mend, when the folder does not exist or something in it
     cannot be read: a partial list is never given.
     """
     if os.path.isfile(location):
-        return [local_file(location)]
+        return Listing([local_file(location)], [], names)
     if not os.path.isdir(location):
-        raise _no_such_folder(location, setting)
+        raise _no_such_folder(location, setting, names)
     try:
-        return sorted(_walk(location))
+        files, passed_over = _walk(location, names)
     except OSError as error:
         raise EnvironmentFailure(
             f"{error.filename} cannot be read",
             evidence=str(error.strerror),
             hint=f"ls -la {shlex.quote(os.path.dirname(str(error.filename)))}",
         ) from error
+    return Listing(sorted(files), sorted(passed_over), names)
 
 
 class Fetched(NamedTuple):
@@ -69,14 +71,16 @@ class Sources:
         self._s3 = s3
         self._aws = aws
         self._opened: Buckets | None = None
+        self.names = Names(s3.pattern)
+        # songs come before events, so that plays find their songs
+        self.locations: dict[str, Sequence[str]] = {"songs": s3.song_data, "events": s3.log_data}
 
-    def list_locations(self, locations: Sequence[str], setting: str) -> list[SourceFile]:
+    def list_locations(self, locations: Sequence[str], setting: str) -> Listing:
         """List several locations, sorted by path; a file that lies under two of them is listed once.
 
         Raises EnvironmentFailure, which names the `setting` to mend: a partial list is never given.
         """
-        listed = [self._list(location, setting) for location in locations]
-        return listed[0] if len(listed) == 1 else sorted({file for files in listed for file in files})
+        return merge([self._list(location, setting) for location in locations])
 
     def fetch(self, files: Sequence[SourceFile], folder: Path, tell: Callable[[int], None]) -> Fetched:
         """Bring the remote files of a load to this machine, into a folder that is made; `tell` is told of the bytes as
@@ -116,12 +120,12 @@ class Sources:
 
         check_paths(self._buckets(), location, keys)
 
-    def _list(self, location: str, setting: str) -> list[SourceFile]:
+    def _list(self, location: str, setting: str) -> Listing:
         if "://" not in location:
-            return list_files(location, setting)
+            return list_files(location, setting, self.names)
         from dwh.objects import list_objects
 
-        return list_objects(self._buckets(), location, setting)
+        return list_objects(self._buckets(), location, setting, self.names)
 
     def _buckets(self) -> Buckets:
         if self._opened is None:
@@ -176,8 +180,8 @@ def is_under(path: str, location: str) -> bool:
     return path == location or path.startswith(location.rstrip("/") + "/")
 
 
-def _walk(top: str) -> list[SourceFile]:
-    files = []
+def _walk(top: str, names: Names) -> tuple[list[SourceFile], list[str]]:
+    files, passed_over = [], []
     folders, seen = [top], set()
     while folders:
         folder = folders.pop()
@@ -187,14 +191,15 @@ def _walk(top: str) -> list[SourceFile]:
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
             for entry in entries:
-                name = entry.name
-                if name[0] == ".":
+                if entry.name[0] in HIDDEN:
                     continue
                 if entry.is_dir():
                     folders.append(entry.path)
-                elif name.endswith(PATTERNS):
-                    files.append(_source_file(entry.path, entry.stat()))
-    return files
+                elif names.take(entry.name) and stat.S_ISREG((status := entry.stat()).st_mode):
+                    files.append(_source_file(entry.path, status))
+                else:
+                    passed_over.append(entry.path)
+    return files, passed_over
 
 
 def _source_file(path: str, status: os.stat_result) -> SourceFile:
@@ -206,15 +211,17 @@ def _source_file(path: str, status: os.stat_result) -> SourceFile:
     return SourceFile(path, status.st_size, fingerprint(status))
 
 
-def _no_such_folder(location: str, setting: str) -> EnvironmentFailure:
+def _no_such_folder(location: str, setting: str, names: Names) -> EnvironmentFailure:
     from difflib import get_close_matches
 
     parent, name = os.path.split(location)
-    failed = f"no files under {location} (pattern *.json, *.json.gz)"
+    failed = f"no files under {location} ({names})"
+    if os.path.exists(location):
+        return EnvironmentFailure(failed, evidence="it is neither a file nor a folder", hint=f"{setting} = /a/folder")
     if not os.path.isdir(parent):
         there, meant = f"the folder does not exist, nor does {parent}", "/path/to/the/folder"
     else:
-        names = sorted(entry for entry in os.listdir(parent) if not entry.startswith("."))
-        there = f"the folder does not exist; {parent}/ has: {', '.join(names[:SHOWN_NAMES]) or 'nothing'}"
-        meant = os.path.join(parent, next(iter(get_close_matches(name, names, n=1)), "FOLDER"))
+        beside = sorted(entry for entry in os.listdir(parent) if not entry.startswith("."))
+        there = f"the folder does not exist; {parent}/ has: {', '.join(beside[:SHOWN_NAMES]) or 'nothing'}"
+        meant = os.path.join(parent, next(iter(get_close_matches(name, beside, n=1)), "FOLDER"))
     return EnvironmentFailure(failed, evidence=there, hint=f"{setting} = {meant}")

@@ -11,7 +11,6 @@ import errno
 import gzip
 import json
 import os
-import re
 import shlex
 import shutil
 import tempfile
@@ -23,14 +22,13 @@ from typing import BinaryIO, NamedTuple
 
 from dwh.engines import FILE_KEY, OUR_KEYS
 from dwh.errors import EnvironmentFailure
-from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records, without_keys
-from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
+from dwh.formats import GZIP_MAGIC, LOOKED_AT, find_format, find_no_gzip
+from dwh.record_reader import Piece, read_pieces, read_records
+from dwh.records import BYTE_ORDER_MARK, Record, Strictness, without_keys
+from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source, packed_by_name
+from dwh.splice import CHUNK, count_lines, is_odd, read_blocks, splice
 
-CHUNK = 1024 * 1024  # bytes
-SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are looked through again and again
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
-_ODD_ESCAPE = re.compile(rb"\\u00(?:00|64|77|68|5[fF])")  # a NUL, or a character of OUR_KEYS
-GZIP_MAGIC = b"\x1f\x8b"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
@@ -83,10 +81,8 @@ class Spool:
     def _add(self, file: IncomingFile, carefully: bool) -> int:
         data = _read_small(file.source)
         plain = file.source
-        if plain.path.endswith(".gz"):
+        if _is_packed(plain, data):
             plain, data = self._unzip(file)
-        elif data is not None and data[:2] == GZIP_MAGIC:
-            raise Unreadable("it is gzip by its content, and its name does not end in .gz")
         if not carefully:
             records = self._splice(file, data) if data is not None else self._add_large(file, plain.path)
             if records is not None:
@@ -123,41 +119,28 @@ class Spool:
                 stream.close()
 
     def _splice(self, file: IncomingFile, data: bytes) -> int | None:
-        """Copy one object a line with the file's id in each; None when the bytes are not plainly that."""
-        body = data.strip()
-        if not body:
-            return 0
-        breaks = body.count(b"\n")
-        if body[:1] != b"{" or body.count(b"\n{") != breaks or _is_odd(body):
+        """Copy records with the file's id in each; None when the bytes are not plainly records."""
+        spliced = splice(data, file.file_id)
+        if spliced is None:
             return None
-        if body.count(b"}") > breaks + 1 and _may_share_lines(body):
-            return None
-        if b"\r" in body:
-            body = body.replace(b"\r\n", b"\n")
-            if b"\r" in body:  # between two values it is a blank, which COPY would refuse; in one it is refused
-                return None
-        mark = b'{"dwh_file_id":%d,' % file.file_id
-        rest = body[1:].replace(b"\n{", b"\n" + mark) if breaks else body[1:]
-        self._streams[file.kind].write(b"%b%b\n" % (mark, rest))
-        return breaks + 1
+        self._streams[file.kind].write(spliced[0])
+        return spliced[1]
 
     def _add_large(self, file: IncomingFile, path: str) -> int | None:
-        """Leave a large file where it is, or copy it in blocks; gives the number of its lines, None when an engine
-        might read something else than one object a line."""
-        if not self.in_place:
+        """Leave a large file of one object a line where it is, or copy it in blocks; gives the number of its records,
+        None when an engine might read something else than that."""
+        lines = count_lines(path) if self.in_place else None
+        if lines is None:
             return self._splice_blocks(file, path)
-        lines = count_lines(path)
-        if lines is not None:
-            self._parts[file.kind].append(Part(path, file.file_id))
+        self._parts[file.kind].append(Part(path, file.file_id))
         return lines
 
     def _splice_blocks(self, file: IncomingFile, path: str) -> int | None:
         stream = self._streams[file.kind]
         start, records = stream.tell(), 0
         with Path(path).open("rb") as source:
-            while block := source.read(CHUNK):
-                # what is left of a longer line begins no object, and is found out
-                found = self._splice(file, block + source.readline(LONGEST_RECORD))
+            for block in read_blocks(source):
+                found = None if block is None else self._splice(file, block)
                 if found is None:
                     stream.seek(start)
                     stream.truncate()
@@ -169,12 +152,13 @@ class Spool:
         stream = self._streams[file.kind]
         number = 0
         with open_source(plain) as source:
-            if _starts_with(source, b"["):
-                raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
-            for number, record in enumerate(read_records(read_lines(source), self.rules[file.kind]), 1):
+            if foreign := find_format(source.read(LOOKED_AT), unpacked=plain is not file.source):
+                raise Unreadable(foreign)
+            source.seek(0)
+            for number, record in enumerate(read_records(read_pieces(source), self.rules[file.kind]), 1):
                 text = record.text
                 if not record.fault:
-                    text = (without_keys(text, OUR_KEYS) if _is_odd(text) else text).replace(b"\r", b" ")
+                    text = (without_keys(text, OUR_KEYS) if is_odd(text) else text).replace(b"\r", b" ")
                 self.faults += record.fault is not None
                 empty = record.fault or not text.strip(b"{ \t}")
                 stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
@@ -184,8 +168,12 @@ class Spool:
         """Unpack a gzip file into the spool folder; gives the plain file, and its content when that is small."""
         path = self.folder / f"{file.file_id}.json"
         try:
-            with open_source(file.source) as source, gzip.open(source) as packed, open_private(path) as unpacked:
-                shutil.copyfileobj(packed, unpacked, CHUNK)
+            with open_source(file.source) as source:
+                if no_gzip := find_no_gzip(source.read(LOOKED_AT)):
+                    raise Unreadable(no_gzip)
+                source.seek(0)
+                with gzip.open(source) as packed, open_private(path) as unpacked:
+                    shutil.copyfileobj(packed, unpacked, CHUNK)
         except GZIP_FAULTS as error:
             path.unlink()
             raise Unreadable(f"it is not whole gzip: {error}") from error
@@ -225,19 +213,23 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
     A file that is no gzip although its name says so needs none: it is refused whole, either way. Raises Changed when it
     is gone.
     """
-    lines = records = 0
+    lines = records = last = 0
+    marked = False
 
-    def counted(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
-        nonlocal lines
-        for line in read_lines(stream):
-            lines += bool(line.strip())
-            yield line
+    def counted(stream: BinaryIO | gzip.GzipFile) -> Iterator[Piece]:
+        nonlocal lines, last, marked
+        for piece in read_pieces(stream):
+            if piece.line != last and piece.text.strip():
+                lines, last = lines + 1, piece.line
+            marked = marked or BYTE_ORDER_MARK in piece.text
+            yield piece
 
     with named(source.path):
         try:
-            with open_source(source) as file, gzip.open(file) if source.path.endswith(".gz") else file as stream:
+            packed = _is_packed(source, None)
+            with open_source(source) as file, gzip.open(file) if packed else file as stream:
                 for records, record in enumerate(read_records(counted(stream), rules), 1):  # noqa: B007
-                    if record.fault:
+                    if record.fault or marked:
                         return True
         except GZIP_FAULTS:
             return False
@@ -247,23 +239,6 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
 def open_private(path: Path) -> BinaryIO:
     """Open a file for writing that nobody else may read."""
     return open(path, "wb", buffering=CHUNK, opener=lambda name, flags: os.open(name, flags, 0o600))
-
-
-def count_lines(path: str) -> int | None:
-    """Count the lines of a file; None when a line is longer than a record may be, or may hold a NUL character."""
-    lines, unbroken, last = 0, 0, b"\n"
-    with Path(path).open("rb", buffering=0) as stream:
-        while chunk := stream.read(SCANNED):
-            if b"\\u0000" in last[-5:] + chunk[:5] or b"\\u0000" in chunk:
-                return None
-            lines += chunk.count(b"\n")
-            first_break = chunk.find(b"\n")
-            unbroken += len(chunk) if first_break < 0 else first_break
-            if unbroken > LONGEST_RECORD:
-                return None
-            unbroken = unbroken if first_break < 0 else len(chunk) - 1 - chunk.rfind(b"\n")
-            last = chunk
-    return lines + (last[-1:] != b"\n")
 
 
 def _read_small(source: SourceFile) -> bytes | None:
@@ -281,20 +256,15 @@ def _read_small(source: SourceFile) -> bytes | None:
     return data
 
 
-def _is_odd(text: bytes) -> bool:
-    """Tell whether there may be a key of ours in it, or a NUL, with or without escapes: only a careful reader can."""
-    return b'"dwh_' in text or (b"\\u00" in text and _ODD_ESCAPE.search(text) is not None)
-
-
-def _may_share_lines(body: bytes) -> bool:
-    """Tell whether two objects may stand on one line: a closing bracket, then an opening one."""
-    return any(piece.lstrip(b" \t\r")[:1] == b"{" for piece in body.split(b"}")[1:])
-
-
-def _starts_with(stream: BinaryIO, character: bytes) -> bool:
-    start = stream.read(CHUNK).lstrip()
-    stream.seek(0)
-    return start[:1] == character
+def _is_packed(source: SourceFile, data: bytes | None) -> bool:
+    """Tell whether a file is gzip: by its name, or by its content where the name does not say."""
+    named_so = packed_by_name(source.path)
+    if named_so is None:
+        if data is None:
+            with open_source(source) as stream:
+                data = stream.read(len(GZIP_MAGIC))
+        return data.startswith(GZIP_MAGIC)
+    return named_so
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:

@@ -22,7 +22,7 @@ Row = tuple[Any, ...]
 Star = dict[str, list[Row]]
 
 EPOCH = datetime(1970, 1, 1)
-NOT_BLANK = re.compile(r"[^ \t\r\n]")
+NOT_BLANK = re.compile(r"[^ \t\r\n\ufeff]")  # a byte order mark between records is no part of any
 
 
 def text(value: object) -> str | None:

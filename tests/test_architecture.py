@@ -16,6 +16,7 @@ CODE = [*SCRIPTS, *PLUMBING]
 ROOMS = {
     "star_load",
     "star_refusals",
+    "star_other_files",
     "star_checks",
     "report_page",
     "report_pictures",

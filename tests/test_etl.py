@@ -185,7 +185,14 @@ def test_a_dry_run_of_forget_changes_no_row(loaded: Warehouse) -> None:
 def test_a_changed_file_replaces_its_rows(loaded: Warehouse) -> None:
     """Rows that are no longer in the file leave the star; the count of changed files says so."""
     loaded.write(LOG, plays(3, song="Other")[1:])
-    assert loaded.etl()["files"] == {"new": 0, "changed": 1, "vanished": 0, "already_loaded": 1, "rejected": 0}
+    assert loaded.etl()["files"] == {
+        "new": 0,
+        "changed": 1,
+        "vanished": 0,
+        "already_loaded": 1,
+        "rejected": 0,
+        "passed_over": 0,
+    }
     check(loaded)
 
 
@@ -431,7 +438,7 @@ def test_a_source_folder_that_does_not_exist(warehouse: Warehouse) -> None:
     assert done.code == 3
     said = error_lines(done)
     assert "no files under" in said[0]
-    assert "log_dat (pattern *.json, *.json.gz)" in said[0]
+    assert "log_dat (*.json, *.jsonl, *.ndjson, each also .gz)" in said[0]
     assert "log_data, song_data" in said[1]
 
 
@@ -568,7 +575,7 @@ def test_json_has_the_promised_keys(filled: Warehouse) -> None:
     """The object has exactly the keys of the contract, in their order, and nothing else is on stdout."""
     found = filled.run("etl", "--json").json
     assert list(found) == ["script", "ok", "engine", "run_id", "seconds", "files", "rows", "loads"]
-    assert list(found["files"]) == ["new", "changed", "vanished", "already_loaded", "rejected"]
+    assert list(found["files"]) == ["new", "changed", "vanished", "already_loaded", "rejected", "passed_over"]
     assert [list(load) for load in found["loads"]] == [["load_id", "files", "records", "seconds"]]
 
 
@@ -581,7 +588,14 @@ def test_json_tells_the_truth(filled: Warehouse) -> None:
     """The numbers are those of the tables after the run."""
     found = filled.run("etl", "--json").json
     assert (found["script"], found["ok"], found["engine"]) == ("etl", True, "duckdb")
-    assert found["files"] == {"new": 2, "changed": 0, "vanished": 0, "already_loaded": 0, "rejected": 0}
+    assert found["files"] == {
+        "new": 2,
+        "changed": 0,
+        "vanished": 0,
+        "already_loaded": 0,
+        "rejected": 0,
+        "passed_over": 0,
+    }
     assert found["rows"] == {name: filled.value(f"SELECT COUNT(*) FROM {name}") for name in ROWS}
 
 
@@ -787,7 +801,14 @@ def test_committed_loads_survive_an_interruption(warehouse: Warehouse, moment: s
         etl.signal(signal.SIGINT)
         assert etl.ended().code == 130
     check(warehouse)
-    assert warehouse.etl()["files"] == {"new": 1, "changed": 0, "vanished": 0, "already_loaded": 1, "rejected": 0}
+    assert warehouse.etl()["files"] == {
+        "new": 1,
+        "changed": 0,
+        "vanished": 0,
+        "already_loaded": 1,
+        "rejected": 0,
+        "passed_over": 0,
+    }
     check(warehouse)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,3 +103,49 @@ def test_what_is_said_of_a_bucket_on_a_terminal(tmp_path: Path, real_bucket: int
     assert "s3://real/song_data, s3://real/log_data" in shown
     assert "loaded 101 files, 8,127 records" in shown
     assert json.loads(warehouse.run("etl", "--json").out)["files"]["already_loaded"] == 101
+
+
+@pytest.fixture
+def bucket(endpoint: str, warehouse: Warehouse) -> Iterator[str]:
+    """A bucket of the test's own; the warehouse has its sources there."""
+    name = f"files-{uuid.uuid4().hex[:8]}"
+    place = {"LocationConstraint": moto_s3.REGION}
+    moto_s3.client(endpoint).create_bucket(Bucket=name, CreateBucketConfiguration=place)
+    warehouse.configure(S3={"LOG_DATA": f"s3://{name}/log_data", "SONG_DATA": f"s3://{name}/song_data"})
+    yield name
+
+
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize("storage", ["GLACIER", "DEEP_ARCHIVE"])
+def test_p139_archived_objects_are_told_by_name(warehouse: Warehouse, endpoint: str, bucket: str, storage: str) -> None:
+    """Exit code 3 with the object and its class; restored, it is loaded."""
+    s3 = moto_s3.client(endpoint)
+    s3.put_object(Bucket=bucket, Key="song_data/s.json", Body=lines([song()]))
+    s3.put_object(Bucket=bucket, Key="log_data/a.json", Body=lines(plays(3)), StorageClass=storage)
+    done = warehouse.run("etl")
+    assert done.code == 3
+    assert f"s3://{bucket}/log_data/a.json is archived ({storage})" in done.err
+    assert f"try: aws s3api restore-object --bucket {bucket} --key log_data/a.json --restore-request Days=7" in done.err
+    s3.restore_object(Bucket=bucket, Key="log_data/a.json", RestoreRequest={"Days": 7})
+    assert warehouse.etl()["rows"]["songplays"] == 3
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_p136_swapped_buckets_are_named(warehouse: Warehouse, endpoint: str, bucket: str) -> None:
+    """Markers, hidden keys and other names beside them, as moto lists them; then the right way round."""
+    s3 = moto_s3.client(endpoint)
+    for key, body in {
+        "log_data/": b"",
+        "log_data/2018/": b"",
+        "log_data/_SUCCESS": b"",
+        "log_data/part-0": b"x",
+        "log_data/s.jsonl": lines([song()]),
+        "song_data/e.ndjson.gz": gzip.compress(lines(plays(20))),
+    }.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    done = warehouse.run("etl", "--on-bad-line", "quarantine")
+    assert done.code == 2
+    assert "1 file passed over" in done.err
+    assert f"try: [S3] LOG_DATA = s3://{bucket}/song_data" in done.err
+    warehouse.configure(S3={"LOG_DATA": f"s3://{bucket}/song_data", "SONG_DATA": f"s3://{bucket}/log_data"})
+    assert warehouse.etl()["rows"]["songplays"] == 20

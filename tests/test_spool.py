@@ -37,7 +37,7 @@ def test_a_file_that_grows_while_it_is_read_carefully_is_changed(tmp_path: Path,
     """What was read is not what was listed: its fingerprint would stand for content that was never seen."""
     path = tmp_path / name
     path.write_bytes(data)
-    [source] = list_files(str(tmp_path), "[S3] LOG_DATA")
+    [source] = list_files(str(tmp_path), "[S3] LOG_DATA").files
     with open_spool(GrowsWhileRead(path)) as spools, pytest.raises(Changed):
         spools.start().add(IncomingFile(1, "events", source), carefully=False)
 
@@ -51,7 +51,7 @@ def play(number: int) -> bytes:
 def test_a_large_file_is_copied_whole_where_the_engine_cannot_read_our_disk(tmp_path: Path, end: bytes) -> None:
     """In blocks, each line with the id of its file: nothing is lost where one block ends."""
     (tmp_path / "a.json").write_bytes(end.join(play(n) for n in range(40_000)))
-    [source] = list_files(str(tmp_path), "[S3] LOG_DATA")
+    [source] = list_files(str(tmp_path), "[S3] LOG_DATA").files
     assert source.size > 4 * 1024 * 1024
     with open_spool({"events": Strictness(frozenset(), lenient=False)}, in_place=False) as spools:
         spool = spools.start()
@@ -67,7 +67,7 @@ def test_a_large_file_that_turns_odd_is_read_carefully_from_its_beginning(tmp_pa
     lines = [play(n) for n in range(40_000)]
     lines[30_000] = lines[30_000].replace(b", ", b",\n", 1)
     (tmp_path / "a.json").write_bytes(b"\n".join(lines))
-    [source] = list_files(str(tmp_path), "[S3] LOG_DATA")
+    [source] = list_files(str(tmp_path), "[S3] LOG_DATA").files
     with open_spool({"events": Strictness(frozenset(), lenient=False)}, in_place=False) as spools:
         spool = spools.start()
         spool.add(IncomingFile(6, "events", source), carefully=False)

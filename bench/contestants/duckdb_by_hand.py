@@ -42,7 +42,7 @@ EVENT_KEYS = {
     "userAgent": "VARCHAR",
     "userId": "VARCHAR",
 }
-READ = "read_json(?, columns = ?, format = 'newline_delimited', records = true)"
+READ = "read_json(?, columns = ?, format = 'newline_delimited', records = true, hive_partitioning = false)"
 
 # trim looks at every character: 0.7 s on the user agents of a million events, and this 0.05 s
 CLEAN = """

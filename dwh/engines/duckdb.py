@@ -116,6 +116,9 @@ def open_file(settings: DuckDb, path: Path, trace: Callable[[Trace], None], plac
         "write_buffer_row_group_count": 1,
         "temp_directory": str(_spill_folder(path)),
         "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        # nothing of Python stands for a table that is not there
+        "python_enable_replacements": False,
     }
     if settings.threads:
         config["threads"] = settings.threads
@@ -237,9 +240,13 @@ UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal
 UNION ALL SELECT sequence_name FROM duckdb_sequences()
 UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'main'
 """
+# Nothing is left for DuckDB to guess, neither from a path nor from content: `level=paid/` on the path of a file, or of
+# the temporary folder, would stand in the column of that name instead of what the record says.
 _READ_JSON = (
     "read_json(%s, columns = %s, format = 'newline_delimited', records = true, filename = true, "
-    f"maximum_object_size = {LONGEST_LINE})"
+    f"maximum_object_size = {LONGEST_LINE}, auto_detect = false, compression = 'none', ignore_errors = false, "
+    "hive_partitioning = false, hive_types_autocast = false, union_by_name = false, allow_empty = false, "
+    "convert_strings_to_integers = false)"
 )
 
 

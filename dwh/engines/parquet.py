@@ -46,7 +46,8 @@ def name_files(session: DuckDbSession, table: str, paths: Sequence[str]) -> None
     session.rows("SET VARIABLE lake_files = %s", ([literally(path) for path in paths],))
     session.rows(
         f"CREATE OR REPLACE TEMP VIEW {table} AS "  # noqa: S608
-        "SELECT * FROM read_parquet(getvariable('lake_files'), hive_partitioning = false)"
+        "SELECT * FROM read_parquet(getvariable('lake_files'), hive_partitioning = false, hive_types_autocast = false, "
+        "union_by_name = false, binary_as_string = false, filename = false)"
     )
 
 
@@ -85,7 +86,8 @@ def _write(session: DuckDbSession, extract: Extract, piece: Piece, path: str) ->
     sql = (
         f"COPY (SELECT * {without} FROM ({extract.query}) AS r WHERE {' AND '.join(conditions) or 'true'} "  # noqa: S608
         f"ORDER BY {', '.join(f'{column} NULLS LAST' for column in extract.order_by)}) "
-        f"TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        f"TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        "PARQUET_VERSION v1, PER_THREAD_OUTPUT false, USE_TMP_FILE false)"
     )
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -131,6 +131,7 @@ class PostgresEngine(Engine):
         try:
             connection = psycopg2.connect(
                 **{name: value for name, value in given.items() if value != ""},
+                client_encoding="UTF8",  # whatever PGCLIENTENCODING, the role or the database say
                 connect_timeout=CONNECT_SECONDS,
                 keepalives=1,
                 keepalives_idle=60,
@@ -144,6 +145,9 @@ class PostgresEngine(Engine):
             settings.schema,
             lambda error, lost: server_error(error, self.place, "PostgreSQL", CASES, lost=lost),
         )
+        session._run(
+            "SET extra_float_digits TO 1", ()
+        )  # every digit of a number, whatever the role or the database say
         session.duckdb = self._duckdb
         return session
 
@@ -255,7 +259,7 @@ class PostgresSession(LibpqSession):
         return self._waiting(ask)
 
     def _copy_out(self, query: str, rows: Rows) -> None:
-        sql = f"COPY ({query}) TO STDOUT WITH (FORMAT csv)"
+        sql = f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER false, ENCODING 'UTF8')"
 
         def receive() -> int:
             with self._connection.cursor() as cursor:

@@ -29,9 +29,13 @@ TYPES = {
     1082: "DATE",
     1114: "TIMESTAMP",
 }
+# Every parameter that DuckDB would find out by itself is given: the temporary folder may be called `level=paid`.
 _TAKE = (
     "INSERT INTO rows SELECT * FROM read_csv(%s, columns = %s, auto_detect = false, header = false, delim = ',', "  # noqa: S608
-    f"quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, max_line_size = {LONGEST_ROW})"
+    "quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n', encoding = 'utf-8', "
+    "compression = 'none', comment = '', skip = 0, null_padding = false, strict_mode = true, ignore_errors = false, "
+    "decimal_separator = '.', hive_partitioning = false, hive_types_autocast = false, union_by_name = false, "
+    f"max_line_size = {LONGEST_ROW})"
 )
 
 

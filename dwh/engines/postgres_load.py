@@ -9,7 +9,9 @@ from dwh.engines import FILE_KEY, OUR_KEYS
 
 CREATE_LINES = "CREATE TEMP TABLE json_lines (line TEXT)"
 # A byte that no JSON line can hold, so that COPY takes every line as one value.
-COPY_LINES = "COPY json_lines (line) FROM STDIN WITH (FORMAT text, DELIMITER E'\\x01', NULL '')"
+COPY_LINES = (
+    "COPY json_lines (line) FROM STDIN WITH (FORMAT text, DELIMITER E'\\x01', NULL '', HEADER false, ENCODING 'UTF8')"
+)
 EMPTY_LINES = "TRUNCATE json_lines"
 DROP_LINES = "DROP TABLE json_lines"
 

@@ -110,7 +110,7 @@ class RedshiftSession(LibpqSession):
             return
         work = self._storage.work()
         with work.upload(paths, list(keys)) as upload:
-            self._copy(table, list(keys.values()), upload, work.region, packed=True)
+            self._copy(table, list(keys.values()), upload, work.region)
             self._recount(table, keys, upload)
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
@@ -129,20 +129,19 @@ class RedshiftSession(LibpqSession):
         own = {key: column for key, column in keys.items() if not key.startswith(OUR_KEYS)}
         work = self._storage.work()
         with work.name(part.path, list(own)) as upload:
-            packed = part.path.endswith(".gz")
-            self._copy(table, list(own.values()), upload, work.region_of(part.path), packed=packed)
+            self._copy(table, list(own.values()), upload, work.region_of(part.path))
             (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
             self._find_empty(table, own, upload, "file_id IS NULL")
         bound = self._run(f"UPDATE {table} SET file_id = %s WHERE file_id IS NULL", (part.file_id,))[0]  # noqa: S608
         if bound != copied:
             raise _miscounted(table, f"{copied:,} records came, {bound:,} were bound to {part.path}")
 
-    def _copy(self, table: str, columns: Sequence[str], upload: Upload, region: str, *, packed: bool) -> None:
+    def _copy(self, table: str, columns: Sequence[str], upload: Upload, region: str) -> None:
         """Run COPY, always in the load's transaction: outside of one it would go on after we are gone [D23]."""
         named = self._storage.role != "default"
         sql = (
             f"COPY {table} ({', '.join(columns)}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
-            f"FORMAT JSON AS %s MANIFEST {'GZIP ' if packed else ''}REGION %s "
+            f"FORMAT JSON AS %s MANIFEST {'GZIP ' if upload.packed else ''}REGION %s "
             "TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
         )
         params = (upload.manifest, *((self._storage.role,) if named else ()), upload.jsonpaths, region)

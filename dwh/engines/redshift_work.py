@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dwh.buckets import Buckets, S3Path, split
-from dwh.errors import ConfigError
+from dwh.errors import ConfigError, RecordsRefused
 from dwh.jsonpaths import write_paths
-from dwh.objects import first_lines, in_threads
+from dwh.objects import in_threads, read_opening
 
 PIECE = 128 * 1024 * 1024  # bytes of JSON: 8 to 20 MB as gzip, measured on the sample
 WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
@@ -31,12 +31,13 @@ PREFIX = "dwh-load"
 
 class Upload(NamedTuple):
     """What one COPY is given: two URLs, the number of records in the objects of the manifest, and keys that hold a
-    value in some of them, so that their columns cannot come out empty."""
+    value in some of them, so that their columns cannot come out empty. `packed`: the objects are gzip."""
 
     manifest: str
     jsonpaths: str
     records: int
     filled: frozenset[str]
+    packed: bool
 
 
 class Piece(NamedTuple):
@@ -69,13 +70,18 @@ class WorkPrefix:
     @contextmanager
     def name(self, path: str, keys: Sequence[str]) -> Iterator[Upload]:
         """Name an object that is in S3 already, for the block. WORK has to be in the region of the object
-        [D23 dg/copy-parameters-data-source-s3.html]."""
+        [D23 dg/copy-parameters-data-source-s3.html].
+
+        Raises RecordsRefused when something else than a JSON object is at its beginning: nobody says what COPY makes of
+        a byte order mark before JSON, and what it says of a zip archive helps nobody."""
+        opening = read_opening(self._buckets, path)
+        if not opening.plain.lstrip(b" \t\r\n").startswith(b"{"):
+            raise RecordsRefused(f"{path} does not begin with a JSON object", hint="mend it, or move it elsewhere")
         folder = self._new_folder()
         manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
         try:
             self._put_names(manifest, [path], jsonpaths, keys)
-            filled = filled_keys(first_lines(self._buckets, path))
-            yield Upload(self._url(manifest), self._url(jsonpaths), -1, filled)
+            yield Upload(self._url(manifest), self._url(jsonpaths), -1, filled_keys(opening.lines), opening.packed)
         finally:
             self._remove([manifest, jsonpaths])
 
@@ -95,7 +101,7 @@ class WorkPrefix:
             records = sum(in_threads(lambda key: self._put_piece(key, pieces[key]), pieces))
             self._put_names(manifest, [self._url(key) for key in pieces], jsonpaths, keys)
             filled = frozenset[str]().union(*(_filled_keys_of(piece) for piece in pieces.values()))
-            yield Upload(self._url(manifest), self._url(jsonpaths), records, filled)
+            yield Upload(self._url(manifest), self._url(jsonpaths), records, filled, packed=True)
         finally:
             self._remove([*pieces, manifest, jsonpaths])
 

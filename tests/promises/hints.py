@@ -24,7 +24,8 @@ from dwh.settings import SECTIONS, declared_keys
 
 COMMENT = re.compile(r"\s{3,}\(.*\)$|\s{3,}or: .*$|, then .*$")
 COMMANDS = ("ls -la ", "git checkout ", "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",
-            "timedatectl", "chmod ", "sed ", "docker ", "df ")  # fmt: skip
+            "timedatectl", "chmod ", "sed ", "docker ", "df ", "mv ", "cat ", "bunzip2 ", "xz ", "zstd ",
+            "f=")  # fmt: skip
 EDITS = ("mend ", "free ", "move ", "rename ", "report this", "the same command again", "ask ", "one of ", "fill both",
          "edit ", "another --", "close it", "on a company network: ", "s3://", "type ", "wait ", "choose ")  # fmt: skip
 NAMES = {name for _, name in declared_keys()} | set(SECTIONS) | {"DWH_PORT"}

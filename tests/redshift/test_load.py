@@ -187,6 +187,27 @@ def test_a_misread_jsonpaths_file_is_noticed(
         warehouse.etl()
 
 
+@pytest.mark.parametrize("name", ["large.JSONL", "large.NdJson.GZ", "part-00000", "part-00001.packed"])
+def test_p133_redshift_reads_what_pattern_takes_by_its_content(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COPY is told whether an object is gzip by its name in any case, or by how it begins."""
+    warehouse.configure(S3={**sources(bucket), "PATTERN": "part-*"}, ETL={"DIRECT_COPY_BYTES": LARGE})
+    records = [event(sessionId=8, itemInSession=n, userAgent=uuid.uuid4().hex) for n in range(300)]
+    packed = name.lower().endswith((".gz", ".packed"))
+    put(here, bucket, name, gzip.compress(lines(records), 1) if packed else lines(records))
+    directly: list[str] = []
+    load_object = RedshiftSession._load_object
+
+    def watch(session: RedshiftSession, table: str, keys: Any, part: Any) -> None:
+        directly.append(part.path)
+        load_object(session, table, keys, part)
+
+    monkeypatch.setattr(RedshiftSession, "_load_object", watch)
+    assert warehouse.etl()["rows"]["songplays"] == 300
+    assert directly == [f"s3://{bucket}/log_data/{name}"]
+
+
 @pytest.mark.parametrize("name", ["small.json", "large.json", "large.json.gz"])
 def test_a_misspelt_path_is_noticed(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch, name: str
