@@ -127,7 +127,8 @@ CHECKS = (
         q.CHECK_PLAYS, "difference songplay_id", balance=q.BALANCE_PLAYS, needs=q.COUNT_STAGED_PLAYS, mend=REBUILD,
     ),
     Check(
-        "songplays: left out is only the same play again", "plays staged again = plays staged - rows of songplays",
+        "songplays: left out is only the same play again",
+        "plays staged = rows of songplays + the same play again + other plays under the same key",
         balance=q.BALANCE_SAME_PLAY_AGAIN, needs=q.COUNT_STAGED_PLAYS, mend=REBUILD,
     ),
     Check(
@@ -194,6 +195,26 @@ CHECKS = (
     Check(
         "star: no table is empty", "songplays, users, songs, artists",
         q.CHECK_EMPTY_TABLES, "table", "empty table", severity="warn", mend=LOAD,
+    ),
+    Check(
+        "staging: every column is filled", "in files of 100 records and more, where most records of other files fill it",
+        q.CHECK_EMPTY_COLUMNS, "path key records", "empty column", needs=q.COUNT_FILLED, severity="warn",
+    ),
+    Check(
+        "staging_events: every file has plays", "of those with 100 records and more",
+        q.CHECK_FILES_WITHOUT_PLAYS, "path records", "file", needs=q.COUNT_FILLED, severity="warn",
+    ),
+    Check(
+        "staging_events: a play is NextSong", "no page is NextSong but for case, blanks or other characters around it",
+        q.CHECK_PAGES, "page events", "event", severity="warn",
+    ),
+    Check(
+        "songplays: no other play under the same key",
+        "same user, session, itemInSession and ts, yet another title, artist_name, duration, level, location or "
+        "user_agent: one of them is the play, the others are left out",
+        q.CHECK_OTHER_PLAYS,
+        "songplay_id session_id item_in_session differs title artist_name kept_title kept_artist_name", "play",
+        needs=q.COUNT_STAGED_PLAYS, severity="warn",
     ),
     Check(
         "songplays: every play has a user", "a play without one is kept, user_id NULL",

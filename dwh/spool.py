@@ -25,6 +25,7 @@ from dwh.engines import FILE_KEY, OUR_KEYS
 from dwh.errors import EnvironmentFailure
 from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records, without_keys
 from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
+from dwh.unread_keys import UnreadKeys
 
 CHUNK = 1024 * 1024  # bytes
 SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are looked through again and again
@@ -66,6 +67,7 @@ class Spool:
         self.rules = rules
         self.in_place = in_place
         self.faults = 0  # records with a reason why they are bad
+        self.unread = UnreadKeys({kind: strictness.keys for kind, strictness in rules.items()})
         self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 
@@ -87,6 +89,7 @@ class Spool:
             plain, data = self._unzip(file)
         elif data is not None and data[:2] == GZIP_MAGIC:
             raise Unreadable("it is gzip by its content, and its name does not end in .gz")
+        self.unread.look(file.kind, file.file_id, plain.path if data is None else data)
         if not carefully:
             records = self._splice(file, data) if data is not None else self._add_large(file, plain.path)
             if records is not None:
