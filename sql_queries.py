@@ -1809,6 +1809,25 @@ WHERE matched < plays * CAST(%s AS DOUBLE PRECISION)
 
 BALANCE_MATCHES = "SELECT COUNT(*), COUNT(song_id) FROM songplays"
 
+# The names of the plays that found no song, each with its plays, led by the number of all such plays; and the catalogue,
+# page by page. star_matches.py holds one against the other.
+UNMATCHED_NAMES = """
+SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), title, artist_name, COUNT(*)
+FROM songplays
+WHERE song_id IS NULL
+GROUP BY title, artist_name
+ORDER BY COUNT(*) DESC NULLS LAST, title ASC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT %s
+"""
+
+CATALOGUE_PAGE = """
+SELECT song_id, title, artist_name
+FROM songs
+WHERE song_id > %s
+ORDER BY song_id ASC NULLS LAST
+LIMIT %s
+"""
+
 CHECK_DAYS = """
 SELECT COUNT(*) OVER (), day, next_day
 FROM (

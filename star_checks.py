@@ -17,6 +17,7 @@ from dwh.console import count
 from dwh.errors import EnvironmentFailure
 from dwh.ledger import Entry, find_work
 from dwh.script import Script
+from star_matches import explain_unmatched
 
 if TYPE_CHECKING:
     from dwh.engines import Session
@@ -221,9 +222,9 @@ CHECKS = (
         q.CHECK_PLAYS_WITHOUT_USER, "songplay_id session_id start_time", "play", severity="warn",
     ),
     Check(
-        "songplays: enough plays find their song", "at least the share [CHECKS] MIN_MATCH_RATIO",
+        "songplays: enough plays find their song", "at least the share [CHECKS] MIN_MATCH_RATIO; -v says why others do not",
         q.CHECK_MATCHES, "plays matched", balance=q.BALANCE_MATCHES, share=True, severity="warn",
-        parameters=lambda settings: (settings.min_match_ratio,),
+        parameters=lambda settings: (settings.min_match_ratio,), explain=explain_unmatched,
     ),
     Check(
         "songplays: no day is missing", "between the first play and the last",

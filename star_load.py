@@ -26,6 +26,7 @@ from dwh.settings import Etl
 from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
+from dwh.unread_keys import Sighting, UnreadKey
 from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, bad_record, engine_refuses
 
 # Songs come before events, so that the plays of a load find its songs.
@@ -53,7 +54,9 @@ class Load(NamedTuple):
 
 
 class StarLoader:
-    """The loads of one run: `loads` are those committed, `left` the files that changed while they were read."""
+    """The loads of one run: `loads` are those committed, `left` the files that changed while they were read,
+    `other_plays` how many plays came under the key of another, `unread` the keys that only case sets apart from one
+    that is read, also of a load that failed."""
 
     def __init__(
         self,
@@ -74,7 +77,11 @@ class StarLoader:
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         self.loads: list[Load] = []
         self.left: set[str] = set()
+        self.other_plays = 0
+        self.unread: dict[UnreadKey, Sighting] = {}
         self._given_up: dict[str, str] = {}  # files that cannot be loaded although they look good, and why
+        self._other_plays = 0  # of the load that is open
+        self._unread: dict[UnreadKey, Sighting] = {}  # the same
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
 
@@ -91,6 +98,7 @@ class StarLoader:
         """Empty the star and build all of it again from staging."""
         with self._transaction("rebuild", files=0):
             self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.TOUCH_KEYS, *q.EMPTY_STAR, *q.REBUILD_TOUCHED))
+            self._count_other_plays()
 
     def forget(self, entries: Sequence[Entry]) -> None:
         """Drop the rows of files, take them out of the ledger, and build again what they touched."""
@@ -106,6 +114,14 @@ class StarLoader:
         Raises DataError at a bad record when there is no quarantine: nothing of this load is stored then, earlier
         loads stay.
         """
+        try:
+            self._load(files)
+        finally:
+            for key, (number, example) in self._unread.items():
+                self.unread[key] = Sighting(number + self.unread[key].files if key in self.unread else number, example)
+            self._unread = {}
+
+    def _load(self, files: Sequence[Pending]) -> None:
         self.left |= self.arrivals.begin([file.source for file in files])
         careful: set[str] = set()
         while files := [file for file in files if file.source.path not in self.left]:
@@ -137,6 +153,7 @@ class StarLoader:
         with self._transaction("load", files=len(files)) as count_records:
             self._run(q.CREATE_INCOMING)
             incoming = self._spool(files, careful, spool)
+            self._unread = {key: Sighting(n, incoming[file_id][0]) for key, (n, file_id) in spool.unread.found.items()}
             count_records(sum(records for _, records in incoming.values()))
             all_good = not careful and not spool.faults  # as far as is known
             steps = (STEPS + (0 if all_good else CAREFUL_STEPS)) if is_large(files) else 0
@@ -184,6 +201,7 @@ class StarLoader:
         if not is_remote(file.source.path):
             return spool.add(file, carefully=carefully)
         self.session.load(INCOMING[file.kind], KEYS[file.kind], [Part(file.source.path, file.file_id)])
+        spool.unread.look(file.kind, file.file_id, self.arrivals.first_lines(file.source))
         records: int = self.session.rows(q.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
         return records
 
@@ -268,6 +286,11 @@ class StarLoader:
 
     def _rebuild_touched(self) -> None:
         self._run((q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
+        self._count_other_plays()
+
+    def _count_other_plays(self) -> None:
+        if self.session.rows(q.COUNT_LEFT_OUT)[0][0]:
+            self._other_plays = self.session.rows(q.COUNT_OTHER_PLAYS)[0][0]
 
     def _run(self, statements: Sequence[str]) -> None:
         for statement in statements:
@@ -286,6 +309,7 @@ class StarLoader:
         """
         started = time.monotonic()
         records = 0
+        self._other_plays = 0
 
         def count_records(number: int) -> None:
             nonlocal records
@@ -302,6 +326,7 @@ class StarLoader:
                 self.session.execute(q.RECORD_FILES, (load_id, now))
             self._run(q.DROP_TEMPORARY)
         self._last_load = (load_id, STAR_SHA256)
+        self.other_plays += self._other_plays
         self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))
 
 

@@ -110,6 +110,12 @@ class Sources:
 
         return is_listed(self._buckets(), file)
 
+    def first_lines(self, path: str) -> list[bytes]:
+        """Read the whole lines at the beginning of an object; none when it is gone or cannot be unpacked."""
+        from dwh.objects import first_lines
+
+        return first_lines(self._buckets(), path)
+
     def check_jsonpaths(self, location: str, keys: Iterable[str]) -> None:
         """Make sure that a JSONPaths file names all these keys. Raises ConfigError."""
         from dwh.jsonpaths import check_paths
