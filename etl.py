@@ -111,7 +111,7 @@ def load_all(script: Script, loader: StarLoader, work: Work) -> int:
 
 def tell_unread_keys(script: Script, loader: StarLoader) -> None:
     """Name the keys that are not read because of their case, also when a record was refused for want of one."""
-    for key, seen in sorted(loader.unread.items()):
+    for key, seen in loader.unread.all().items():
         found = f"the key {key.key} in {count(seen.files, f'{key.kind[:-1]} file')}, such as {seen.example}"
         script.console.note(f"{found}, is not read: upper and lower case count, write {key.spelling}")
 
@@ -207,7 +207,7 @@ def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
     others = f", {count(loader.other_plays, 'other play')} under the same key" if loader.other_plays else ""
     console.result(f"{done}{others} in {seconds(console.elapsed)}", colour="green")
     if others:
-        console.note('not every play has a row of its own; see: python sql_validate.py --only "songplays: no other play"')
+        console.note('not each of them has a row; see: python sql_validate.py --only "songplays: no other play"')
     return finish(script, loader, work)
 
 
@@ -246,7 +246,7 @@ def finish(script: Script, loader: StarLoader, work: Work) -> int:
                 "rows": count_rows(loader),
                 "loads": [load._asdict() for load in loader.loads],
                 "other_plays": loader.other_plays,
-                "unread_keys": [{**key._asdict(), **seen._asdict()} for key, seen in sorted(loader.unread.items())],
+                "unread_keys": [{**key._asdict(), **seen._asdict()} for key, seen in loader.unread.all().items()],
             }
         )
     return 0

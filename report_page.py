@@ -26,9 +26,9 @@ GENERATOR = "sparkify-warehouse report"  # by this report.py knows a file that i
 PUBLIC = frozenset((
     "action", "after", "artist_id", "artist_name", "before", "day", "difference", "differs", "duration", "events",
     "file_id", "files", "hour", "item_in_session", "kept_artist_name", "kept_title", "key", "kind", "last_play",
-    "ledger", "level", "line_number", "load_id", "matched", "month", "name", "page", "path", "plays", "read", "reason", "records", "rejected", "rejected_lines", "rows", "run_id",
-    "song_id", "songplay_id", "staged", "staging", "start_time", "state", "status", "table", "title", "week",
-    "weekday", "year",
+    "ledger", "level", "line_number", "load_id", "matched", "month", "name", "page", "path", "plays", "read",
+    "reason", "records", "rejected", "rejected_lines", "rows", "run_id", "song_id", "songplay_id", "staged",
+    "staging", "start_time", "state", "status", "table", "title", "week", "weekday", "year",
 ))
 # fmt: on
 

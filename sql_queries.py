@@ -1809,8 +1809,8 @@ WHERE matched < plays * CAST(%s AS DOUBLE PRECISION)
 
 BALANCE_MATCHES = "SELECT COUNT(*), COUNT(song_id) FROM songplays"
 
-# The names of the plays that found no song, each with its plays, led by the number of all such plays; and the catalogue,
-# page by page. star_matches.py holds one against the other.
+# The names of the plays that found no song, each with its plays, led by the number of all such plays; and the
+# catalogue, page by page. star_matches.py holds one against the other.
 UNMATCHED_NAMES = """
 SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), title, artist_name, COUNT(*)
 FROM songplays

@@ -198,7 +198,7 @@ CHECKS = (
         q.CHECK_EMPTY_TABLES, "table", "empty table", severity="warn", mend=LOAD,
     ),
     Check(
-        "staging: every column is filled", "in files of 100 records and more, where most records of other files fill it",
+        "staging: every column is filled", "in files of 100 records and more, where most records of others fill it",
         q.CHECK_EMPTY_COLUMNS, "path key records", "empty column", needs=q.COUNT_FILLED, severity="warn",
     ),
     Check(
@@ -222,7 +222,7 @@ CHECKS = (
         q.CHECK_PLAYS_WITHOUT_USER, "songplay_id session_id start_time", "play", severity="warn",
     ),
     Check(
-        "songplays: enough plays find their song", "at least the share [CHECKS] MIN_MATCH_RATIO; -v says why others do not",
+        "songplays: enough plays find their song", "at least the share [CHECKS] MIN_MATCH_RATIO; -v says why not",
         q.CHECK_MATCHES, "plays matched", balance=q.BALANCE_MATCHES, share=True, severity="warn",
         parameters=lambda settings: (settings.min_match_ratio,), explain=explain_unmatched,
     ),

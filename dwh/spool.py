@@ -200,8 +200,7 @@ class Spool:
 
 @contextmanager
 def named(path: str) -> Iterator[None]:
-    """Turn what the machine refuses in the block into Changed (the file is gone) or EnvironmentFailure, which names the
-    file, or the temporary folder when the disk is full."""
+    """Turn what the machine refuses in the block into Changed (the file is gone) or EnvironmentFailure."""
     try:
         yield
     except OSError as error:
@@ -225,8 +224,7 @@ def _refused_by_machine(error: OSError, path: str) -> Changed | EnvironmentFailu
 def needs_care(source: SourceFile, rules: Strictness) -> bool:
     """Tell whether a file holds something else than one good object a line: read through record by record.
 
-    A file that is no gzip although its name says so needs none: it is refused whole, either way. Raises Changed when it
-    is gone.
+    What is no gzip although its name says so needs none: it is refused whole. Raises Changed when it is gone.
     """
     lines = records = 0
 
@@ -301,8 +299,7 @@ def _starts_with(stream: BinaryIO, character: bytes) -> bool:
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:
-    """Give the opening of a spooled record that was read carefully: whence it came, what is wrong with it, and its
-    text."""
+    """Give the opening of a spooled record that was read carefully: whence it came, its fault, its text."""
     told = {
         FILE_KEY: file_id,
         "dwh_record_number": number,

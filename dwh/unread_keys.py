@@ -1,8 +1,8 @@
 """Keys of a record that are not read because only upper and lower case set them apart from one that is: Glue, Athena
 and Hive write `userid`.
 
-The first records of every file are looked at. 15,000 files of one record are to cost nearly nothing, so the order of
-keys that was met before is recognised by one pattern (1 to 1.5 microseconds a file), and only another one is parsed (6).
+The first records of every file are looked at. So that 15,000 files of one record cost nearly nothing, an order of keys
+that keeps coming is recognised by one pattern (1 to 1.5 microseconds), and only another one is parsed (6).
 """
 
 from __future__ import annotations
@@ -58,6 +58,31 @@ class UnreadKeys:
         for key in unread:
             files, example = self.found.get(key, (0, file_id))
             self.found[key] = files + 1, example
+
+
+class Sightings:
+    """What was found in the files of all loads of a run."""
+
+    def __init__(self) -> None:
+        self._kept: dict[UnreadKey, Sighting] = {}
+        self._open: dict[UnreadKey, Sighting] = {}
+
+    def begin(self) -> None:
+        """Begin another load: what the one before found stays."""
+        self._kept, self._open = self.all(), {}
+
+    def note(self, unread: UnreadKeys, read: Mapping[int, tuple[str, int]]) -> None:
+        """Say what was found in the files of this load, instead of what an earlier try of it found; `read` gives the
+        path of each file."""
+        self._open = {key: Sighting(files, read[file_id][0]) for key, (files, file_id) in unread.found.items()}
+
+    def all(self) -> dict[UnreadKey, Sighting]:
+        """Give the keys in order, each with the number of its files and one of them."""
+        found = dict(self._kept)
+        for key, seen in self._open.items():
+            files, example = found.get(key, Sighting(0, seen.example))
+            found[key] = Sighting(files + seen.files, example)
+        return dict(sorted(found.items()))
 
 
 _NOTHING: frozenset[UnreadKey] = frozenset()
