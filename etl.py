@@ -101,13 +101,23 @@ def load_all(script: Script, loader: StarLoader, work: Work) -> int:
     rebuild_when_due(script, loader)
     settings = script.config.etl
     cut = list(cut_loads(work.pending, settings.max_load_files, settings.max_load_bytes))
-    for number, files in enumerate(cut, 1):
-        loader.load(files)
-        if len(cut) > 1 and loader.loads:
-            done = loader.loads[-1]
-            loaded = f"{count(done.files, 'file')}  {count(done.records, 'record')}  {seconds(done.seconds)}"
-            script.console.say(f"load {number}/{len(cut)}  {loaded}")
+    try:
+        for number, files in enumerate(cut, 1):
+            loader.load(files)
+            if len(cut) > 1 and loader.loads:
+                done = loader.loads[-1]
+                loaded = f"{count(done.files, 'file')}  {count(done.records, 'record')}  {seconds(done.seconds)}"
+                script.console.say(f"load {number}/{len(cut)}  {loaded}")
+    finally:
+        tell_unread_keys(script, loader)
     return tell_result(script, loader, work)
+
+
+def tell_unread_keys(script: Script, loader: StarLoader) -> None:
+    """Name the keys that are not read because of their case, also when a record was refused for want of one."""
+    for key, seen in loader.unread.all().items():
+        found = f"the key {key.key} in {count(seen.files, f'{key.kind[:-1]} file')}, such as {seen.example}"
+        script.console.note(f"{found}, is not read: upper and lower case count, write {key.spelling}")
 
 
 def rebuild_when_due(script: Script, loader: StarLoader) -> None:
@@ -234,7 +244,10 @@ def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
         )
     files, records = sum(load.files for load in loader.loads), sum(load.records for load in loader.loads)
     done = f"loaded {count(files, 'file')}, {count(records, 'record')}" if files else "rebuilt the star from staging"
-    console.result(f"{done} in {seconds(console.elapsed)}", colour="green")
+    others = f", {count(loader.other_plays, 'other play')} under the same key" if loader.other_plays else ""
+    console.result(f"{done}{others} in {seconds(console.elapsed)}", colour="green")
+    if others:
+        console.note('not each of them has a row; see: python sql_validate.py --only "songplays: no other play"')
     return finish(script, loader, work)
 
 
@@ -273,6 +286,8 @@ def finish(script: Script, loader: StarLoader, work: Work) -> int:
                 },
                 "rows": count_rows(loader),
                 "loads": [load._asdict() for load in loader.loads],
+                "other_plays": loader.other_plays,
+                "unread_keys": [{**key._asdict(), **seen._asdict()} for key, seen in loader.unread.all().items()],
             }
         )
     return 0

@@ -24,11 +24,11 @@ GENERATOR = "sparkify-warehouse report"  # by this report.py knows a file that i
 # Columns of a check's sample that say nothing about a listener. One that is not named here is not shown.
 # fmt: off
 PUBLIC = frozenset((
-    "action", "after", "artist_id", "artist_name", "before", "day", "difference", "duration", "file_id", "files",
-    "hour", "item_in_session", "kind", "last_play", "ledger", "level", "line_number", "load_id", "matched", "month",
-    "name", "page", "path", "plays", "read", "reason", "records", "rejected", "rejected_lines", "rows", "run_id",
-    "song_id", "songplay_id", "staged", "staging", "start_time", "state", "status", "table", "title", "week",
-    "weekday", "year",
+    "action", "after", "artist_id", "artist_name", "before", "day", "difference", "differs", "duration", "events",
+    "file_id", "files", "hour", "item_in_session", "kept_artist_name", "kept_title", "key", "kind", "last_play",
+    "ledger", "level", "line_number", "load_id", "matched", "month", "name", "page", "path", "plays", "read",
+    "reason", "records", "rejected", "rejected_lines", "rows", "run_id", "song_id", "songplay_id", "staged",
+    "staging", "start_time", "state", "status", "table", "title", "week", "weekday", "year",
 ))
 # fmt: on
 
@@ -101,6 +101,7 @@ def reconcile(
         "songplays": (events, event_records, [
             ("rejected", bad_events), ("no play: page is not NextSong", no_plays),
             ("the same play again", differences["play again"]),
+            ("other play under the same key", differences["other play"]),
         ]),
         "users": (events, event_records, [
             ("rejected", bad_events), ("without a user", differences["no user"]),
@@ -150,6 +151,7 @@ def render(pictures: Sequence[Picture], results: Sequence[Result], context: Mapp
     statements = {"The version of the engine": q.REPORT_ENGINE, **q.REPORT}
     prepared = {
         "Before the checks: every play of staging": q.COUNT_STAGED_PLAYS,
+        "Before the checks: the columns that each file fills": q.COUNT_FILLED,
         "Before the checks: the star, chosen again": q.CHOOSE_STAR_AGAIN,
     }
     return environment.get_template("report.html.j2").render(

@@ -699,7 +699,7 @@ _PLAYED = """
 """
 FIND_RIVAL_PLAYS = """
 CREATE TEMP TABLE rival_plays AS
-SELECT p.session_id, p.item_in_session
+SELECT p.session_id, p.item_in_session, COUNT(*) AS records
 FROM (OF_TOUCHED_FILES UNION ALL OF_OTHER_FILES) AS p
 LEFT JOIN (
     SELECT title, artist_name
@@ -840,13 +840,18 @@ FROM (
 WHERE choice = 1
 """
 
-# A touched play, cleaned, and its id. The filter stands here and not around it, or every play would be cleaned first.
-_PLAYS = """
-SELECT
+# The identity of a play: two events that share it are one play, told twice, or two plays under one key.
+_SONGPLAY_ID = """
     MD5(
         CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
         || COALESCE(TRIM(BOTH ' ' FROM e.user_id), '') || '|' || CAST(e.ts AS VARCHAR(20))
-    ) AS songplay_id,
+    )
+"""
+
+# A touched play, cleaned, and its id. The filter stands here and not around it, or every play would be cleaned first.
+_PLAYS = """
+SELECT
+    SONGPLAY_ID AS songplay_id,
     e.ts,
     CAST(NULLIF(TRIM(BOTH ' ' FROM e.user_id), '') AS BIGINT) AS user_id,
     NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
@@ -859,7 +864,7 @@ SELECT
     e.length AS duration
 FROM staging_events AS e
 WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
-"""
+""".replace("SONGPLAY_ID", _SONGPLAY_ID.strip())
 _RIVAL = """
 EXISTS (
     SELECT 1 FROM rival_plays AS r WHERE r.session_id = e.session_id AND r.item_in_session = e.item_in_session
@@ -902,6 +907,55 @@ FROM (
 ) AS ranked
 WHERE choice = 1
 """.replace("SINGLE_PLAYS", _SINGLE_PLAYS).replace("RIVAL_PLAYS", _RIVAL_PLAYS)
+
+# Of several records under one key only one is the play. One that says the same is the same play again; one that says
+# something else is another play, which the key cannot tell apart (itemInSession always 0, say).
+_TOLD_PLAYS = """
+SELECT
+    SONGPLAY_ID AS songplay_id,
+    e.file_id,
+    e.session_id,
+    e.item_in_session,
+    NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
+    NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
+    e.length AS duration,
+    NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
+    NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
+    NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent
+FROM staging_events AS e
+WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
+""".replace("SONGPLAY_ID", _SONGPLAY_ID.strip())
+
+# Records of touched plays that are no row of songplays. Nearly always there is none, and nothing more to ask.
+COUNT_LEFT_OUT = """
+SELECT r.records - p.plays
+FROM (SELECT CAST(COALESCE(SUM(records), 0) AS BIGINT) AS records FROM rival_plays WHERE records > 1) AS r
+CROSS JOIN (
+    SELECT COUNT(*) AS plays
+    FROM songplays AS e
+    WHERE EXISTS (
+        SELECT 1
+        FROM rival_plays AS r
+        WHERE r.session_id = e.session_id AND r.item_in_session = e.item_in_session AND r.records > 1
+    )
+) AS p
+"""
+
+# The other plays under a key that is taken which the touched files brought; those that were known without them do not
+# count, so that the numbers of several loads can be added up.
+COUNT_OTHER_PLAYS = """
+SELECT CAST(COALESCE(SUM(plays - 1 - CASE WHEN known > 1 THEN known - 1 ELSE 0 END), 0) AS BIGINT)
+FROM (
+    SELECT songplay_id, COUNT(*) AS plays, SUM(known) AS known
+    FROM (
+        SELECT r.songplay_id, MAX(CASE WHEN t.file_id IS NULL THEN 1 ELSE 0 END) AS known
+        FROM (TOLD_PLAYS) AS r
+        LEFT JOIN touched_files AS t ON t.file_id = r.file_id
+        GROUP BY r.songplay_id, r.title, r.artist_name, r.duration, r.level, r.location, r.user_agent
+    ) AS c
+    GROUP BY songplay_id
+) AS p
+""".replace("TOLD_PLAYS", _TOLD_PLAYS.replace("CHOICE", _RIVAL))
 
 # The ISO week is computed: what EXTRACT(WEEK) means on Redshift depends on its patch level. The formula equals it
 # elsewhere for 18,262 days.
@@ -1061,21 +1115,89 @@ SELECT 'loaded_files', COUNT(*) FROM loaded_files
 """
 )
 
-# What some checks need before they run: every play of staging by its id, and how often it came ...
+_STAGED_AGAIN = """
+EXISTS (
+    SELECT 1
+    FROM staged_plays AS s
+    WHERE s.session_id = e.session_id AND s.item_in_session = e.item_in_session AND s.times > 1
+)
+"""
+
+# What some checks need before they run: every play of staging by its id, and how often it came; what those said that
+# came more than once; ...
 COUNT_STAGED_PLAYS = (
     """
 CREATE TEMP TABLE staged_plays AS
-SELECT songplay_id, COUNT(*) AS times
+SELECT songplay_id, MIN(session_id) AS session_id, MIN(item_in_session) AS item_in_session, COUNT(*) AS times
 FROM (
-    SELECT
-        MD5(
-            CAST(session_id AS VARCHAR(20)) || '|' || CAST(item_in_session AS VARCHAR(20)) || '|'
-            || COALESCE(TRIM(BOTH ' ' FROM user_id), '') || '|' || CAST(ts AS VARCHAR(20))
-        ) AS songplay_id
-    FROM staging_events
-    WHERE TRIM(BOTH ' ' FROM page) = 'NextSong'
+    SELECT SONGPLAY_ID AS songplay_id, e.session_id, e.item_in_session
+    FROM staging_events AS e
+    WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong'
 ) AS p
 GROUP BY songplay_id
+""".replace("SONGPLAY_ID", _SONGPLAY_ID.strip()),
+    """
+CREATE TEMP TABLE repeated_plays AS
+SELECT
+    songplay_id, session_id, item_in_session, title, artist_name, duration, level, location, user_agent,
+    ROW_NUMBER() OVER (
+        PARTITION BY songplay_id
+        ORDER BY
+            title ASC NULLS LAST, artist_name ASC NULLS LAST, duration ASC NULLS LAST, level ASC NULLS LAST,
+            location ASC NULLS LAST, user_agent ASC NULLS LAST
+    ) AS choice
+FROM (
+    SELECT DISTINCT
+        songplay_id, session_id, item_in_session, title, artist_name, duration, level, location, user_agent
+    FROM (TOLD_PLAYS) AS r
+    WHERE songplay_id IN (SELECT songplay_id FROM staged_plays WHERE times > 1)
+) AS d
+""".replace("TOLD_PLAYS", _TOLD_PLAYS.replace("CHOICE", _STAGED_AGAIN)),
+)
+
+# ... how many records of each file fill each column, where blank text fills none and the columns of a song are those of
+# plays; ...
+COUNT_FILLED = (
+    """
+CREATE TEMP TABLE filled_events AS
+SELECT
+    file_id,
+    COUNT(*) AS records,
+    COUNT(CASE WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' THEN 1 END) AS plays,
+    COUNT(CASE WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' THEN NULLIF(TRIM(BOTH ' ' FROM artist), '') END) AS artist,
+    COUNT(CASE WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' THEN NULLIF(TRIM(BOTH ' ' FROM song), '') END) AS song,
+    COUNT(CASE WHEN TRIM(BOTH ' ' FROM page) = 'NextSong' THEN length END) AS length,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM auth), '')) AS auth,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM first_name), '')) AS first_name,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM gender), '')) AS gender,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM last_name), '')) AS last_name,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM level), '')) AS level,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM location), '')) AS location,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM method), '')) AS method,
+    COUNT(registration) AS registration,
+    COUNT(session_id) AS session_id,
+    COUNT(status) AS status,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM user_agent), '')) AS user_agent,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) AS user_id
+FROM staging_events
+GROUP BY file_id
+""",
+    """
+CREATE TEMP TABLE filled_songs AS
+SELECT
+    file_id,
+    COUNT(*) AS records,
+    COUNT(num_songs) AS num_songs,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM artist_id), '')) AS artist_id,
+    COUNT(artist_latitude) AS artist_latitude,
+    COUNT(artist_longitude) AS artist_longitude,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM artist_location), '')) AS artist_location,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM artist_name), '')) AS artist_name,
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM title), '')) AS title,
+    COUNT(duration) AS duration,
+    COUNT(year) AS year
+FROM staging_songs
+GROUP BY file_id
 """,
 )
 
@@ -1271,14 +1393,42 @@ FROM (SELECT COUNT(*) AS plays FROM staged_plays) AS e
 CROSS JOIN (SELECT COUNT(*) AS plays FROM songplays) AS f
 """
 
-# The one exclusion between staged plays and songplays: a play that was staged before.
+# What is left out between staged plays and songplays has one of two names, the same play again and another play under
+# the same key: this is the first.
 BALANCE_SAME_PLAY_AGAIN = """
-SELECT e.again, e.plays - f.plays
+SELECT e.plays - e.keys - o.plays, e.plays - f.plays - o.plays
 FROM (
-    SELECT CAST(COALESCE(SUM(times), 0) AS BIGINT) AS plays, CAST(COALESCE(SUM(times - 1), 0) AS BIGINT) AS again
+    SELECT CAST(COALESCE(SUM(times), 0) AS BIGINT) AS plays, COUNT(*) AS keys
     FROM staged_plays
 ) AS e
+CROSS JOIN (SELECT COUNT(*) AS plays FROM repeated_plays WHERE choice > 1) AS o
 CROSS JOIN (SELECT COUNT(*) AS plays FROM songplays) AS f
+"""
+
+# ... and this is the second: what comes first by the order of CHOOSE_SONGPLAYS is the play, the rest is left out.
+CHECK_OTHER_PLAYS = """
+SELECT
+    COUNT(*) OVER (),
+    o.songplay_id,
+    o.session_id,
+    o.item_in_session,
+    CASE
+        WHEN COALESCE(o.title, '') <> COALESCE(k.title, '') THEN 'title'
+        WHEN COALESCE(o.artist_name, '') <> COALESCE(k.artist_name, '') THEN 'artist_name'
+        WHEN COALESCE(o.duration, -1) <> COALESCE(k.duration, -1) THEN 'duration'
+        WHEN COALESCE(o.level, '') <> COALESCE(k.level, '') THEN 'level'
+        WHEN COALESCE(o.location, '') <> COALESCE(k.location, '') THEN 'location'
+        ELSE 'user_agent'
+    END,
+    o.title,
+    o.artist_name,
+    k.title,
+    k.artist_name
+FROM repeated_plays AS o
+JOIN repeated_plays AS k ON k.songplay_id = o.songplay_id AND k.choice = 1
+WHERE o.choice > 1
+ORDER BY o.songplay_id ASC NULLS LAST, o.choice ASC NULLS LAST
+LIMIT 3
 """
 
 # Whole 1/100,000 s: sums of doubles depend on their order. Beyond 10^9 s it is no duration, and might not fit.
@@ -1569,6 +1719,69 @@ ORDER BY name ASC NULLS LAST
 LIMIT 3
 """
 
+# A column that no record of a file fills, and most records of the other files of its kind do: what a key in another
+# spelling leads to. Small files say nothing.
+_EMPTY_COLUMN = """
+    SELECT f.file_id, 'KEY' AS name, f.ROWS AS records
+    FROM FILLED AS f
+    CROSS JOIN (SELECT SUM(ROWS) AS records, SUM(COLUMN) AS filled FROM FILLED) AS a
+    WHERE f.COLUMN = 0 AND f.records >= 100 AND f.ROWS > 0
+    AND a.filled * 2 > a.records - f.ROWS
+"""
+
+
+def _empty_columns(table: str, keys: dict[str, str], rows: str) -> list[str]:
+    named = _EMPTY_COLUMN.replace("FILLED", table).replace("ROWS", rows)
+    return [named.replace("KEY", key).replace("COLUMN", column) for key, column in keys.items()]
+
+
+_OF_PLAYS = ("artist", "song", "length")
+_NEVER_EMPTY = ("page", "ts", "item_in_session", "song_id")  # where they are needed; nobody else has to have them
+CHECK_EMPTY_COLUMNS = """
+SELECT COUNT(*) OVER (), l.path, c.name, c.records
+FROM (EMPTY_COLUMNS) AS c
+LEFT JOIN loaded_files AS l ON l.file_id = c.file_id
+ORDER BY l.path ASC NULLS LAST, c.name ASC NULLS LAST
+LIMIT 3
+""".replace(
+    "EMPTY_COLUMNS",
+    "    UNION ALL".join(
+        (
+            *_empty_columns("filled_events", {k: c for k, c in EVENT_KEYS.items() if c in _OF_PLAYS}, "plays"),
+            *_empty_columns(
+                "filled_events",
+                {k: c for k, c in EVENT_KEYS.items() if c not in (*_OF_PLAYS, *_NEVER_EMPTY)},
+                "records",
+            ),
+            *_empty_columns("filled_songs", {k: c for k, c in SONG_KEYS.items() if c not in _NEVER_EMPTY}, "records"),
+        )
+    ),
+)
+
+CHECK_FILES_WITHOUT_PLAYS = """
+SELECT COUNT(*) OVER (), l.path, f.records
+FROM filled_events AS f
+LEFT JOIN loaded_files AS l ON l.file_id = f.file_id
+WHERE f.records >= 100 AND f.plays = 0
+ORDER BY l.path ASC NULLS LAST
+LIMIT 3
+"""
+
+# Pages that would be plays but for upper and lower case, blanks and what is neither letter nor digit.
+CHECK_PAGES = """
+SELECT CAST(SUM(events) OVER () AS BIGINT), page, events
+FROM (
+    SELECT page, COUNT(*) AS events
+    FROM staging_events
+    WHERE TRIM(BOTH ' ' FROM page) <> 'NextSong'
+    GROUP BY page
+) AS p
+WHERE POSITION('nextsong' IN REPLACE(REPLACE(REPLACE(LOWER(page), ' ', ''), '_', ''), '-', '')) > 0
+AND NOT REPLACE(REPLACE(REPLACE(REPLACE(LOWER(page), ' ', ''), '_', ''), '-', ''), 'nextsong', '') ~ '[a-z0-9]'
+ORDER BY events DESC NULLS LAST, page ASC NULLS LAST
+LIMIT 3
+"""
+
 CHECK_PLAYS_WITHOUT_USER = """
 SELECT COUNT(*) OVER (), songplay_id, session_id, start_time
 FROM songplays
@@ -1621,6 +1834,25 @@ WHERE matched < plays * CAST(%s AS DOUBLE PRECISION)
 """
 
 BALANCE_MATCHES = "SELECT COUNT(*), COUNT(song_id) FROM songplays"
+
+# The names of the plays that found no song, each with its plays, led by the number of all such plays; and the
+# catalogue, page by page. star_matches.py holds one against the other.
+UNMATCHED_NAMES = """
+SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), title, artist_name, COUNT(*)
+FROM songplays
+WHERE song_id IS NULL
+GROUP BY title, artist_name
+ORDER BY COUNT(*) DESC NULLS LAST, title ASC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT %s
+"""
+
+CATALOGUE_PAGE = """
+SELECT song_id, title, artist_name
+FROM songs
+WHERE song_id > %s
+ORDER BY song_id ASC NULLS LAST
+LIMIT %s
+"""
 
 CHECK_DAYS = """
 SELECT COUNT(*) OVER (), day, next_day
@@ -1770,7 +2002,8 @@ GROUP BY kind
 ORDER BY kind ASC NULLS LAST
 """
 
-# Each difference between what was read and what is in the star, by its name. COUNT_STAGED_PLAYS makes staged_plays.
+# Each difference between what was read and what is in the star, by its name. COUNT_STAGED_PLAYS makes staged_plays
+# and repeated_plays.
 REPORT_DIFFERENCES = """
 SELECT 'song again' AS difference, COUNT(*) - COUNT(DISTINCT TRIM(BOTH ' ' FROM song_id)) AS records
 FROM staging_songs
@@ -1789,7 +2022,11 @@ SELECT
     COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) - COUNT(DISTINCT NULLIF(TRIM(BOTH ' ' FROM user_id), ''))
 FROM staging_events
 UNION ALL
-SELECT 'play again', CAST(COALESCE(SUM(times - 1), 0) AS BIGINT) FROM staged_plays
+SELECT 'play again', s.again - o.plays
+FROM (SELECT CAST(COALESCE(SUM(times - 1), 0) AS BIGINT) AS again FROM staged_plays) AS s
+CROSS JOIN (SELECT COUNT(*) AS plays FROM repeated_plays WHERE choice > 1) AS o
+UNION ALL
+SELECT 'other play', COUNT(*) FROM repeated_plays WHERE choice > 1
 UNION ALL
 SELECT 'time again', COUNT(*) - COUNT(DISTINCT start_time) FROM songplays
 """

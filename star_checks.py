@@ -17,6 +17,7 @@ from dwh.console import count
 from dwh.errors import EnvironmentFailure
 from dwh.ledger import Entry, find_work
 from dwh.script import Script
+from star_matches import explain_unmatched
 
 if TYPE_CHECKING:
     from dwh.engines import Session
@@ -127,7 +128,8 @@ CHECKS = (
         q.CHECK_PLAYS, "difference songplay_id", balance=q.BALANCE_PLAYS, needs=q.COUNT_STAGED_PLAYS, mend=REBUILD,
     ),
     Check(
-        "songplays: left out is only the same play again", "plays staged again = plays staged - rows of songplays",
+        "songplays: left out is only the same play again",
+        "plays staged = rows of songplays + the same play again + other plays under the same key",
         balance=q.BALANCE_SAME_PLAY_AGAIN, needs=q.COUNT_STAGED_PLAYS, mend=REBUILD,
     ),
     Check(
@@ -196,13 +198,33 @@ CHECKS = (
         q.CHECK_EMPTY_TABLES, "table", "empty table", severity="warn", mend=LOAD,
     ),
     Check(
+        "staging: every column is filled", "in files of 100 records and more, where most records of others fill it",
+        q.CHECK_EMPTY_COLUMNS, "path key records", "empty column", needs=q.COUNT_FILLED, severity="warn",
+    ),
+    Check(
+        "staging_events: every file has plays", "of those with 100 records and more",
+        q.CHECK_FILES_WITHOUT_PLAYS, "path records", "file", needs=q.COUNT_FILLED, severity="warn",
+    ),
+    Check(
+        "staging_events: a play is NextSong", "no page is NextSong but for case, blanks or other characters around it",
+        q.CHECK_PAGES, "page events", "event", severity="warn",
+    ),
+    Check(
+        "songplays: no other play under the same key",
+        "same user, session, itemInSession and ts, yet another title, artist_name, duration, level, location or "
+        "user_agent: one of them is the play, the others are left out",
+        q.CHECK_OTHER_PLAYS,
+        "songplay_id session_id item_in_session differs title artist_name kept_title kept_artist_name", "play",
+        needs=q.COUNT_STAGED_PLAYS, severity="warn",
+    ),
+    Check(
         "songplays: every play has a user", "a play without one is kept, user_id NULL",
         q.CHECK_PLAYS_WITHOUT_USER, "songplay_id session_id start_time", "play", severity="warn",
     ),
     Check(
-        "songplays: enough plays find their song", "at least the share [CHECKS] MIN_MATCH_RATIO",
+        "songplays: enough plays find their song", "at least the share [CHECKS] MIN_MATCH_RATIO; -v says why not",
         q.CHECK_MATCHES, "plays matched", balance=q.BALANCE_MATCHES, share=True, severity="warn",
-        parameters=lambda settings: (settings.min_match_ratio,),
+        parameters=lambda settings: (settings.min_match_ratio,), explain=explain_unmatched,
     ),
     Check(
         "songplays: no day is missing", "between the first play and the last",

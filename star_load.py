@@ -1,5 +1,4 @@
-"""One load: some files, one transaction, all or nothing. etl.py decides which files; the statements stand in
-sql_queries.py.
+"""One load: some files, one transaction, all or nothing. etl.py decides which; sql_queries.py has the statements.
 
 The star is a function of the contents loaded: any order, any split into loads, any retry or kill gives the same star.
 So a load finds the keys that its rows touch (those that come, and those of an earlier version that go), deletes them
@@ -20,12 +19,13 @@ from dwh.arrivals import Arrivals
 from dwh.console import Console, count
 from dwh.engines import Session
 from dwh.errors import RecordsRefused
-from dwh.ledger import Entry, Pending
+from dwh.ledger import Entry, Pending, is_large
 from dwh.records import Strictness
 from dwh.settings import Etl
 from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
+from dwh.unread_keys import Sightings
 from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, engine_refuses, find_refused
 
 # Songs come before events, so that the plays of a load find its songs.
@@ -33,7 +33,6 @@ KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
-LARGE_FILES, LARGE_BYTES = 2_000, 64 * 1024 * 1024  # from here on a load takes seconds, and shows how far it is
 STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
 CAREFUL_STEPS = len((*q.REFUSE_RECORDS, *q.STAGE_RECORDS))
 
@@ -53,7 +52,8 @@ class Load(NamedTuple):
 
 
 class StarLoader:
-    """The loads of one run: `loads` are those committed, `left` the files that changed while they were read."""
+    """The loads of one run: `loads` are those committed, `left` the files that changed while they were read;
+    `other_plays` counts plays under the key of another, `unread` names keys that are not read."""
 
     def __init__(
         self,
@@ -75,6 +75,8 @@ class StarLoader:
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         self.loads: list[Load] = []
         self.left: set[str] = set()
+        self.other_plays = 0
+        self.unread = Sightings()
         self._given_up: dict[str, str] = {}  # files that cannot be loaded although they look good, and why
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
@@ -101,12 +103,11 @@ class StarLoader:
             self._rebuild_touched()
 
     def load(self, files: Sequence[Pending]) -> None:
-        """Load files. What the engine or a rule refuses is looked for record by record, in another try of the same
-        load.
+        """Load files. What the engine or a rule refuses is looked for record by record, in another try of this load.
 
-        Raises DataError at a bad record when there is no quarantine: nothing of this load is stored then, earlier
-        loads stay.
+        Raises DataError at a bad record without a quarantine: nothing of this load is stored, earlier loads stay.
         """
+        self.unread.begin()
         self.left |= self.arrivals.begin([file.source for file in files])
         careful: set[str] = set()
         while files := [file for file in files if file.source.path not in self.left]:
@@ -138,6 +139,7 @@ class StarLoader:
         with self._transaction("load", files=len(files)) as count_records:
             self._run(q.CREATE_INCOMING)
             incoming = self._spool(files, careful, spool)
+            self.unread.note(spool.unread, incoming)
             count_records(sum(records for _, records in incoming.values()))
             all_good = not careful and not spool.faults  # as far as is known
             steps = (STEPS + (0 if all_good else CAREFUL_STEPS)) if is_large(files) else 0
@@ -185,6 +187,7 @@ class StarLoader:
         if not is_remote(file.source.path):
             return spool.add(file, carefully=carefully)
         self.session.load(INCOMING[file.kind], KEYS[file.kind], [Part(file.source.path, file.file_id)])
+        spool.unread.look(file.kind, file.file_id, self.arrivals.first_lines(file.source))
         records: int = self.session.rows(q.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
         return records
 
@@ -273,8 +276,7 @@ class StarLoader:
 
     @contextmanager
     def _transaction(self, action: str, files: int) -> Iterator[Callable[[int], None]]:
-        """Open one load, and record it at the end of the block together with its files; the block says how many
-        records it read.
+        """Open one load, and record it with its files at the end of the block, which says how many records it read.
 
         Raises Busy when somebody else loaded since the ledger was read: what there is to do has to be found out again.
         """
@@ -289,6 +291,8 @@ class StarLoader:
             if self._find_last_load() != self._last_load:
                 raise LedgerMoved("somebody else has just loaded into this warehouse", hint="the same command again")
             yield count_records
+            left_out = self.session.rows(q.COUNT_LEFT_OUT)[0][0]
+            others = self.session.rows(q.COUNT_OTHER_PLAYS)[0][0] if left_out else 0
             load_id = (self._last_load[0] if self._last_load else 0) + 1
             took, now = time.monotonic() - started, datetime.now(UTC).replace(tzinfo=None)
             self.session.execute(q.INSERT_LOAD, (load_id, self.run_id, action, now, took, files, records, STAR_SHA256))
@@ -296,9 +300,5 @@ class StarLoader:
                 self.session.execute(q.RECORD_FILES, (load_id, now))
             self._run(q.DROP_TEMPORARY)
         self._last_load = (load_id, STAR_SHA256)
+        self.other_plays += others
         self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))
-
-
-def is_large(files: Sequence[Pending]) -> bool:
-    """Tell whether loading these files takes long enough to show how far it is."""
-    return len(files) >= LARGE_FILES or sum(file.source.size for file in files) >= LARGE_BYTES

@@ -44,6 +44,10 @@ class Arrivals:
         """Tell whether a file can be read on this machine."""
         return file.path in self._here
 
+    def first_lines(self, file: SourceFile) -> bytes:
+        """Read the first lines of a file that is left to the warehouse; nothing when it is gone."""
+        return b"\n".join(self._sources.first_lines(file.path))
+
     def changed(self, files: Iterable[SourceFile]) -> set[str]:
         """Name the files that are no longer what was read. Small ones were read whole, under their fingerprint."""
         late = [file for file in files if file.size > SMALL_FILE or not self.is_here(file)]

@@ -29,6 +29,14 @@ class Finding(NamedTuple):
     rows: Sequence[Row]
 
 
+class Reason(NamedTuple):
+    """One of several reasons for what a check found: how often it applies, and an example."""
+
+    reason: str
+    found: int
+    example: dict[str, Any]
+
+
 class Check(NamedTuple):
     """One promise, and how it is seen broken: `offending` gives a row, or the two numbers of `balance` differ.
 
@@ -49,6 +57,7 @@ class Check(NamedTuple):
     severity: Literal["warn", "fail"] = "fail"
     tolerated: str = ""  # a key of [CHECKS]: up to so many only warn
     mend: str = ""  # a command that mends it
+    explain: Callable[[Session], Sequence[Reason]] | None = None  # asked with -v
 
 
 class Result(NamedTuple):
@@ -59,6 +68,7 @@ class Result(NamedTuple):
     expected: Any
     found: Any
     sample: Sequence[dict[str, Any]]
+    reasons: Sequence[Reason] = ()
 
     @property
     def outcome(self) -> str:
@@ -122,7 +132,8 @@ def _run_check(script: Script, session: Session, check: Check, prepared: set[str
         return None
     names = check.shows.split()
     sample = [dict(zip(names, row, strict=True)) for row in finding.rows]
-    return Result(check, _judge(check, finding, script.config.checks), finding.expected, finding.found, sample)
+    reasons = check.explain(session) if check.explain and script.console.verbosity else ()
+    return Result(check, _judge(check, finding, script.config.checks), finding.expected, finding.found, sample, reasons)
 
 
 def _measure(session: Session, check: Check, settings: Checks) -> Finding:
@@ -169,6 +180,9 @@ def show(console: Console, result: Result, width: int) -> None:
         console.result(
             f"        {line if console.verbosity or len(line) <= SHOWN_WIDTH else line[:SHOWN_WIDTH] + ' ...'}"
         )
+    for reason in result.reasons:
+        example = "  ".join(f"{name}={value}" for name, value in reason.example.items())
+        console.result(f"        {reason.found:,}  {reason.reason}" + (f", such as {example}" if example else ""))
     if result.status == "fail" and console.verbosity:
         for line in (*check.offending.strip().splitlines(), *check.balance.strip().splitlines()):
             console.result(f"        | {line}")
@@ -183,6 +197,7 @@ def conclude(script: Script, tables: dict[str, int], results: Sequence[Result]) 
     console.result(f"{kept}, {len(failed):,} failed in {seconds(console.elapsed)}", "" if failed else "green")
     checks = [
         {"name": r.check.name, "status": r.status, "expected": r.expected, "found": r.found, "sample": r.sample}
+        | ({"reasons": [reason._asdict() for reason in r.reasons]} if r.reasons else {})
         for r in results
     ]
     console.finish({"engine": script.engine.name, "tables": tables, "checks": checks}, ok=not failed)

@@ -240,7 +240,7 @@ class Checks(Section):
     """What sql_validate.py accepts."""
 
     max_rejected: int = setting("0", "rejected records beyond this fail sql_validate, up to it they warn", _integer)
-    min_match_ratio: float = setting("0", "warn when a smaller share of the plays finds its song (0 to 1)", _ratio)
+    min_match_ratio: float = setting("0.01", "warn when a smaller share of the plays finds its song (0 to 1)", _ratio)
     max_age_days: int | None = setting("off", "warn when the last play is older (days)", _optional_integer)
 
 

@@ -114,6 +114,12 @@ class Sources:
 
         return is_listed(self._buckets(), file)
 
+    def first_lines(self, path: str) -> list[bytes]:
+        """Read the whole lines at the beginning of an object; none when it is gone or cannot be unpacked."""
+        from dwh.objects import read_opening
+
+        return list(read_opening(self._buckets(), path).lines)
+
     def check_jsonpaths(self, location: str, keys: Iterable[str]) -> None:
         """Make sure that a JSONPaths file names all these keys. Raises ConfigError."""
         from dwh.jsonpaths import check_paths

@@ -27,6 +27,7 @@ from dwh.record_reader import Piece, read_pieces, read_records
 from dwh.records import BYTE_ORDER_MARK, Record, Strictness, without_keys
 from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source, packed_by_name
 from dwh.splice import CHUNK, count_lines, is_odd, read_blocks, splice
+from dwh.unread_keys import UnreadKeys
 
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -64,6 +65,7 @@ class Spool:
         self.rules = rules
         self.in_place = in_place
         self.faults = 0  # records with a reason why they are bad
+        self.unread = UnreadKeys({kind: strictness.keys for kind, strictness in rules.items()})
         self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 
@@ -83,6 +85,7 @@ class Spool:
         plain = file.source
         if _is_packed(plain, data):
             plain, data = self._unzip(file)
+        self.unread.look(file.kind, file.file_id, plain.path if data is None else data)
         if not carefully:
             records = self._splice(file, data) if data is not None else self._add_large(file, plain.path)
             if records is not None:
@@ -185,8 +188,7 @@ class Spool:
 
 @contextmanager
 def named(path: str) -> Iterator[None]:
-    """Turn what the machine refuses in the block into Changed (the file is gone) or EnvironmentFailure, which names the
-    file, or the temporary folder when the disk is full."""
+    """Turn what the machine refuses in the block into Changed (the file is gone) or EnvironmentFailure."""
     try:
         yield
     except OSError as error:
@@ -210,8 +212,7 @@ def _refused_by_machine(error: OSError, path: str) -> Changed | EnvironmentFailu
 def needs_care(source: SourceFile, rules: Strictness) -> bool:
     """Tell whether a file holds something else than one good object a line: read through record by record.
 
-    A file that is no gzip although its name says so needs none: it is refused whole, either way. Raises Changed when it
-    is gone.
+    What is no gzip although its name says so needs none: it is refused whole. Raises Changed when it is gone.
     """
     lines = records = last = 0
     marked = False
@@ -268,8 +269,7 @@ def _is_packed(source: SourceFile, data: bytes | None) -> bool:
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:
-    """Give the opening of a spooled record that was read carefully: whence it came, what is wrong with it, and its
-    text."""
+    """Give the opening of a spooled record that was read carefully: whence it came, its fault, its text."""
     told = {
         FILE_KEY: file_id,
         "dwh_record_number": number,

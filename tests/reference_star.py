@@ -153,6 +153,16 @@ def songplay_id(event: Record) -> str:
     return hashlib.md5(key.encode()).hexdigest()
 
 
+def left_out(event_records: Iterable[Record]) -> tuple[int, int]:
+    """Count the plays that get no row: the same play again, and another play under a key that is taken."""
+    told: dict[str, list[Row]] = defaultdict(list)
+    for event in (cleaned(raw, EVENT_FIELDS) for raw in event_records):
+        if event["page"] == "NextSong":
+            told[songplay_id(event)].append(pick(event, "song artist length level location userAgent"))
+    again = sum(len(contents) - len(set(contents)) for contents in told.values())
+    return again, sum(len(set(contents)) - 1 for contents in told.values())
+
+
 def start_time(event: Record) -> datetime:
     """Return the time of the event in UTC, exact to the millisecond."""
     return EPOCH + timedelta(milliseconds=event["ts"])

@@ -18,6 +18,7 @@ ROOMS = {
     "star_refusals",
     "star_other_files",
     "star_checks",
+    "star_matches",
     "report_page",
     "report_pictures",
     "report_charts",

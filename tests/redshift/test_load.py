@@ -111,6 +111,20 @@ def test_a_large_object_is_read_by_the_warehouse_itself(
     assert warehouse.call("sql_validate").code == 0
 
 
+def test_p125_keys_in_another_case_are_named_in_objects(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
+    """In one that the warehouse reads by itself, packed or not, and in a small one that comes to this machine."""
+    lower = [{("userid" if key == "userId" else key): value for key, value in record.items()} for record in plays(20)]
+    packed = [dict(record, userAgent=uuid.uuid4().hex, sessionId=6) for record in lower * 5]
+    put(here, bucket, "1.json", lines(lower))
+    put(here, bucket, "2.json.gz", gzip.compress(lines(packed), 1))
+    put(here, bucket, "3.json", lines(lower[:1]))
+    since = len(here.standin.statements)
+    [found] = warehouse.etl()["unread_keys"]
+    assert len(copies(here, since)) == 3
+    example = f"s3://{bucket}/log_data/1.json"
+    assert found == {"kind": "events", "key": "userid", "spelling": "userId", "files": 3, "example": example}
+
+
 def test_a_bad_record_in_a_large_object_is_found_as_anywhere_else(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str
 ) -> None:
