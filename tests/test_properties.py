@@ -35,7 +35,7 @@ def play(warehouse: Warehouse, world: World) -> None:
         warehouse.etl()
 
 
-@settings(max_examples=14)
+@settings(max_examples=10)
 @given(world=worlds(), most_files=SPLITS)
 def test_each_step_of_a_world_gives_the_star_of_what_was_seen(
     empty_database: Path, world: World, most_files: int

@@ -25,7 +25,7 @@ from promises.faults import KILLED, Faults, in_a_child, kill, run_script
 from promises.seed import SEED
 
 ENDED_BY_ITSELF = 77
-SAMPLED = 4  # of the calls, in the default run
+SAMPLED = 3  # of the calls, in the default run
 
 
 def fill(warehouse: Warehouse) -> None:
