@@ -189,7 +189,7 @@ def tell_unread(script: Script, listings: Mapping[str, Listing]) -> None:
     passed_over = [path for listing in listings.values() for path in listing.passed_over]
     if passed_over:
         script.console.note(describe_passed_over(passed_over, names))
-    for path in passed_over:
+    for path in passed_over if script.args.verbose else ():
         script.console.detail(f"passed over: {path}")
 
 
