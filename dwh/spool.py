@@ -65,7 +65,7 @@ class Spool:
         self.rules = rules
         self.in_place = in_place
         self.faults = 0  # records with a reason why they are bad
-        self.unread = UnreadKeys({kind: strictness.keys for kind, strictness in rules.items()})
+        self.unread = UnreadKeys(rules)
         self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 

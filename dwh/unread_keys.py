@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dwh.engines import OUR_KEYS
+from dwh.records import Strictness
 
 LOOKED_AT = 5  # records at the beginning of a file
 BEGINNING = 64 * 1024  # bytes
@@ -44,8 +45,9 @@ class Sighting(NamedTuple):
 class UnreadKeys:
     """What was found in the files of one load: of each key the number of files, and the id of one."""
 
-    def __init__(self, read: Mapping[str, Iterable[str]]) -> None:
-        self._kinds = {kind: _Kind(kind, keys) for kind, keys in read.items()}
+    def __init__(self, rules: Mapping[str, Strictness]) -> None:
+        self._rules = rules
+        self._kinds: dict[str, _Kind] = {}
         self.found: dict[UnreadKey, tuple[int, int]] = {}
 
     def look(self, kind: str, file_id: int, begins: bytes | str) -> None:
@@ -54,6 +56,8 @@ class UnreadKeys:
         if isinstance(begins, str):
             with Path(begins).open("rb", buffering=0) as stream:
                 begins = stream.read(BEGINNING)
+        if kind not in self._kinds:
+            self._kinds[kind] = _Kind(kind, self._rules[kind].keys)
         unread = self._kinds[kind].find(begins)
         for key in unread:
             files, example = self.found.get(key, (0, file_id))

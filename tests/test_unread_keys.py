@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dwh.records import Strictness
 from dwh.unread_keys import LOOKED_AT, UnreadKeys
 
 READ = ("dwh_file_id", "userId", "page", "ts")
+RULES = {"events": Strictness(frozenset(READ), lenient=False)}
 NAMES = st.sampled_from(["userId", "userid", "USERID", "page", "PAGE", "ts", "Ts", "x", 'a"b', "é", "dwh_File_Id"])
 VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [None, 1, -1.5, True, "", "userId", '"userid": 1', "a\\", 'a"', "}", ", ", "é\n", [1, "a"], {"userid": 1}, []]
@@ -36,7 +38,7 @@ def parsed(records: list[dict[str, Any]]) -> set[tuple[str, str]]:
 @given(files=st.lists(st.tuples(st.lists(RECORDS, max_size=8), LAYOUTS), max_size=40), often=st.integers(1, 4))
 def test_patterns_find_what_a_parser_finds(files: list[tuple[list[dict[str, Any]], Any]], often: int) -> None:
     """In any order of keys, whatever the values, for files of one layout after another, and again."""
-    unread = UnreadKeys({"events": READ})
+    unread = UnreadKeys(RULES)
     expected: Counter[tuple[str, str]] = Counter()
     for number, (records, layout) in enumerate(files * often):
         unread.look("events", number, "\n".join(json.dumps(record, **layout) for record in records).encode())
@@ -48,7 +50,7 @@ def test_patterns_find_what_a_parser_finds(files: list[tuple[list[dict[str, Any]
 def test_what_is_no_record_is_passed_over(data: bytes, tmp_path: Path) -> None:
     """Whatever else it is, others say so."""
     (tmp_path / "a.json").write_bytes(data)
-    unread = UnreadKeys({"events": READ})
+    unread = UnreadKeys(RULES)
     unread.look("events", 1, data)
     unread.look("events", 1, str(tmp_path / "a.json"))
     assert unread.found == {}
@@ -57,6 +59,6 @@ def test_what_is_no_record_is_passed_over(data: bytes, tmp_path: Path) -> None:
 def test_the_beginning_of_a_large_file_is_enough(tmp_path: Path) -> None:
     """A file is looked into at its beginning; a value that reaches beyond what is read ends the look."""
     (tmp_path / "a.json").write_bytes(b'{"userid": 1}\n' + b'{"page": "' + b"x" * 100_000 + b'"}\n{"TS": 1}\n')
-    unread = UnreadKeys({"events": READ})
+    unread = UnreadKeys(RULES)
     unread.look("events", 3, str(tmp_path / "a.json"))
     assert [(key.key, seen) for key, seen in unread.found.items()] == [("userid", (1, 3))]
