@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from dwh.config import SCRIPTS_FOLDER
 from dwh.engines import Written
 from dwh.engines.parquet import cannot_write
 from dwh.errors import Busy, ConfigError
 from dwh.lake import VERSION, LakeFile
-from dwh.sources import is_remote
+from dwh.sources import SCHEME, is_remote, is_under
 
 if TYPE_CHECKING:
     from dwh.config import Config
@@ -33,6 +35,9 @@ class Place(Protocol):
 
     def versions(self) -> set[str]:
         """Name the versions that are there, whole or not."""
+
+    def others(self) -> set[str]:
+        """Name what is there and is no part of a lake; what an empty folder may hold is passed over."""
 
     def read(self) -> tuple[bytes, str] | None:
         """Give the manifest, and a tag that changes with it."""
@@ -54,6 +59,46 @@ class Place(Protocol):
 
     def copies(self, files: Sequence[LakeFile]) -> Iterator[list[tuple[LakeFile, str]]]:
         """Give local paths of files, some at a time; those given before may be gone then."""
+
+
+def is_foreign(name: str) -> bool:
+    """Tell whether something of this name is no part of a lake, and nothing that file systems put into empty folders:
+    hidden names, such as .DS_Store and .gitkeep, and lost+found."""
+    return not (name in (MANIFEST, "lost+found") or name.startswith(".") or VERSION.fullmatch(name))
+
+
+def refuse_sources(config: Config) -> None:
+    """Raise ConfigError when [S3] LAKE lies in a source, holds one, or holds the scripts.
+
+    A load would take the files of the lake for data, and who removes the lake would remove more than that.
+    """
+    lake = _unlinked(config.s3.lake)
+    inner = {f"{SCRIPTS_FOLDER}, the folder of the scripts": _unlinked(str(SCRIPTS_FOLDER))}
+    inner |= {f"{place}, a source ([S3] LOG_DATA)": _unlinked(place) for place in config.s3.log_data}
+    inner |= {f"{place}, a source ([S3] SONG_DATA)": _unlinked(place) for place in config.s3.song_data}
+    held = {what: place for what, place in inner.items() if is_under(place, lake)}
+    around = {what: place for what, place in inner.items() if "a source" in what and is_under(lake, place)}
+    if not held and not around:
+        return
+    outermost = min((lake, *around.values()), key=len)
+    another = f"{outermost}_lake" if "/" in outermost.removeprefix(SCHEME) else f"{SCHEME}another-bucket/lake"
+    raise ConfigError(
+        f"{config.s3.lake} is no place for a lake: nothing was written there",
+        evidence=[
+            *(f"it lies in {what}" for what in around),
+            *(f"it holds {what}" for what in held if what not in around),
+        ],
+        hint=(f"[S3] LAKE = {another}", f"python export_lake.py --to {shlex.quote(another)}"),
+    )
+
+
+def _unlinked(location: str) -> str:
+    """Give a location as no link and no slash at its end changes it."""
+    if not is_remote(location):
+        return os.path.realpath(location)
+    from dwh.buckets import split
+
+    return str(split(location))
 
 
 def open_place(config: Config, *, exports_to_s3: bool) -> Place:
@@ -99,9 +144,16 @@ class Folder:
 
     def versions(self) -> set[str]:
         """List the folder."""
+        return {name for name in self._names() if VERSION.fullmatch(name)}
+
+    def others(self) -> set[str]:
+        """List the folder."""
+        return {name for name in self._names() if is_foreign(name)}
+
+    def _names(self) -> list[str]:
         with worded(self.path), suppress(FileNotFoundError):
-            return {name for name in os.listdir(self.path) if VERSION.fullmatch(name)}
-        return set()
+            return os.listdir(self.path)
+        return []
 
     def read(self) -> tuple[bytes, str] | None:
         """Read the manifest."""

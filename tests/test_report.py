@@ -203,7 +203,7 @@ def test_every_statement_gives_the_same_rows_on_postgresql(
     found = []
     for warehouse in (month, other):
         script = begin("report", report.parser(), ["--config", str(warehouse.config), "-q"])
-        found.append(report.ask(script, choose_quick(CHECKS))[1])
+        found.append(report.ask(script, choose_quick(CHECKS), tmp_path / "none.html")[1])
     unordered = {"Named differences", "Rows of every table"}  # these are looked up by name
     for name in set(q.REPORT) - {"The last load"}:
         rows, others = (sorted(f[name]) if name in unordered else f[name] for f in found)
