@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     place = open_place(script.config, exports_to_s3=script.engine.name == "redshift")
     if script.args.check:
         return check(script, place)
-    refuse_sources(script.config)
+    refuse_sources(script.config, script.command)
     if script.args.dry_run:
         return preview(script, Lake(place, script.config.lake.keep))
     with place.held():
@@ -86,7 +86,7 @@ def export(script: Script, lake: Lake) -> int:
 
 def refuse_foreign(script: Script, session: Session, lake: Lake) -> None:
     """Raise an error when the place holds something else than a lake of this warehouse: it stays as it is."""
-    lake.refuse_foreign()
+    lake.refuse_foreign(script.command)
     if lake.manifest:
         mark = Mark(lake.manifest.warehouse, str(lake.manifest.origin.get("run_id", "")))
         refuse_others(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -156,14 +156,15 @@ class Lake:
             )
         return LakeTable(path, rows, size, extract.partition_by, extract.order_by, {}, {}, files)
 
-    def refuse_foreign(self) -> None:
-        """Raise ConfigError when there is no manifest, and something else is there."""
+    def refuse_foreign(self, command: Callable[..., str]) -> None:
+        """Raise ConfigError when there is no manifest, and something else is there; `command` words the command that
+        exports elsewhere."""
         others = self.place.others() if self.manifest is None else []
         if others:
             raise ConfigError(
                 f"{self.place.location} is no lake, and holds other things: nothing was written there",
                 evidence=f"for example {', '.join(sorted(others)[:SHOWN_NAMES])}",
-                hint=(f"[S3] LAKE = {self.place.location}/lake", "python export_lake.py --to ANOTHER_FOLDER"),
+                hint=(f"[S3] LAKE = {self.place.location}/lake", command("--to", f"{self.place.location}/lake")),
             )
 
     def commit(self, address: Address, origin: Mapping[str, Any], tables: Mapping[str, LakeTable]) -> Manifest:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -67,28 +66,28 @@ def is_foreign(name: str) -> bool:
     return not (name in (MANIFEST, "lost+found") or name.startswith(".") or VERSION.fullmatch(name))
 
 
-def refuse_sources(config: Config) -> None:
+def refuse_sources(config: Config, command: Callable[..., str]) -> None:
     """Raise ConfigError when [S3] LAKE lies in a source, holds one, or holds the scripts.
 
-    A load would take the files of the lake for data, and who removes the lake would remove more than that.
+    A load would take the files of the lake for data, and who removes the lake would remove more than that. `command`
+    words the command that exports elsewhere.
     """
     lake = _unlinked(config.s3.lake)
-    inner = {f"{SCRIPTS_FOLDER}, the folder of the scripts": _unlinked(str(SCRIPTS_FOLDER))}
-    inner |= {f"{place}, a source ([S3] LOG_DATA)": _unlinked(place) for place in config.s3.log_data}
-    inner |= {f"{place}, a source ([S3] SONG_DATA)": _unlinked(place) for place in config.s3.song_data}
-    held = {what: place for what, place in inner.items() if is_under(place, lake)}
-    around = {what: place for what, place in inner.items() if "a source" in what and is_under(lake, place)}
-    if not held and not around:
+    locations = {"[S3] LOG_DATA": config.s3.log_data, "[S3] SONG_DATA": config.s3.song_data}
+    sources = {_unlinked(place): setting for setting, places in locations.items() for place in places}
+    around = [source for source in sources if is_under(lake, source)]
+    found = [f"it lies in a source: {sources[source]} = {source}" for source in around]
+    inside = {f"{sources[source]} = {source}": source for source in sources if source not in around}
+    inside["the scripts"] = _unlinked(str(SCRIPTS_FOLDER))
+    found += [f"it holds {what}" for what, place in inside.items() if is_under(place, lake)]
+    if not found:
         return
-    outermost = min((lake, *around.values()), key=len)
+    outermost = min(lake, *around, key=len)
     another = f"{outermost}_lake" if "/" in outermost.removeprefix(SCHEME) else f"{SCHEME}another-bucket/lake"
     raise ConfigError(
         f"{config.s3.lake} is no place for a lake: nothing was written there",
-        evidence=[
-            *(f"it lies in {what}" for what in around),
-            *(f"it holds {what}" for what in held if what not in around),
-        ],
-        hint=(f"[S3] LAKE = {another}", f"python export_lake.py --to {shlex.quote(another)}"),
+        evidence=found,
+        hint=(f"[S3] LAKE = {another}", command("--to", another)),
     )
 
 

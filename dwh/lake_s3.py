@@ -41,18 +41,18 @@ class Prefix:
 
     def versions(self) -> set[str]:
         """List the prefixes below."""
-        return {name for name in self._names("common_prefixes") if VERSION.fullmatch(name)}
+        return {name for name in self._names() if VERSION.fullmatch(name)}
 
     def others(self) -> set[str]:
         """List the prefixes below, and the objects beside them; the marker of an empty folder is none."""
-        return {name for name in self._names("common_prefixes") | self._names("objects") if name and is_foreign(name)}
+        return {name for name in self._names() if name and is_foreign(name)}
 
-    def _names(self, kind: Literal["common_prefixes", "objects"]) -> set[str]:
+    def _names(self) -> set[str]:
         import obstore
 
         store, start = self._buckets.open(self._bucket), self._key or None
         found = self._ask("ListBucket", "", lambda: obstore.list_with_delimiter(store, start))
-        paths = found["common_prefixes"] if kind == "common_prefixes" else [item["path"] for item in found["objects"]]
+        paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
         return {path[len(self._below("")) :].strip("/") for path in paths}
 
     def read(self) -> tuple[bytes, str] | None:

@@ -37,13 +37,14 @@ def refuse_others(script: Script, what: str, mark: Mark, has_run: Callable[[str]
         return
     if mark.address is None and mark.run_id and has_run(mark.run_id):
         return
+    same = ("--to", script.args.to) if script.args.to else ()
     named = f"that of {in_words(mark.address)}" if mark.address else "version 0.1 wrote it, from a load not known here"
     raise EnvironmentFailure(
         f"{what} is not this warehouse's, and is left as it is",
         evidence=(f"it is: {named}", f"this is: {in_words(own)}"),
         hint=(
             script.command("--to", another),
-            f"{script.command('--take-over')}     (after a move of the warehouse: replaces it, for good)",
+            f"{script.command(*same, '--take-over')}     (after a move of the warehouse: replaces it, for good)",
         ),
     )
 

@@ -267,12 +267,11 @@ def test_no_listener_is_in_it(warehouse: Warehouse) -> None:
 
 
 def test_no_secret_is_in_it(month: Warehouse) -> None:
-    """Nothing of the settings but the name of the warehouse is on the page."""
+    """Nothing of the settings but the place of the warehouse is on the page."""
     canary = "CANARY-7f3"
     names = ("POSTGRES_DB_PASSWORD", "AWS_KEY", "AWS_SECRET", "CLUSTER_DB_PASSWORD", "POSTGRES_DB_USER", "S3_LAKE")
     month.call("report", "--quick", "--to", str(month.root / "s.html"), env={f"DWH_{name}": canary for name in names})
     assert canary not in (month.root / "s.html").read_text(encoding="utf-8")
-    assert str(month.root) not in (month.root / "s.html").read_text(encoding="utf-8")
 
 
 def test_the_same_data_give_the_same_bytes(month: Warehouse, page: Path, tmp_path: Path) -> None:
