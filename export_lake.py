@@ -22,7 +22,7 @@ from dwh.engines import Extract
 from dwh.errors import DataError, DwhError, EnvironmentFailure
 from dwh.flags import ScriptParser, take_over_flag, warehouse_parser
 from dwh.lake import Lake, LakeTable, Manifest
-from dwh.ownership import Mark, refuse_others
+from dwh.marks import Mark, refuse_others
 from dwh.script import Script, begin
 from star_checks import has_run, refuse_missing_tables
 

@@ -20,7 +20,7 @@ from dwh.checks import only_reading, run_checks
 from dwh.console import run, seconds
 from dwh.errors import ConfigError
 from dwh.flags import ScriptParser, take_over_flag, warehouse_parser
-from dwh.ownership import in_words, near, refuse_others
+from dwh.marks import in_words, near, refuse_others
 from dwh.script import Script, begin
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import sql_queries as q
 from dwh import __version__
 from dwh.console import count, printable
-from dwh.ownership import Mark, read_address
+from dwh.marks import Mark, read_address
 
 if TYPE_CHECKING:
     from dwh.checks import Check, Result

@@ -77,7 +77,7 @@ here, flags = sys.argv[1], sys.argv[2:]
 sys.path.insert(0, here)
 from dwh.config import load_config
 from dwh.flags import warehouse_parser
-from dwh.ownership import near
+from dwh.marks import near
 print(near(Path(load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).report.path)))' "$here" "$@"
 }
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dwh.engines import Address, Extract, Session
 from dwh.errors import ConfigError, DwhError, EnvironmentFailure
-from dwh.ownership import read_address
+from dwh.marks import read_address
 
 if TYPE_CHECKING:
     from dwh.lake_places import Place

@@ -37,7 +37,7 @@ from dwh.engines.libpq import server_name
 from dwh.engines.postgres import PostgresEngine
 from dwh.errors import Busy, ConfigError, DataError, EnvironmentFailure
 from dwh.lake_s3 import Prefix
-from dwh.ownership import in_words
+from dwh.marks import in_words
 
 DAY = 86_400_000
 # All that text can do to a file format in between: CSV's own signs, line ends, an empty-looking value, an emoji.

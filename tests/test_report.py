@@ -28,7 +28,7 @@ import report_charts
 import report_pictures
 import sql_queries as q
 from dwh.errors import ConfigError, EnvironmentFailure
-from dwh.ownership import in_words
+from dwh.marks import in_words
 from dwh.script import begin
 from star_checks import CHECKS, choose_quick
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from dwh.engines import FILE_KEY, OUR_KEYS, Address, Change, Engine, Extract, Row, Tell, Trace, Written
 from dwh.engines.duckdb_errors import server_error
 from dwh.errors import ConfigError, EnvironmentFailure
-from dwh.ownership import near
+from dwh.marks import near
 from dwh.signals import cancelled_by
 
 if TYPE_CHECKING:
