@@ -20,13 +20,14 @@ from dwh.checks import only_reading
 from dwh.console import count, run, seconds
 from dwh.engines import Extract
 from dwh.errors import DataError, DwhError, EnvironmentFailure
-from dwh.flags import ScriptParser, warehouse_parser
+from dwh.flags import ScriptParser, take_over_flag, warehouse_parser
 from dwh.lake import Lake, LakeTable, Manifest
+from dwh.marks import Mark, refuse_others
 from dwh.script import Script, begin
-from star_checks import refuse_missing_tables
+from star_checks import has_run, refuse_missing_tables
 
 if TYPE_CHECKING:
-    from dwh.engines import Session
+    from dwh.engines import Address, Session
     from dwh.lake_places import Place
 
 EXTRACTS = {table: Extract(table, *how) for table, how in q.LAKE.items()}
@@ -45,6 +46,7 @@ def parser() -> ScriptParser:
     p.what.add_argument("--check", action="store_true", help="only read the lake back and compare it with the star")
     p.what.add_argument("--again", action="store_true", help="write the star even if the lake holds it already")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be written")
+    take_over_flag(p)
     p.output.add_argument("--to", metavar="PLACE", help="a folder or s3:// prefix instead of [S3] LAKE")
     return p
 
@@ -53,11 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read the star in one transaction that is rolled back, write it, and commit by replacing the manifest."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
-    from dwh.lake_places import open_place
+    from dwh.lake_places import open_place, refuse_sources
 
     place = open_place(script.config, exports_to_s3=script.engine.name == "redshift")
     if script.args.check:
         return check(script, place)
+    refuse_sources(script.config, script.command)
     if script.args.dry_run:
         return preview(script, Lake(place, script.config.lake.keep))
     with place.held():
@@ -68,16 +71,27 @@ def export(script: Script, lake: Lake) -> int:
     """Write the star as a new version of the lake, unless the current one holds this very star."""
     tables: dict[str, LakeTable] = {}
     with script.connected() as session, only_reading(session):
+        refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
-        if script.args.again or not holds(lake, origin, totals):
+        if script.args.again or not holds(lake, script.engine.address, origin, totals):
             with lake.writing() as target:
                 for table, extract in EXTRACTS.items():
                     written = lake.write(session, extract, target, totals[table][ROWS])
                     tables[table] = written._replace(columns=columns_of(q.STAR[table]), totals=totals[table])
                     tell_table(script, table, tables[table])
-    made = lake.commit(script.engine.name, origin, tables) if tables else None
+    made = lake.commit(script.engine.address, origin, tables) if tables else None
     tell_end(script, lake, made, tidy(script, lake, made))
     return 0
+
+
+def refuse_foreign(script: Script, session: Session, lake: Lake) -> None:
+    """Raise an error when the place holds something else than a lake of this warehouse: it stays as it is."""
+    lake.refuse_foreign(script.command)
+    if lake.manifest:
+        mark = Mark(lake.manifest.warehouse, str(lake.manifest.origin.get("run_id", "")))
+        refuse_others(
+            script, f"the lake in {lake.place.location}", mark, partial(has_run, session), f"{lake.place.location}_2"
+        )
 
 
 def describe_star(script: Script, session: Session) -> tuple[dict[str, Any], Totals]:
@@ -96,10 +110,13 @@ def add_up(session: Session, table: str) -> dict[str, int]:
     return {name: int(value or 0) for name, value in zip(_TOTAL.findall(statement), values, strict=True)}
 
 
-def holds(lake: Lake, origin: Mapping[str, Any], totals: Totals) -> bool:
-    """Tell whether the current version is this star: made by the same load, with the same totals, all files there."""
+def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Totals) -> bool:
+    """Tell whether the current version is this star: written by this warehouse, made by the same load, with the same
+    totals, all files there."""
     manifest = lake.manifest
-    if manifest is None or manifest.origin != origin or manifest.tables.keys() != totals.keys():
+    if manifest is None or (manifest.warehouse, manifest.origin) != (address, origin):
+        return False
+    if manifest.tables.keys() != totals.keys():
         return False
     return all(manifest.tables[table].totals == totals[table] for table in totals) and lake.is_whole()
 
@@ -107,8 +124,9 @@ def holds(lake: Lake, origin: Mapping[str, Any], totals: Totals) -> bool:
 def preview(script: Script, lake: Lake) -> int:
     """Say what an export would do."""
     with script.connected() as session, only_reading(session):
+        refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
-    unchanged = not script.args.again and holds(lake, origin, totals)
+    unchanged = not script.args.again and holds(lake, script.engine.address, origin, totals)
     going = lake.expired(after_export=not unchanged)
     rows = {table: found[ROWS] for table, found in totals.items()}
     if unchanged:

@@ -1,7 +1,7 @@
 """Write one HTML page that shows what is in the warehouse: pictures, the reconciliation, the quality checks.
 It opens anywhere, offline, and has no listener's name or id in it. Nothing in the warehouse is changed.
 
-  python report.py                    write report.html
+  python report.py                    write [REPORT] PATH: report.html beside dwh.cfg
   python report.py --to friday.html   write another file
   python report.py --quick            leave out the comparison of every row of the star with staging
 """
@@ -9,8 +9,9 @@ It opens anywhere, offline, and has no listener's name or id in it. Nothing in t
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ import sql_queries as q
 from dwh.checks import only_reading, run_checks
 from dwh.console import run, seconds
 from dwh.errors import ConfigError
-from dwh.flags import ScriptParser, warehouse_parser
+from dwh.flags import ScriptParser, take_over_flag, warehouse_parser
+from dwh.marks import in_words, near, refuse_others
 from dwh.script import Script, begin
 
 if TYPE_CHECKING:
@@ -26,34 +28,31 @@ if TYPE_CHECKING:
     from dwh.engines import Row
     from report_pictures import Picture
 
-HEAD_BYTES = 1024  # of a file, in which a report names itself
-
 
 def parser() -> ScriptParser:
     """Declare the flags of this script."""
     p = warehouse_parser("report", __doc__)
     p.what.add_argument("--quick", action="store_true", help="leave out the comparison of every row with staging")
-    p.output.add_argument("--to", metavar="FILE", default="report.html", help="the page (default: report.html)")
+    take_over_flag(p)
+    p.output.add_argument("--to", metavar="FILE", help="another file than [REPORT] PATH")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask everything in one transaction that is rolled back, draw it, and put the page where it belongs."""
-    script = begin("report", parser(), argv)
+    script = begin("report", parser(), argv, {"to": ("REPORT", "PATH")})
     from star_checks import CHECKS, choose_quick
 
-    console, target = script.console, Path(script.args.to)
-    console.title(f"{target}, {script.engine.name}, {script.engine.place}")
-    refuse_foreign(target)
+    console, target = script.console, Path(script.config.report.path)
+    console.title(f"{near(target)}, {script.engine.name}, {script.engine.place}")
     checks = choose_quick(CHECKS) if script.args.quick else CHECKS
-    results, answers = ask(script, checks)
-    page = compose(script, results, answers)
-    size = write(target, page)
+    results, answers = ask(script, checks, target)
+    size = write(script, target, compose(script, results, answers))
     statuses = [result.status for result in results]
     found = {status: statuses.count(status) for status in ("ok", "warn", "fail")}
     if found["fail"]:
         console.note(f"{found['fail']:,} checks failed, and the page says so first; see: python sql_validate.py")
-    console.result(f"{target}, {size / 1e6:.1f} MB in {seconds(console.elapsed)}")
+    console.result(f"{near(target)}, {size / 1e6:.1f} MB in {seconds(console.elapsed)}")
     took = round(console.elapsed, 3)
     console.finish(
         {"engine": script.engine.name, "report": str(target), "bytes": size, "checks": found, "seconds": took}
@@ -61,15 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def ask(script: Script, checks: Sequence[Check]) -> tuple[list[Result], dict[str, list[Row]]]:
+def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Result], dict[str, list[Row]]]:
     """Run the checks and the statements of the report on one state of the warehouse.
 
-    Raises EnvironmentFailure when tables are missing.
+    Raises EnvironmentFailure when tables are missing, and what `refuse_foreign` raises.
     """
-    from star_checks import refuse_missing_tables
+    from star_checks import has_run, refuse_missing_tables
 
     with script.connected() as session, only_reading(session):
         refuse_missing_tables(script, session)
+        refuse_foreign(script, target, partial(has_run, session))
         results = list(run_checks(script, session, checks))
         answers = {name: session.rows(statement) for name, statement in q.REPORT.items()}
         answers["engine"] = session.rows(q.REPORT_ENGINE)
@@ -98,6 +98,8 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
         "other_pages": no_plays - sum(row[2] for row in pages),
         "load": next(iter(answers["The last load"]), None),
         "files": sum(row[1] for row in answers["Files and records"]),
+        "address": script.engine.address,
+        "place": in_words(script.engine.address),
         "engine": (script.engine.name, os.path.basename(script.engine.place), answers["engine"][0][0]),
     }
     return render(draw(answers, totals.plays, totals.last_play), results, context)
@@ -123,49 +125,59 @@ def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Pict
     return [picture for picture in drawn if picture]
 
 
-def refuse_foreign(target: Path) -> None:
-    """Raise ConfigError when the file is there and is no report of ours: it is not replaced."""
-    from report_page import GENERATOR
+def refuse_foreign(script: Script, target: Path, has_run: Callable[[str], bool]) -> None:
+    """Raise an error when the file is there and is no report, or that of another warehouse: it is not replaced."""
+    from report_page import read_mark
 
     try:
-        with target.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+        with target.open("rb") as page:
+            mark, size = read_mark(page), page.seek(0, os.SEEK_END)
     except FileNotFoundError:
         return
     except OSError as error:
         raise _not_written(target, error) from error
-    if head and GENERATOR.encode() not in head:
+    if not size:
+        return
+    another = str(target.with_stem(f"{target.stem}_2"))
+    if mark is None:
         raise ConfigError(
-            f"{target} is no report of this suite, and is left as it is", hint="python report.py --to FILE"
+            f"{target} is no report of this suite, and is left as it is", hint=script.command("--to", another)
         )
+    refuse_others(script, f"the report {target}", mark, has_run, another)
 
 
-def write(target: Path, page: str) -> int:
+def write(script: Script, target: Path, page: str) -> int:
     """Put the page in its place at once, readable for all; gives its bytes. Raises ConfigError when it cannot be
     written, and leaves what was there."""
     import tempfile  # not above: it takes a third of what --help takes
 
     data = page.encode()
-    partial = None
+    made = None
     try:
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            partial = file.name
+            made = file.name
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o644)
-        os.replace(partial, target)
+        # again: another warehouse may have written there since; a report that names none was looked up in `ask`
+        refuse_foreign(script, target, lambda _run: True)
+        os.replace(made, target)
     except OSError as error:
         raise _not_written(target, error) from error
     finally:
-        if partial:
+        if made:
             with suppress(FileNotFoundError):
-                os.unlink(partial)
+                os.unlink(made)
     return len(data)
 
 
 def _not_written(target: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{target} cannot be written", evidence=str(error), hint="python report.py --to FILE")
+    return ConfigError(
+        f"{target} cannot be written",
+        evidence=str(error),
+        hint=("[REPORT] PATH = report.html", "python report.py --to FILE"),
+    )
 
 
 if __name__ == "__main__":

@@ -6,21 +6,30 @@ that a check found only the columns of PUBLIC are shown.
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import sql_queries as q
 from dwh import __version__
 from dwh.console import count, printable
+from dwh.marks import Mark, read_address
 
 if TYPE_CHECKING:
     from dwh.checks import Check, Result
     from report_pictures import Picture
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-GENERATOR = "sparkify-warehouse report"  # by this report.py knows a file that it may replace
+GENERATOR = "sparkify-warehouse report"
+# By these report.py knows a page that it may replace. The first two stand before all that comes from data.
+HEAD_BYTES = 16 * 1024
+_GENERATOR = f'<meta name="generator" content="{GENERATOR} '.encode()
+_WAREHOUSE = re.compile(rb'<meta name="warehouse" content="([^"]*)">')
+_LAST_LOAD = re.compile(rb"<dd>number \d+ of run ([\w-]+)</dd>")
 # Columns of a check's sample that say nothing about a listener. One that is not named here is not shown.
 # fmt: off
 PUBLIC = frozenset((
@@ -31,6 +40,19 @@ PUBLIC = frozenset((
     "staging", "start_time", "state", "status", "table", "title", "week", "weekday", "year",
 ))
 # fmt: on
+
+
+def read_mark(page: BinaryIO) -> Mark | None:
+    """Say which warehouse a page comes from; None when it is no report."""
+    head = page.read(HEAD_BYTES)
+    if _GENERATOR not in head:
+        return None
+    named, run = _WAREHOUSE.search(head), _LAST_LOAD.search(head + page.read())
+    try:
+        address = read_address(json.loads(html.unescape(named[1].decode()))) if named else None
+    except ValueError:
+        return None
+    return Mark(address, run[1].decode() if run else "")
 
 
 class Totals(NamedTuple):
@@ -156,6 +178,7 @@ def render(pictures: Sequence[Picture], results: Sequence[Result], context: Mapp
     }
     return environment.get_template("report.html.j2").render(
         generator=f"{GENERATOR} {__version__}",
+        mark=json.dumps(context["address"]),
         pictures={picture.name: picture for picture in pictures},
         checks=shown,
         statements={name: text.strip().splitlines() for name, text in statements.items()},

@@ -6,8 +6,8 @@ usage() {
     cat <<'END'
 usage: run_all.sh [options]
 
-Bring the warehouse up, load what is new, check it, write it to the lake, show it in report.html, close it. A second
-run finds nothing new.
+Bring the warehouse up, load what is new, check it, write it to the lake, show it in a report, close it. A second run
+finds nothing new. [S3] LAKE and [REPORT] PATH say where lake and report go: lake/ and report.html beside dwh.cfg.
 The first run makes .venv, and a sample in data/ when the settings look there and there is nothing.
 
   ./run_all.sh                       everything, on DuckDB
@@ -16,6 +16,7 @@ The first run makes .venv, and a sample in data/ when the settings look there an
 
   --keep           do not run conn_close.py
   --always-close   run conn_close.py after a failed or stopped step too (for unattended runs)
+  --take-over      replace lake and report even if the warehouse of another place wrote them: once, after a move
   --yes            accepted; nothing asks, as only what this run made is closed
   -h, --help       show this and exit
 
@@ -68,6 +69,19 @@ s3 = load_config(warehouse_parser("run_all", None).parse_args(flags).config, {},
 sys.exit(s3.log_data + s3.song_data != (here + "/data/log_data", here + "/data/song_data"))' "$here" "$@" 2>/dev/null
 }
 
+# Says where the report is, as report.py names it.
+report_path() {
+    "$python" -c '
+import os, sys
+from pathlib import Path
+here, flags = sys.argv[1], sys.argv[2:]
+sys.path.insert(0, here)
+from dwh.config import load_config
+from dwh.flags import warehouse_parser
+from dwh.marks import near
+print(near(Path(load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).report.path)))' "$here" "$@"
+}
+
 # Runs a script; leaves its name in `step` and its exit code in `code`, and adds its line to the table.
 run_step() {
     step=$1 began=$(now) code=0
@@ -77,7 +91,7 @@ run_step() {
     table=$table$(printf '  %-15s %6s' "$step" "$(seconds_since "$began")")$newline
 }
 
-started=$(now) keep='' always='' quiet='' stopped='' table='' value_of=''
+started=$(now) keep='' always='' take_over='' quiet='' stopped='' table='' value_of=''
 newline='
 '
 for arg do # what the scripts understand is put back, in order
@@ -87,6 +101,7 @@ for arg do # what the scripts understand is put back, in order
     -h | --help) usage && exit 0 ;;
     --keep) keep=1 ;;
     --always-close) always=1 ;;
+    --take-over) take_over=--take-over ;;
     --yes) ;;
     -q | --quiet) quiet=-q && set -- "$@" -q ;;
     -v | -vv | --verbose | --json | --no-color) set -- "$@" "$arg" ;;
@@ -112,7 +127,10 @@ plan=$("$python" "$here/conn_start.py" "$@" --dry-run --json 2>/dev/null) || pla
 engine=$(printf '%s\n' "$plan" | sed -n 's/.*"engine": "\([a-z]*\)".*/\1/p')
 for next in conn_start create_tables etl sql_validate export_lake report; do
     [ "$code" -eq 0 ] || break
-    run_step "$next" "$@"
+    case $next in
+    export_lake | report) run_step "$next" "$@" ${take_over:+"$take_over"} ;;
+    *) run_step "$next" "$@" ;;
+    esac
 done
 failed=$code at=$step open=''
 
@@ -138,13 +156,13 @@ if [ "$failed" -ne 0 ]; then
 elif [ "$engine" = duckdb ]; then
     by_hand='. .venv/bin/activate'
     [ "$PWD/.venv" = "$venv" ] || by_hand="cd '$here' && . '$venv/bin/activate'"
-    say "done in $took. Look at it:      report.html
+    say "done in $took. Look at it:      $(report_path "$@")
               Step by step:    $by_hand
               Load new files:  python etl.py                     (loads only what is new)
               Check it again:  python sql_validate.py
               Remove it all:   python conn_close.py --delete-data"
 else
-    say "done in $took. Look at it: report.html"
+    say "done in $took. Look at it: $(report_path "$@")"
 fi
 if [ -n "$open" ] && [ "$engine" = redshift ]; then
     echo "redshift is billed while it is up; this ends it: python conn_close.py --engine redshift" >&2

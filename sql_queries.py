@@ -2048,6 +2048,9 @@ ORDER BY load_id DESC
 LIMIT 1
 """
 
+# Whether a run loaded into this warehouse: by this a lake or a report that names no warehouse is known.
+FIND_RUN = "SELECT load_id FROM loads WHERE run_id = %s"
+
 REPORT_ENGINE = "SELECT VERSION()"
 
 REPORT = {

@@ -267,6 +267,11 @@ def choose_quick(checks: Sequence[Check]) -> list[Check]:
     return [check for check in checks if check.needs != q.CHOOSE_STAR_AGAIN]
 
 
+def has_run(session: Session, run_id: str) -> bool:
+    """Tell whether a run loaded into this warehouse."""
+    return bool(session.rows(q.FIND_RUN, (run_id,)))
+
+
 def refuse_missing_tables(script: Script, session: Session) -> None:
     """Raise EnvironmentFailure when create_tables.py would have something to do."""
     missing = [name for _, name, _ in plan(session, recreate=False)]

@@ -26,6 +26,7 @@ from dwh.settings import (
     IamRole,
     Lake,
     Postgres,
+    Report,
     Warehouse,
     declared_keys,
     is_secret,
@@ -44,6 +45,7 @@ class Config(NamedTuple):
     warehouse: Warehouse
     s3: S3
     lake: Lake
+    report: Report
     aws: Aws
     duckdb: DuckDb
     postgres: Postgres

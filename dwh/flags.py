@@ -57,6 +57,13 @@ def confirmation_flag(parser: ScriptParser) -> None:
     parser.how.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def take_over_flag(parser: ScriptParser) -> None:
+    """Add `--take-over`, for the scripts that replace what they wrote before."""
+    parser.how.add_argument(
+        "--take-over", action="store_true", help="replace it even if the warehouse of another place wrote it"
+    )
+
+
 def duration(text: str) -> float:
     """Read a duration such as `90`, `90s`, `5m` or `1h`, in seconds. Raises argparse.ArgumentTypeError for anything
     else."""

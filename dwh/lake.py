@@ -13,18 +13,20 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dwh.engines import Extract, Session
+from dwh.engines import Address, Extract, Session
 from dwh.errors import ConfigError, DwhError, EnvironmentFailure
+from dwh.marks import read_address
 
 if TYPE_CHECKING:
     from dwh.lake_places import Place
 
 FORMAT = "dwh-lake/1"
+SHOWN_NAMES = 3
 VERSION = re.compile(r"v-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 
 
@@ -51,7 +53,8 @@ class LakeTable(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What manifest.json says. `origin` tells one state of the tables from another, `revision` counts the commits."""
+    """What manifest.json says. `origin` tells one state of the tables from another, `revision` counts the commits,
+    `warehouse` is the address of the one that wrote it (None: version 0.1 wrote it)."""
 
     current: str
     kept: Sequence[str]
@@ -60,6 +63,7 @@ class Manifest(NamedTuple):
     engine: str
     origin: Mapping[str, Any]
     tables: Mapping[str, LakeTable]
+    warehouse: Address | None = None
 
     def encode(self) -> bytes:
         """Give the file."""
@@ -86,7 +90,10 @@ def read_manifest(data: bytes, location: str) -> Manifest:
             name: LakeTable(**{**table, "files": [LakeFile(**file) for file in table["files"]]})
             for name, table in content.pop("tables").items()
         }
-        return Manifest(tables=tables, **content)
+        manifest = Manifest(tables=tables, **content)
+        if manifest.warehouse is not None:
+            read_address(manifest.warehouse)
+        return manifest
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
             f"manifest.json in {location} is not one of a lake of this suite; nothing there was changed",
@@ -149,12 +156,23 @@ class Lake:
             )
         return LakeTable(path, rows, size, extract.partition_by, extract.order_by, {}, {}, files)
 
-    def commit(self, engine: str, origin: Mapping[str, Any], tables: Mapping[str, LakeTable]) -> Manifest:
+    def refuse_foreign(self, command: Callable[..., str]) -> None:
+        """Raise ConfigError when there is no manifest, and something else is there; `command` words the command that
+        exports elsewhere."""
+        others = self.place.others() if self.manifest is None else []
+        if others:
+            raise ConfigError(
+                f"{self.place.location} is no lake, and holds other things: nothing was written there",
+                evidence=f"for example {', '.join(sorted(others)[:SHOWN_NAMES])}",
+                hint=(f"[S3] LAKE = {self.place.location}/lake", command("--to", f"{self.place.location}/lake")),
+            )
+
+    def commit(self, address: Address, origin: Mapping[str, Any], tables: Mapping[str, LakeTable]) -> Manifest:
         """Make the new version the current one. Raises Busy when somebody else did so since this lake was looked at."""
         kept = self._earlier[: self._keep - 1]
         now = datetime.now(UTC).isoformat(timespec="seconds")
         revision = self.manifest.revision + 1 if self.manifest else 1
-        made = Manifest(self.version, kept, revision, now, engine, origin, tables)
+        made = Manifest(self.version, kept, revision, now, address["engine"], origin, tables, address)
         if not self._are_there(self.version, made.files):
             raise EnvironmentFailure(
                 f"files of {self.version} are gone before they were all written",

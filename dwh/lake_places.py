@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from dwh.config import SCRIPTS_FOLDER
 from dwh.engines import Written
 from dwh.engines.parquet import cannot_write
 from dwh.errors import Busy, ConfigError
 from dwh.lake import VERSION, LakeFile
-from dwh.sources import is_remote
+from dwh.sources import SCHEME, is_remote, is_under
 
 if TYPE_CHECKING:
     from dwh.config import Config
@@ -33,6 +34,9 @@ class Place(Protocol):
 
     def versions(self) -> set[str]:
         """Name the versions that are there, whole or not."""
+
+    def others(self) -> set[str]:
+        """Name what is there and is no part of a lake; what an empty folder may hold is passed over."""
 
     def read(self) -> tuple[bytes, str] | None:
         """Give the manifest, and a tag that changes with it."""
@@ -54,6 +58,46 @@ class Place(Protocol):
 
     def copies(self, files: Sequence[LakeFile]) -> Iterator[list[tuple[LakeFile, str]]]:
         """Give local paths of files, some at a time; those given before may be gone then."""
+
+
+def is_foreign(name: str) -> bool:
+    """Tell whether something of this name is no part of a lake, and nothing that file systems put into empty folders:
+    hidden names, such as .DS_Store and .gitkeep, and lost+found."""
+    return not (name in (MANIFEST, "lost+found") or name.startswith(".") or VERSION.fullmatch(name))
+
+
+def refuse_sources(config: Config, command: Callable[..., str]) -> None:
+    """Raise ConfigError when [S3] LAKE lies in a source, holds one, or holds the scripts.
+
+    A load would take the files of the lake for data, and who removes the lake would remove more than that. `command`
+    words the command that exports elsewhere.
+    """
+    lake = _unlinked(config.s3.lake)
+    locations = {"[S3] LOG_DATA": config.s3.log_data, "[S3] SONG_DATA": config.s3.song_data}
+    sources = {_unlinked(place): setting for setting, places in locations.items() for place in places}
+    around = [source for source in sources if is_under(lake, source)]
+    found = [f"it lies in a source: {sources[source]} = {source}" for source in around]
+    inside = {f"{sources[source]} = {source}": source for source in sources if source not in around}
+    inside["the scripts"] = _unlinked(str(SCRIPTS_FOLDER))
+    found += [f"it holds {what}" for what, place in inside.items() if is_under(place, lake)]
+    if not found:
+        return
+    outermost = min(lake, *around, key=len)
+    another = f"{outermost}_lake" if "/" in outermost.removeprefix(SCHEME) else f"{SCHEME}another-bucket/lake"
+    raise ConfigError(
+        f"{config.s3.lake} is no place for a lake: nothing was written there",
+        evidence=found,
+        hint=(f"[S3] LAKE = {another}", command("--to", another)),
+    )
+
+
+def _unlinked(location: str) -> str:
+    """Give a location as no link and no slash at its end changes it."""
+    if not is_remote(location):
+        return os.path.realpath(location)
+    from dwh.buckets import split
+
+    return str(split(location))
 
 
 def open_place(config: Config, *, exports_to_s3: bool) -> Place:
@@ -99,9 +143,16 @@ class Folder:
 
     def versions(self) -> set[str]:
         """List the folder."""
+        return {name for name in self._names() if VERSION.fullmatch(name)}
+
+    def others(self) -> set[str]:
+        """List the folder."""
+        return {name for name in self._names() if is_foreign(name)}
+
+    def _names(self) -> list[str]:
         with worded(self.path), suppress(FileNotFoundError):
-            return {name for name in os.listdir(self.path) if VERSION.fullmatch(name)}
-        return set()
+            return os.listdir(self.path)
+        return []
 
     def read(self) -> tuple[bytes, str] | None:
         """Read the manifest."""

@@ -12,7 +12,7 @@ from dwh.buckets import Buckets, S3Path, split
 from dwh.engines import Written
 from dwh.errors import Busy
 from dwh.lake import VERSION, LakeFile
-from dwh.lake_places import MANIFEST, sha256, worded
+from dwh.lake_places import MANIFEST, is_foreign, sha256, worded
 from dwh.objects import in_threads
 from dwh.spool_folder import private_folder
 
@@ -41,12 +41,19 @@ class Prefix:
 
     def versions(self) -> set[str]:
         """List the prefixes below."""
+        return {name for name in self._names() if VERSION.fullmatch(name)}
+
+    def others(self) -> set[str]:
+        """List the prefixes below, and the objects beside them; the marker of an empty folder is none."""
+        return {name for name in self._names() if name and is_foreign(name)}
+
+    def _names(self) -> set[str]:
         import obstore
 
         store, start = self._buckets.open(self._bucket), self._key or None
         found = self._ask("ListBucket", "", lambda: obstore.list_with_delimiter(store, start))
-        names = {prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]}
-        return {name for name in names if VERSION.fullmatch(name)}
+        paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
+        return {path[len(self._below("")) :].strip("/") for path in paths}
 
     def read(self) -> tuple[bytes, str] | None:
         """Get the manifest; its tag is the ETag."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,12 @@ class Script(NamedTuple):
             yield session
         finally:
             session.close()
+
+    def command(self, *flags: str) -> str:
+        """Give the command that runs this script with the same settings and these flags, for a person to type."""
+        given = {"--config": self.args.config and str(self.config.path), "--engine": self.args.engine}
+        same = [word for flag, value in given.items() if value for word in (flag, value)]
+        return shlex.join(["python", f"{self.console.script}.py", *same, *flags])
 
     @property
     def locations(self) -> dict[str, Sequence[str]]:

@@ -156,6 +156,12 @@ class Lake(Section):
     keep: int = setting("2", "exports that stay, the current one among them; older ones are removed", _positive)
 
 
+class Report(Section):
+    """The page of report.py."""
+
+    path: str = setting("report.html", "the page that report.py writes", _path)
+
+
 class Aws(Section):
     """Who is asking."""
 
@@ -248,6 +254,7 @@ SECTIONS: dict[str, type[Section]] = {
     "WAREHOUSE": Warehouse,
     "S3": S3,
     "LAKE": Lake,
+    "REPORT": Report,
     "AWS": Aws,
     "DUCKDB": DuckDb,
     "POSTGRES": Postgres,

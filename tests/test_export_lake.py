@@ -8,11 +8,13 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -23,14 +25,19 @@ from unittest.mock import patch
 import duckdb
 import pytest
 from failing_calls import at_call
-from postgres_server import PostgresWarehouse, Server
+from postgres_server import DATABASE, PostgresWarehouse, Server
 from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
 from reference_star import Star, in_order
-from warehouse import NOON, STAR_QUERIES, TABLES, WATCHDOG, Warehouse, event, lines, song
+from warehouse import NOON, REPO, STAR_QUERIES, TABLES, WATCHDOG, Warehouse, event, lines, song
 
-from dwh.engines import parquet
+from dwh import settings
+from dwh.config import load_config
+from dwh.engines import open_engine, parquet
+from dwh.engines.libpq import server_name
+from dwh.engines.postgres import PostgresEngine
 from dwh.errors import Busy, ConfigError, DataError, EnvironmentFailure
 from dwh.lake_s3 import Prefix
+from dwh.marks import in_words
 
 DAY = 86_400_000
 # All that text can do to a file format in between: CSV's own signs, line ends, an empty-looking value, an emoji.
@@ -39,6 +46,12 @@ EVENTS = [
     event(ts=NOON + DAY * 9 * n + 123 * n, sessionId=n, song=text, location=text, userAgent=text)
     for n, text in enumerate(TEXTS)
 ] + [event(ts=NOON + DAY * 40 + 7, sessionId=99, userId="", song=None, length=None, location=None)]
+
+
+MANIFEST = (
+    '{"format": "dwh-lake/1", "current": "", "kept": [], "revision": 1, "exported_at": "", "engine": "", "origin": {},'
+    ' "tables": {}, "warehouse": %s}'
+)
 
 
 def load(warehouse: Warehouse, name: str = "one", events: list[dict[str, Any]] = EVENTS) -> Warehouse:
@@ -279,7 +292,7 @@ def test_another_warehouse_of_the_same_files_is_another_star(loaded: Warehouse, 
     loaded.configure(DUCKDB={"PATH": "another.duckdb"})
     loaded.create()
     loaded.etl()
-    written.append(loaded.call("export_lake", "--json").json["written"])
+    written.append(loaded.call("export_lake", "--json", "--take-over").json["written"])
     assert written == [True] * 4
 
 
@@ -308,6 +321,233 @@ def test_so_many_exports_stay(loaded: Warehouse, keep: int) -> None:
     made.append(loaded.call("export_lake", "--again", "--json").json["version"])
     assert set(versions(loaded.root / "lake")) == {*made[-keep:], "v-mine"}
     assert manifest_of(loaded.root / "lake")["kept"] == made[:-1][::-1][: keep - 1]
+
+
+# -------------------------------------------------------------------------------------------------------- whose it is
+
+
+def whose(target: Target) -> dict[str, str]:
+    """Give the place that a lake names."""
+    named: dict[str, str] = manifest_of(target.fetch())["warehouse"]
+    return named
+
+
+def place_of(warehouse: Warehouse) -> dict[str, str]:
+    """Say how a lake has to name the place of a warehouse."""
+    if isinstance(warehouse, PostgresWarehouse):
+        server = f"{socket.gethostname().lower()}:{warehouse.server.port}"
+        return {"engine": "postgres", "server": server, "database": DATABASE, "schema": warehouse.schema_name}
+    if isinstance(warehouse, RedshiftWarehouse):
+        standin = warehouse.place.standin
+        named = {"database": standin.database, "schema": warehouse.schema_name}
+        return {"engine": "redshift", "endpoint": server_name(standin.host, standin.port), **named}
+    return {"engine": "duckdb", "file": os.path.realpath(warehouse.database)}
+
+
+def test_p160_a_warehouse_of_another_place_does_not_replace_a_lake(target: Target, tmp_path: Path) -> None:
+    """The same data in a database elsewhere: it may read the lake, and replaces it only with --take-over."""
+    target.call()
+    assert whose(target) == place_of(target.warehouse)
+    other = Target(load(Warehouse(tmp_path / "other").create()), target.location, target.cloud, target.folder)
+    before = contents(target.fetch())
+    for flags in ((), ("--again",), ("--dry-run",)):
+        with pytest.raises(EnvironmentFailure, match="is not this warehouse's, and is left as it is") as raised:
+            other.call(*flags)
+        told = [f"that of {in_words(place_of(target.warehouse))}", in_words(place_of(other.warehouse))]
+        assert [words for words, line in zip(told, raised.value.evidence, strict=True) if words not in line] == []
+        follow(other, raised.value.hint[0], "--dry-run")
+    assert contents(target.fetch()) == before
+    if target.warehouse.star() == other.warehouse.star():  # others of these tests have added to the one
+        assert other.call("--check")["ok"] is True
+    assert other.call("--take-over", "--dry-run")["would_write"] is True
+    assert contents(target.fetch()) == before
+    follow(other, raised.value.hint[1])
+    assert whose(other) == place_of(other.warehouse)
+    assert other.call()["written"] is False
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+        target.call()
+    assert target.call("--take-over")["written"] is True
+
+
+def follow(target: Target, hint: str, *flags: str) -> None:
+    """Do what a hint says."""
+    words = shlex.split(hint.split("   ")[0])
+    assert words[:4] == ["python", "export_lake.py", "--config", str(target.warehouse.config)]
+    target.call(*words[4:], *flags)  # of a flag that is given twice the second counts
+
+
+def test_p162_a_warehouse_that_is_made_again_goes_on_with_its_lake(target: Target, make: Make) -> None:
+    """The data removed, schema or file made anew, and loaded again: the lake is still its own."""
+    target.call()
+    target.warehouse.call("create_tables", "--recreate", "--yes")
+    target.warehouse.call("conn_close", "--delete-data", "--yes")
+    target.warehouse.create()
+    assert target.call()["written"] is True
+    load(target.warehouse, target.folder.parent.name)
+    assert target.call()["written"] is True
+    assert read_lake(target.fetch()) == target.warehouse.star()
+
+
+def test_p163_a_lake_that_names_no_place_is_known_by_its_load(target: Target, tmp_path: Path) -> None:
+    """A lake of version 0.1 is its warehouse's after the upgrade, and no other's."""
+    target.call()
+    forget_the_place(target)
+    other = Target(load(Warehouse(tmp_path / "other").create()), target.location, target.cloud, target.folder)
+    before = contents(target.fetch())
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's") as raised:
+        other.call()
+    assert "version 0.1 wrote it" in raised.value.evidence[0]
+    assert contents(target.fetch()) == before
+    assert target.call("--dry-run")["would_write"] is True
+    assert target.call()["written"] is True
+    assert whose(target) == place_of(target.warehouse)
+    assert target.call()["written"] is False
+
+
+def forget_the_place(target: Target) -> None:
+    """Make the manifest one of version 0.1."""
+    manifest = manifest_of(target.fetch())
+    del manifest["warehouse"]
+    text = json.dumps(manifest).encode()
+    if not target.cloud:
+        Path(target.location, "manifest.json").write_bytes(text)
+        return
+    key = f"{target.location.removeprefix(f's3://{WORK}/')}/manifest.json"
+    target.cloud.client().put_object(Bucket=WORK, Key=key, Body=text)
+
+
+def test_a_server_of_this_machine_has_one_name_and_only_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Localhost, its addresses, a socket and the machine's own name are one server; those of other machines are not."""
+
+    def named(**changes: Any) -> Mapping[str, str]:
+        given = {"host": "localhost", "port": 5432, "db_name": "d", "schema": "s", "db_user": "ann", **changes}
+        return PostgresEngine(settings.Postgres(given), settings.DuckDb({})).address
+
+    here = named()
+    assert "ann" not in json.dumps(here)
+    alike = ("", "LOCALHOST", "127.0.0.1", "::1", "/var/run/postgresql", socket.gethostname().upper())
+    assert [host for host in alike if named(host=host) != here] == []
+    others = [named(**one) for one in ({"host": "db.acme.org"}, {"port": 5433}, {"db_name": "e"}, {"schema": "t"})]
+    assert named(host="DB.acme.org.") == others[0]
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    others += [named(), here]
+    assert len({json.dumps(one) for one in others}) == len(others)
+
+
+def test_a_cluster_is_named_by_its_region_and_an_endpoint_by_itself(tmp_path: Path) -> None:
+    """The cluster need not be there; neither its user nor its password is in the name."""
+    named = {"DB_NAME": "dwh", "SCHEMA": "sparkify", "DB_USER": "ann", "DB_PASSWORD": "CANARY-7f3"}
+    warehouse = Warehouse(tmp_path / "w")
+    for cluster, place in (
+        ({"IDENTIFIER": "Our-DWH"}, {"region": "eu-west-1", "cluster": "our-dwh"}),
+        ({"HOST": "Wg.123.eu-west-1.redshift-serverless.amazonaws.com", "DB_PORT": "5440"},
+         {"endpoint": "wg.123.eu-west-1.redshift-serverless.amazonaws.com:5440"}),
+    ):  # fmt: skip
+        warehouse.configure(WAREHOUSE={"ENGINE": "redshift"}, AWS={"REGION": "eu-west-1"}, CLUSTER={**named, **cluster})
+        engine = open_engine(load_config(str(warehouse.config), {}, {}))
+        assert engine.address == {"engine": "redshift", **place, "database": "dwh", "schema": "sparkify"}
+
+
+def test_a_database_file_has_one_name_whatever_leads_to_it(loaded: Warehouse, tmp_path: Path) -> None:
+    """By a link to its folder it is the same warehouse, and one that was moved with its lake is not."""
+    loaded.call("export_lake")
+    (tmp_path / "link").symlink_to(loaded.root)
+    linked = Warehouse(tmp_path / "link")
+    assert linked.call("export_lake", "--json").json["written"] is False
+    os.rename(loaded.root, tmp_path / "moved")
+    moved = Warehouse(tmp_path / "moved")
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+        moved.call("export_lake")
+    moved.call("export_lake", "--take-over")
+    assert moved.call("export_lake", "--json").json["written"] is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [False, True])
+def test_of_two_warehouses_that_export_at_once_one_wins(
+    loaded: Warehouse, some_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: bool
+) -> None:
+    """Each sees a lake that it may replace, or none: who comes second is told so, and refused the next time."""
+    target = Target(loaded, f"s3://{WORK}/at once {first}", some_cloud, tmp_path)
+    other = Target(load(Warehouse(tmp_path / "other").create()), target.location, some_cloud, tmp_path)
+    flags = () if first else ("--take-over",)
+    if not first:
+        target.call()
+    replace = Prefix.replace
+
+    def overtaken(place: Prefix, *args: Any) -> None:
+        monkeypatch.setattr(Prefix, "replace", replace)
+        other.call(*flags)
+        replace(place, *args)
+
+    monkeypatch.setattr(Prefix, "replace", overtaken)
+    with pytest.raises(Busy, match="somebody else has just exported"):
+        target.call("--again")
+    assert whose(target) == place_of(other.warehouse)
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+        target.call("--again")
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "data/log.json", "v-mine/x", ".git/../src/main.py"])
+def test_p164_a_folder_of_other_things_is_no_lake(loaded: Warehouse, tmp_path: Path, name: str) -> None:
+    """Whatever lies there stays alone."""
+    there = tmp_path / "there" / name
+    there.parent.mkdir(parents=True)
+    there.write_text("years of work")
+    for flags in ((), ("--take-over",), ("--again", "--dry-run")):
+        with pytest.raises(ConfigError, match="is no lake, and holds other things"):
+            loaded.call("export_lake", "--to", str(tmp_path / "there"), *flags)
+    assert contents(tmp_path / "there") == {os.path.normpath(name): hashlib.sha256(b"years of work").hexdigest()}
+
+
+def test_p164_an_empty_folder_may_hold_what_nobody_put_there(loaded: Warehouse, tmp_path: Path) -> None:
+    """Hidden files of the machine and of git, the folder of a file system's own, and what a killed export left."""
+    for name in (".DS_Store", ".gitkeep", "lost+found/.x", "v-20200101T000000Z-0123abcd/users/part-00000.parquet"):
+        (tmp_path / "lake" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "lake" / name).touch()
+    assert loaded.call("export_lake", "--to", str(tmp_path / "lake"), "--json").json["removed"] == [
+        "v-20200101T000000Z-0123abcd"
+    ]
+    assert (tmp_path / "lake" / ".DS_Store").exists()
+    assert (tmp_path / "lake" / "lost+found" / ".x").exists()
+    assert read_lake(tmp_path / "lake") == loaded.star()
+
+
+def test_p164_a_lake_stays_out_of_the_sources_and_the_scripts(loaded: Warehouse, tmp_path: Path) -> None:
+    """In a source, around one, or the very folder; also by a link, by a setting, and where a lake lies already."""
+    source = loaded.root / "song_data"
+    (tmp_path / "link").symlink_to(source)
+    before = contents(loaded.root), contents(REPO / "dwh")
+    for place in (source, source / "lake", source / "a" / "b", tmp_path / "link" / "lake", loaded.root, tmp_path, REPO):
+        for flags in ((), ("--dry-run",), ("--take-over",)):
+            with pytest.raises(ConfigError, match="is no place for a lake: nothing was written") as raised:
+                loaded.call("export_lake", "--to", str(place), *flags)
+            follow(Target(loaded, "", None, tmp_path), raised.value.hint[1], "--dry-run")
+    assert (contents(loaded.root), contents(REPO / "dwh")) == before
+    loaded.call("export_lake")
+    os.rename(loaded.root / "lake", source / "lake")
+    loaded.configure(S3={"LOG_DATA": "log_data", "SONG_DATA": "song_data", "LAKE": "song_data/lake"})
+    assert loaded.run("export_lake").code == 2
+
+
+def test_p164_a_prefix_of_other_things_is_no_lake(loaded: Warehouse, some_cloud: Cloud, tmp_path: Path) -> None:
+    """In S3 as in folders: other objects, a source, what holds a source. A name that only begins alike is another."""
+    client, start = some_cloud.client(), f"p164/{tmp_path.parent.name}"
+    for key in ("used/thesis.txt", "deep/used/thesis.txt", "empty/", "data/songs/s.json"):
+        client.put_object(Bucket=WORK, Key=f"{start}/{key}", Body=b"" if key.endswith("/") else b"years of work")
+    loaded.configure(S3={"LOG_DATA": "log_data", "SONG_DATA": f"s3://{WORK}/{start}/data/songs/"})
+    before = some_cloud.work()
+    for name, told in (
+        *((name, "is no lake, and holds other things") for name in ("used", "deep/", "deep/used")),
+        *((name, "is no place for a lake") for name in ("data", "data/songs", "data/songs/", "data/songs/lake", "")),
+    ):
+        target = Target(loaded, f"s3://{WORK}/{start}/{name}", some_cloud, tmp_path)
+        for flags in ((), ("--dry-run", "--take-over")):
+            with pytest.raises(ConfigError, match=told):
+                target.call(*flags)
+    assert some_cloud.work() == before
+    for name in ("empty", "data/songs2"):
+        assert Target(loaded, f"s3://{WORK}/{start}/{name}", some_cloud, tmp_path).call()["written"] is True
 
 
 # ------------------------------------------------------------------------------------------------------------- files
@@ -599,14 +839,18 @@ def test_a_full_disk_is_named(loaded: Warehouse) -> None:
     assert versions(loaded.root / "lake") == []
 
 
-@pytest.mark.parametrize("text", ['{"entries": []}', "[]", "not json", '{"format": "dwh-lake/2"}'])
+@pytest.mark.parametrize(
+    "text",
+    ['{"entries": []}', "[]", "not json", '{"format": "dwh-lake/2"}', MANIFEST % "[]", MANIFEST % '{"file": "x"}'],
+)
 def test_a_manifest_of_others_is_left_alone(loaded: Warehouse, tmp_path: Path, text: str) -> None:
     """It may be what Redshift or Spark wrote."""
-    (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "manifest.json").write_text(text)
     with pytest.raises(ConfigError, match="nothing there was changed"):
-        loaded.call("export_lake", "--to", str(tmp_path))
-    assert (tmp_path / "manifest.json").read_text() == text
-    assert list(tmp_path.glob("v-*")) == []
+        loaded.call("export_lake", "--to", str(tmp_path / "there"), "--take-over")
+    assert (tmp_path / "there" / "manifest.json").read_text() == text
+    assert list(tmp_path.glob("there/v-*")) == []
 
 
 def test_redshift_needs_a_lake_in_s3(tmp_path: Path, some_cloud: Cloud) -> None:

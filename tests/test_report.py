@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -15,10 +16,11 @@ from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from PIL import Image
-from postgres_server import PostgresWarehouse, Server
+from postgres_server import Make, PostgresWarehouse, Server
 from warehouse import NOON, REPO, WATCHDOG, Warehouse, event, plays, song
 
 import report
@@ -26,6 +28,7 @@ import report_charts
 import report_pictures
 import sql_queries as q
 from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.marks import in_words
 from dwh.script import begin
 from star_checks import CHECKS, choose_quick
 
@@ -204,7 +207,7 @@ def test_every_statement_gives_the_same_rows_on_postgresql(
     found = []
     for warehouse in (month, other):
         script = begin("report", report.parser(), ["--config", str(warehouse.config), "-q"])
-        found.append(report.ask(script, choose_quick(CHECKS))[1])
+        found.append(report.ask(script, choose_quick(CHECKS), tmp_path / "none.html")[1])
     unordered = {"Named differences", "Rows of every table"}  # these are looked up by name
     for name in set(q.REPORT) - {"The last load"}:
         rows, others = (sorted(f[name]) if name in unordered else f[name] for f in found)
@@ -268,12 +271,11 @@ def test_no_listener_is_in_it(warehouse: Warehouse) -> None:
 
 
 def test_no_secret_is_in_it(month: Warehouse) -> None:
-    """Nothing of the settings but the name of the warehouse is on the page."""
+    """Nothing of the settings but the place of the warehouse is on the page."""
     canary = "CANARY-7f3"
     names = ("POSTGRES_DB_PASSWORD", "AWS_KEY", "AWS_SECRET", "CLUSTER_DB_PASSWORD", "POSTGRES_DB_USER", "S3_LAKE")
     month.call("report", "--quick", "--to", str(month.root / "s.html"), env={f"DWH_{name}": canary for name in names})
     assert canary not in (month.root / "s.html").read_text(encoding="utf-8")
-    assert str(month.root) not in (month.root / "s.html").read_text(encoding="utf-8")
 
 
 def test_the_same_data_give_the_same_bytes(month: Warehouse, page: Path, tmp_path: Path) -> None:
@@ -508,6 +510,112 @@ def test_a_file_that_is_no_report_is_left_alone(month: Warehouse, tmp_path: Path
             month.call("report", "--to", str(tmp_path / target))
     assert (tmp_path / "thesis.html").read_text() == "<html>years of work</html>"
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.html"]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(month: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A copy of that warehouse in another place."""
+    return Warehouse(tmp_path_factory.mktemp("elsewhere")).create(month.database)
+
+
+def whose(page: Path) -> dict[str, str]:
+    """Give the place that a page names for machines; people read the same."""
+    found = read(page)
+    [named] = [json.loads(a["content"]) for tag, a in found.elements if a.get("name") == "warehouse"]
+    assert isinstance(named, dict)
+    assert in_words(named) in found.text
+    return named
+
+
+def test_p161_a_warehouse_of_another_place_does_not_replace_a_report(
+    month: Warehouse, elsewhere: Warehouse, tmp_path: Path
+) -> None:
+    """The page names the place; a copy of the warehouse elsewhere replaces it only with --take-over."""
+    page = tmp_path / "r.html"
+    month.call("report", "--quick", "--to", str(page))
+    assert whose(page) == {"engine": "duckdb", "file": os.path.realpath(month.database)}
+    before = page.read_bytes()
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's, and is left as it is") as raised:
+        elsewhere.call("report", "--quick", "--to", str(page))
+    assert [page.read_bytes(), *tmp_path.iterdir()] == [before, page]
+    told = [f"that of duckdb, file {os.path.realpath(month.database)}", os.path.realpath(elsewhere.database)]
+    assert [words for words, line in zip(told, raised.value.evidence, strict=True) if words not in line] == []
+    for hint in raised.value.hint:
+        words = shlex.split(hint.split("   ")[0])
+        assert words[:4] == ["python", "report.py", "--config", str(elsewhere.config)]
+        elsewhere.call("report", "--quick", *words[4:])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r_2.html"]
+    assert whose(page) == whose(tmp_path / "r_2.html") == {"engine": "duckdb", "file": told[1]}
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+        month.call("report", "--quick", "--to", str(page))
+
+
+def test_p161_of_two_warehouses_that_write_a_report_at_once_one_wins(
+    month: Warehouse, elsewhere: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither finds a page when it begins; who comes second replaces nothing."""
+    page, compose = tmp_path / "r.html", report.compose
+
+    def overtaken(*args: Any) -> str:
+        monkeypatch.setattr(report, "compose", compose)
+        elsewhere.call("report", "--quick", "--to", str(page))
+        return compose(*args)
+
+    monkeypatch.setattr(report, "compose", overtaken)
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+        month.call("report", "--quick", "--to", str(page))
+    assert whose(page)["file"] == os.path.realpath(elsewhere.database)
+    assert list(tmp_path.iterdir()) == [page]
+
+
+def test_p162_a_warehouse_that_is_made_again_replaces_its_report(tmp_path: Path, make: Make) -> None:
+    """The data removed, and everything made anew, on a server: the page is still its own."""
+    warehouse = load(make(tmp_path / "w", "postgres"), *plays(2))
+    warehouse.call("report", "--quick")
+    assert whose(warehouse.root / "report.html")["engine"] == "postgres"
+    warehouse.call("conn_close", "--delete-data", "--yes")
+    warehouse.create()
+    warehouse.call("report", "--quick")
+    assert "No plays yet" in read(warehouse.root / "report.html").text
+
+
+def test_p163_a_report_that_names_no_place_is_known_by_its_load(month: Warehouse, tmp_path: Path) -> None:
+    """A page of version 0.1 is that of the warehouse that knows its last load, and of no other."""
+    page = tmp_path / "r.html"
+    month.call("report", "--quick", "--to", str(page))
+    old = re.sub(r'<meta name="warehouse" .*\n', "", page.read_text(encoding="utf-8"))
+    page.write_text(old, encoding="utf-8")
+    other = load(Warehouse(tmp_path / "w").create(), *plays(2))
+    with pytest.raises(EnvironmentFailure, match="is not this warehouse's") as raised:
+        other.call("report", "--quick", "--to", str(page))
+    assert "version 0.1 wrote it" in raised.value.evidence[0]
+    assert page.read_text(encoding="utf-8") == old
+    month.call("report", "--quick", "--to", str(page))
+    assert whose(page)["file"] == os.path.realpath(month.database)
+
+
+@pytest.mark.parametrize("mark", ["not json", "[]", "{}", "{&#34;engine&#34;: 1}"])
+def test_a_page_with_a_damaged_mark_is_no_report(month: Warehouse, page: Path, tmp_path: Path, mark: str) -> None:
+    """Whose it is cannot be told, so it stays."""
+    text = re.sub(
+        '<meta name="warehouse" content="[^"]*">', f'<meta name="warehouse" content="{mark}">', page.read_text()
+    )
+    (tmp_path / "r.html").write_text(text)
+    with pytest.raises(ConfigError, match="is no report of this suite"):
+        month.call("report", "--quick", "--to", str(tmp_path / "r.html"))
+    assert (tmp_path / "r.html").read_text() == text
+
+
+def test_the_page_lies_beside_the_settings_or_where_they_say(month: Warehouse, tmp_path: Path) -> None:
+    """Not in the folder of who calls: [REPORT] PATH starts at its file, --to at the caller's folder."""
+    warehouse = Warehouse(tmp_path / "w").create(month.database)
+    assert warehouse.run("report", "--quick", "--json", cwd=tmp_path).json["report"] == str(tmp_path / "w/report.html")
+    warehouse.configure(REPORT={"PATH": "song_data/page.html"})
+    told = warehouse.run("report", "--quick", cwd=tmp_path)
+    assert (told.code, "w/song_data/page.html, 0." in told.out) == (0, True), told.err
+    assert warehouse.run("report", "--quick", "--to", "mine.html", cwd=tmp_path).code == 0
+    made = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.html"))
+    assert made == ["mine.html", "w/report.html", "w/song_data/page.html"]
 
 
 def test_a_page_that_cannot_be_moved_leaves_nothing(

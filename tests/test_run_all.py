@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from warehouse import WATCHDOG
+from postgres_server import DATABASE, Server
+from warehouse import WATCHDOG, event, lines, song
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
@@ -71,6 +74,11 @@ class Suite:
             timeout=WATCHDOG,
         )
         return Run(done.returncode, done.stdout, done.stderr)
+
+    def script(self, name: str, *flags: str) -> Run:
+        """Run one script, with the Python that run_all.sh takes."""
+        python = Path(self.environ["SPARKIFY_VENV"], "bin", "python")
+        return self.run(str(self.folder / f"{name}.py"), *flags, command=str(python))
 
     def calls(self) -> list[str]:
         """Give what the stubs were called with, in order."""
@@ -177,16 +185,75 @@ def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path
     (tmp_path / "bin" / "hop").symlink_to("../near/run_all.sh")
     (tmp_path / "bin" / "load").symlink_to("hop")
     (tmp_path / "my own.cfg").write_text("[S3]\nLOG_DATA = bin\nSONG_DATA = bin\n[DUCKDB]\nPATH = mine.duckdb\n")
+    (tmp_path / "dwh.local.cfg").write_text("[REPORT]\nPATH = page of mine.html\n")
     run = ran[0].run("--config", "my own.cfg", "--keep", command=str(tmp_path / "bin" / "load"), cwd=tmp_path)
     assert run.steps()[:3] == STEPS[:3], run.err
+    assert "Look at it:      page of mine.html\n" in run.err
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "bin",
+        "dwh.local.cfg",
         "lake",
         "mine.duckdb",
         "my own.cfg",
         "near",
-        "report.html",
+        "page of mine.html",
     ]
+
+
+def test_p162_what_was_removed_is_made_again_and_keeps_its_lake(ran: tuple[Suite, Run]) -> None:
+    """The whole sequence, the data removed, the whole sequence: lake and report are replaced, and it ends with 0."""
+    suite = ran[0]
+    lake, page = suite.folder / "lake" / "manifest.json", suite.folder / "report.html"
+    before = lake.read_bytes(), page.read_bytes()
+    removed = suite.script("conn_close", "--delete-data", "--yes")
+    assert (removed.code, (suite.folder / "sparkify.duckdb").exists()) == (0, False), removed.err
+    again = suite.run()
+    assert (again.code, again.steps()) == (0, STEPS), again.err
+    assert (lake.read_bytes() != before[0], page.read_bytes() != before[1]) == (True, True)
+
+
+@pytest.mark.slow
+def test_p162_what_was_removed_is_made_again_on_a_server(suite: Suite, postgres_server: Server) -> None:
+    """The same on PostgreSQL: the schema is dropped, and made again."""
+    for kind, record in (("log_data", event()), ("song_data", song())):
+        (suite.folder / "data" / kind).mkdir(parents=True)
+        (suite.folder / "data" / kind / "one.json").write_bytes(lines([record]))
+    schema = f"w{uuid.uuid4().hex[:12]}"
+    (suite.folder / "dwh.local.cfg").write_text(
+        f"[WAREHOUSE]\nENGINE = postgres\n[POSTGRES]\nHOST = {postgres_server.host}\nPORT = {postgres_server.port}\n"
+        f"DB_NAME = {DATABASE}\nDB_USER = {postgres_server.user}\nSCHEMA = {schema}\n"
+    )
+    assert suite.run().code == 0
+    removed = suite.script("conn_close", "--delete-data", "--yes")
+    assert removed.code == 0, removed.err
+    with postgres_server.connected() as cursor:
+        cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,))
+        assert cursor.fetchall() == []
+    again = suite.run()
+    assert (again.code, again.steps()) == (0, STEPS), again.err
+    named = json.loads((suite.folder / "lake" / "manifest.json").read_text())["warehouse"]
+    assert (named["database"], named["schema"]) == (DATABASE, schema)
+
+
+@pytest.mark.slow
+def test_p160_a_suite_that_was_moved_takes_its_lake_over(ran: tuple[Suite, Run], tmp_path: Path) -> None:
+    """Moved with database, lake and report the sequence is refused, and told the way; then they are its own."""
+    moved = Suite(tmp_path / "moved", ran[0].environ)
+    shutil.copytree(ran[0].folder, moved.folder)
+    data = ran[0].folder / "data"  # the sources stay where they are
+    (moved.folder / "dwh.local.cfg").write_text(f'[S3]\nLOG_DATA = "{data}/log_data"\nSONG_DATA = "{data}/song_data"\n')
+    before = (moved.folder / "report.html").read_bytes()
+    refused = moved.run()
+    assert (refused.code, refused.steps()[-1]) == (3, "export_lake"), refused.err
+    [hint] = re.findall(r"try: python export_lake\.py (--take-over)  ", refused.err)
+    assert (moved.folder / "report.html").read_bytes() == before
+    taken = moved.run(hint)
+    assert (taken.code, taken.steps()) == (0, STEPS), taken.err
+    again = moved.run()
+    assert (again.code, "holds this star" in again.out) == (0, True), again.err
+    assert json.loads((moved.folder / "lake" / "manifest.json").read_text())["warehouse"] == {
+        "engine": "duckdb", "file": os.path.realpath(moved.folder / "sparkify.duckdb")
+    }  # fmt: skip
 
 
 def test_broken_settings_stop_at_the_first_step(suite: Suite) -> None:
@@ -222,6 +289,13 @@ def test_every_step_gets_the_flags_in_order(stubs: Suite) -> None:
     stubs.run(*flags, "--yes")
     passed = "--config=a b.cfg --engine=duckdb -vv --no-color --log-file=l"
     assert stubs.calls()[-len(STEPS) :] == [f"{step} {passed}" for step in STEPS[:-1]] + [f"conn_close {passed} --yes"]
+
+
+def test_only_what_is_replaced_is_taken_over(stubs: Suite) -> None:
+    """--take-over goes to the two scripts that have it."""
+    assert stubs.run("--take-over", "-q").code == 0
+    taking = [f"{step} -q{' --take-over' if step in ('export_lake', 'report') else ''}" for step in STEPS[:-1]]
+    assert stubs.calls()[-len(STEPS) :] == [*taking, "conn_close -q --yes"]
 
 
 def test_keep_leaves_the_warehouse_up(stubs: Suite) -> None:
@@ -311,7 +385,11 @@ def test_help_names_every_flag_and_needs_no_python(stubs: Suite) -> None:
     """--help names every flag of its own, and answers before anything is set up."""
     run = stubs.run("--help", SPARKIFY_VENV="/nowhere/at all")
     assert run.code == 0
-    assert [flag for flag in ("--keep", "--always-close", "--yes", "SPARKIFY_VENV") if flag not in run.out] == []
+    assert [
+        flag
+        for flag in ("--keep", "--always-close", "--take-over", "--yes", "[REPORT] PATH", "SPARKIFY_VENV")
+        if flag not in run.out
+    ] == []
 
 
 def test_shell_scripts_are_clean() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 Row = tuple[Any, ...]
+Address = Mapping[str, str]
 
 # How the keys begin that the spool adds to a record; a file that is read in place has none of them. Somebody else's
 # keys of that name are dropped.
@@ -125,6 +126,14 @@ class Engine(Protocol):
     place: str
     patience: float  # seconds that `start` may take; conn_start.py --timeout sets it
     another: str  # the edit of dwh.cfg that names another warehouse
+
+    @property
+    def address(self) -> Address:
+        """Name the place of the warehouse so that no other warehouse has the same name: `engine`, then where it is.
+
+        It follows from the settings alone, stays when the warehouse is removed and made again there, and holds no
+        secret and no user. `place` is what people read. Raises ConfigError when the settings leave it open.
+        """
 
     def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
         """Say what an action would change, without changing anything."""

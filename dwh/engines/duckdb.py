@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,9 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dwh.engines import FILE_KEY, OUR_KEYS, Change, Engine, Extract, Row, Tell, Trace, Written
+from dwh.engines import FILE_KEY, OUR_KEYS, Address, Change, Engine, Extract, Row, Tell, Trace, Written
 from dwh.engines.duckdb_errors import server_error
 from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.marks import near
 from dwh.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -36,7 +38,12 @@ class DuckDbEngine(Engine):
     def __init__(self, settings: DuckDb) -> None:
         self.settings = settings
         self.path = Path(settings.path)
-        self.place = _near(self.path)
+        self.place = near(self.path)
+
+    @property
+    def address(self) -> Address:
+        """Name the file as no link does. Not the machine: a container has another name each time it runs."""
+        return {"engine": self.name, "file": os.path.realpath(self.path)}
 
     def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
         """Say what an action would change."""
@@ -271,13 +278,6 @@ def _select_records(keys: Mapping[str, str], parts: Sequence[Part]) -> Iterator[
 def literally(path: str) -> str:
     """Give a path that DuckDB does not take for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", path)
-
-
-def _near(path: Path) -> str:
-    """Give a path as a person would: relative when it lies below this folder."""
-    with suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
 
 
 def _size(path: Path) -> str:

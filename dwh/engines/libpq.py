@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 S = TypeVar("S", bound="LibpqSession")
+
+
+LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
+
+
+def is_local(host: str) -> bool:
+    """Tell whether a host, or the folder of a socket, is on this machine."""
+    return host.lower() in LOCAL_HOSTS or host.startswith("/")
+
+
+def server_name(host: str, port: int) -> str:
+    """Name a server as no other is named. One on this machine has the machine's name, however it is reached: the
+    localhost of another machine is another server."""
+    name = socket.gethostname() if is_local(host) else host
+    return f"{name.lower().rstrip('.')}:{port}"
 
 
 class LibpqSession:

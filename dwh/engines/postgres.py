@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dwh.engines import Change, Engine, Extract, Tell, Trace, Written
-from dwh.engines.libpq import LibpqSession
+from dwh.engines import Address, Change, Engine, Extract, Tell, Trace, Written
+from dwh.engines.libpq import LibpqSession, is_local, server_name
 from dwh.engines.libpq_errors import server_error
 from dwh.engines.postgres_errors import CASES, DatabaseMissing, connect_error
 from dwh.engines.postgres_load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 LEDGER = "loaded_files"
-LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
 LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much before it goes to disk
 WORTH_STATISTICS = 1000  # rows
@@ -42,6 +41,12 @@ class PostgresEngine(Engine):
         self.settings = settings
         self._duckdb = duckdb
         self.place = f"{settings.host or 'localhost'}:{settings.port}/{settings.db_name}.{settings.schema}"
+
+    @property
+    def address(self) -> Address:
+        """Name server, database and schema."""
+        server, settings = server_name(self.settings.host, self.settings.port), self.settings
+        return {"engine": self.name, "server": server, "database": settings.db_name, "schema": settings.schema}
 
     def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
         """Say what an action would change: needs a server that answers."""
@@ -115,7 +120,7 @@ class PostgresEngine(Engine):
         import psycopg2
 
         settings = self.settings
-        local = settings.host in LOCAL_HOSTS or settings.host.startswith("/")
+        local = is_local(settings.host)
         mode = settings.sslmode or ("prefer" if local else "verify-full")
         # with a CA at hand libpq would verify in the mode `require` too
         bundle = _certifi() if mode.startswith("verify-") and not local else ""

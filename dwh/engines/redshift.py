@@ -10,7 +10,8 @@ from dwh.cluster.account import Account
 from dwh.cluster.lifecycle import Lifecycle
 from dwh.cluster.network import own_address
 from dwh.cluster.watching import GOING, UP
-from dwh.engines import Change, Engine, Session, Tell, Trace
+from dwh.engines import Address, Change, Engine, Session, Tell, Trace
+from dwh.engines.libpq import server_name
 from dwh.engines.redshift_connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
 from dwh.engines.redshift_session import RedshiftSession, Storage, make_schema
 from dwh.engines.redshift_work import WorkPrefix
@@ -44,6 +45,17 @@ class RedshiftEngine(Engine):
         there = f"{config.cluster.host}:{config.cluster.db_port}/{config.cluster.db_name}"
         region = f"{config.aws.region}/" if config.aws.region else ""
         self.place = there if config.cluster.host else region + config.cluster.identifier
+
+    @property
+    def address(self) -> Address:
+        """Name region and cluster, or the endpoint of [CLUSTER] HOST; database and schema. Raises ConfigError when no
+        region is set."""
+        cluster = self.settings
+        if cluster.host:
+            where = {"endpoint": server_name(cluster.host, cluster.db_port)}
+        else:
+            where = {"region": self.account.region, "cluster": cluster.identifier.lower()}
+        return {"engine": self.name, **where, "database": cluster.db_name, "schema": cluster.schema}
 
     def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
         """Say what an action would change: asks AWS, changes nothing."""

@@ -6,18 +6,21 @@ unmodified. Every SQL text that reaches the cluster is parsed as Redshift's.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import moto_s3
 import pytest
-from cluster.cloud import ENDPOINT, PASSWORD, REGION, Cloud
+from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, Cloud
 from postgres_server import Server
+from test_run_all import STEPS, copy_suite, environ
 from warehouse import STAR_QUERIES, Result, Warehouse, lines, plays, song
 
 from redshift.grammar import parse_all
 from redshift.standin import RedshiftStandIn
 
+__all__ = ["environ"]  # a fixture
 ADDRESS = "203.0.113.7/32"
 
 
@@ -120,3 +123,24 @@ def test_the_real_data_gives_the_same_star_as_on_duckdb(
     assert star(standin) == expected
     assert len(expected["songplays"]) == 6820
     run(warehouse, account, "conn_close", "--yes", "--no-snapshot")
+
+
+def test_p162_the_whole_sequence_twice_keeps_its_lake(
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Each run of run_all.sh makes a cluster, new and empty, and deletes it: the second replaces the first's lake."""
+    s3 = moto_s3.client(account.url)
+    s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
+    s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
+    warehouse.config.write_text(warehouse.config.read_text().replace("[S3]\n", "[S3]\nLAKE = s3://acme-work/lake\n"))
+    suite = copy_suite(tmp_path, {**environ, **account.environment})
+    runs = [suite.run("--config", str(warehouse.config))]
+    with standin.postgres.connected(standin.database) as cursor:  # what is behind the stand-in outlives a cluster
+        cursor.execute("DROP SCHEMA sparkify CASCADE")
+    runs.append(suite.run("--config", str(warehouse.config)))
+    assert [(run.code, run.steps()) for run in runs] == [(0, STEPS)] * 2, runs[0].err + runs[1].err
+    assert account.clusters() == {}
+    manifest = s3.get_object(Bucket="acme-work", Key="lake/manifest.json")["Body"].read()
+    place = {"region": REGION, "cluster": NAME, "database": "dwh", "schema": "sparkify"}
+    assert json.loads(manifest)["warehouse"] == {"engine": "redshift", **place}
+    assert json.loads(manifest)["revision"] == 2
