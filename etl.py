@@ -19,6 +19,7 @@ from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parse
 from dwh.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.script import Script, begin
 from dwh.sources import SourceFile, is_remote, is_under
+from star_owner import require_ours
 
 if TYPE_CHECKING:
     from star_load import StarLoader
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def look_and_load(script: Script, loader: StarLoader) -> int:
     """Find what is new, and load it. Raises LedgerMoved when somebody else loaded meanwhile."""
+    require_ours(loader.session, script.engine)
     ledger = loader.read_ledger()
     if script.args.forget:
         return forget(script, loader, ledger)

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sql_queries as q
-from create_tables import columns_of
 from dwh.checks import only_reading
 from dwh.console import count, run, seconds
 from dwh.engines import Extract
@@ -24,6 +23,7 @@ from dwh.flags import ScriptParser, warehouse_parser
 from dwh.lake import Lake, LakeTable, Manifest
 from dwh.script import Script, begin
 from star_checks import refuse_missing_tables
+from star_owner import columns_of
 
 if TYPE_CHECKING:
     from dwh.engines import Session

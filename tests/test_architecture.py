@@ -17,6 +17,7 @@ ROOMS = {
     "star_load",
     "star_refusals",
     "star_checks",
+    "star_owner",
     "report_page",
     "report_pictures",
     "report_charts",
