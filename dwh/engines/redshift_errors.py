@@ -13,7 +13,12 @@ CASES: tuple[Case, ...] = (
     (("23505", "42701", "42710", "42P07", "42P06"), Busy, *MAKING),
     (("2BP01",), EnvironmentFailure, *NEEDED),
     (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
-    (("3F000",), EnvironmentFailure, "the schema is missing in {place}", "python conn_start.py"),
+    (
+        ("3F000",),
+        EnvironmentFailure,
+        "the schema is missing in {place}, or this user may not use it",
+        "python conn_start.py     (or ask the owner of the schema for it)",
+    ),
     (("42703",), EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
     (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the tables for it"),
     (("Check '",), RecordsRefused, "COPY refused a record that this suite found nothing wrong with", "report this"),
