@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dwh.console import run, seconds
 from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
 from dwh.script import begin, until_free
 from star_owner import OURS
+
+if TYPE_CHECKING:
+    from dwh.engines import Change
 
 
 def parser() -> ScriptParser:
@@ -47,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for change in planned:
                 console.say(str(change))
             name = os.path.basename(engine.place)
-            lost = "" if any(change.mark == "+" for change in planned) else "All data in it is lost. "
-            console.confirm(name, f"{lost}Type its name to delete it ({name})", yes=script.args.yes)
+            console.confirm(name, f"{what_is_lost(planned)}Type its name to delete it ({name})", yes=script.args.yes)
         going = OURS if delete else None
         changes = until_free(lambda: engine.stop(console.say, delete=going), script.args.wait, console)
     for change in changes:
@@ -56,6 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.result("nothing was changed" if script.args.dry_run else f"closed in {seconds(console.elapsed)}")
     console.finish({"engine": engine.name, "place": engine.place, "changes": [str(change) for change in changes]})
     return 0
+
+
+def what_is_lost(planned: Sequence[Change]) -> str:
+    """Say which data go with a plan: none that a snapshot keeps, and no more than ours from a place that stays."""
+    if any(change.mark == "+" for change in planned):
+        return ""
+    stays = any(change.mark == "=" and not change.beside for change in planned)
+    return "All rows of these tables are lost, and nothing else. " if stays else "All data in it is lost. "
 
 
 if __name__ == "__main__":

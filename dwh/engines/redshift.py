@@ -173,7 +173,7 @@ class RedshiftEngine(Engine):
         return self.settings.final_snapshot and action != "delete"
 
     def _not_ours(self) -> Change:
-        return Change("=", f"{self.place}, given by [CLUSTER] HOST: nothing of it is made or deleted")
+        return Change("=", f"{self.place}, given by [CLUSTER] HOST: it is neither made nor deleted here")
 
     def _no_answer(self, public: bool = True) -> DwhError:
         """Word a time-out: nearly always the rule of the security group, so it gives both addresses."""

@@ -39,12 +39,13 @@ LIMIT 1
 LOCK_TABLE = "dwh_lock"
 # What shares the names of tables [D23 dg/c_schemas-and-tables], and what else keeps a schema from being dropped.
 CONTENTS = """
-SELECT CASE WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'relation' END, c.relname
+SELECT CASE WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'relation' END,
+    CAST(c.relname AS VARCHAR(128))
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind NOT IN ('i', 't')
 UNION
-SELECT 'function', p.proname || '()'
+SELECT 'function', CAST(p.proname AS VARCHAR(128)) || '()'
 FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = %s

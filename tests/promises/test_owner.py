@@ -136,6 +136,15 @@ def test_p150_names_of_ours_that_are_not_ours_are_refused(engine: str, new_place
         assert "another" in refused.value.hint[0] and "rename" in refused.value.hint[1], name
 
 
+def test_p150_a_view_in_place_of_a_table_of_ours_is_refused(warehouse: Warehouse) -> None:
+    """Also in a warehouse that is ours: it is not ours to drop, and cannot be filled."""
+    run_sql(warehouse, "DROP TABLE rejected_lines", "CREATE VIEW rejected_lines AS SELECT 1 AS file_id")
+    for script, *flags in (COMMANDS[0], COMMANDS[2], COMMANDS[-2]):
+        with pytest.raises(EnvironmentFailure, match="are taken: view rejected_lines"):
+            warehouse.call(script, *flags)
+    assert warehouse.rows("SELECT * FROM rejected_lines") == [(1,)]
+
+
 def test_p150_the_rows_of_others_stay(place: Warehouse) -> None:
     """The words name what is taken, and both ways out; each row of the stranger is as it was."""
     run_sql(place, *STRANGERS["a table of this family"])
@@ -368,6 +377,19 @@ def test_p158_a_view_on_our_tables_keeps_them(engine: str, warehouse: Warehouse,
     assert warehouse.dump() == before
     run_sql(warehouse, f"DROP VIEW {view}")
     assert "stays, with" in warehouse.call("conn_close", "--delete-data", "--yes").out
+
+
+def test_p158_whatever_else_needs_our_tables_keeps_them(engine: str, warehouse: Warehouse) -> None:
+    """A foreign key, or a table that inherits: the engine names it, in one transaction, and nothing is removed."""
+    if engine == "redshift":
+        pytest.skip("Redshift keeps no key, and has no tables that inherit")
+    run_sql(warehouse, "ALTER TABLE users ADD PRIMARY KEY (user_id)")
+    run_sql(warehouse, "CREATE TABLE mine (who BIGINT REFERENCES users (user_id))")
+    before = warehouse.dump()
+    for script, flag in (("conn_close", "--delete-data"), ("create_tables", "--recreate")):
+        with pytest.raises(EnvironmentFailure, match="needs a table of ours"):
+            warehouse.call(script, flag, "--yes")
+        assert warehouse.dump() == before
 
 
 def test_p158_public_with_a_payroll_in_it(engine: str, tmp_path: Path, make: Make, postgres_server: Server) -> None:
