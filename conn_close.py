@@ -1,5 +1,5 @@
 """Close the warehouse, and take down what conn_start.py made where that costs money.
-On DuckDB and PostgreSQL closing keeps the data; --delete-data removes it.
+On DuckDB and PostgreSQL closing keeps the data; --delete-data removes it, and nothing that others have there.
 On Redshift it deletes the cluster and all that carries its tag, and keeps the data in a snapshot for 7 days.
 
   python conn_close.py                  close; say where the data is
@@ -11,10 +11,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dwh.console import run, seconds
 from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
 from dwh.script import begin, until_free
+from star_owner import OURS
+
+if TYPE_CHECKING:
+    from dwh.engines import Change
 
 
 def parser() -> ScriptParser:
@@ -37,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     script = begin("conn_close", parser(), argv, {"no_snapshot": ("CLUSTER", "FINAL_SNAPSHOT")})
     console, engine, delete = script.console, script.engine, script.args.delete_data
     console.title(f"{engine.name}, {engine.place}")
-    planned = engine.plan("delete" if delete else "stop")
+    planned = until_free(lambda: engine.plan("delete" if delete else "stop", OURS), script.args.wait, console)
     doomed = [change for change in planned if change.mark == "-"]
     if script.args.dry_run:
         changes = planned
@@ -46,14 +51,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             for change in planned:
                 console.say(str(change))
             name = os.path.basename(engine.place)
-            lost = "" if any(change.mark == "+" for change in planned) else "All data in it is lost. "
-            console.confirm(name, f"{lost}Type its name to delete it ({name})", yes=script.args.yes)
-        changes = until_free(lambda: engine.stop(console.say, keep_data=not delete), script.args.wait, console)
+            console.confirm(name, f"{what_is_lost(planned)}Type its name to delete it ({name})", yes=script.args.yes)
+        going = OURS if delete else None
+        changes = until_free(lambda: engine.stop(console.say, delete=going), script.args.wait, console)
     for change in changes:
         console.result(str(change))
     console.result("nothing was changed" if script.args.dry_run else f"closed in {seconds(console.elapsed)}")
     console.finish({"engine": engine.name, "place": engine.place, "changes": [str(change) for change in changes]})
     return 0
+
+
+def what_is_lost(planned: Sequence[Change]) -> str:
+    """Say which data go with a plan: none that a snapshot keeps, and no more than ours from a place that stays."""
+    if any(change.mark == "+" for change in planned):
+        return ""
+    stays = any(change.mark == "=" and not change.beside for change in planned)
+    return "All rows of these tables are lost, and nothing else. " if stays else "All data in it is lost. "
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """Create the tables that are missing: staging, the star, and the ledger of what was loaded.
-Tables that are there stay as they are; a new column of a star table is added.
+Tables that are there stay as they are; a new column of a star table is added. Tables of somebody else are refused.
 
   python create_tables.py              create what is missing
   python create_tables.py --recreate   drop all tables and their rows first (asks for the warehouse's name)
@@ -9,21 +9,22 @@ Tables that are there stay as they are; a new column of a star table is added.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sql_queries as q
+from dwh import __version__
 from dwh.console import count, run, seconds
 from dwh.errors import ConfigError
 from dwh.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.script import Script, begin
+from star_owner import OURS, check_owner, columns_of
 
 if TYPE_CHECKING:
     from dwh.engines import Session
 
-LEDGER = "loaded_files"
-_COLUMN = re.compile(r"^    (\w+) (.+?),?$", re.MULTILINE)
+Step = tuple[str, str, str]  # a mark, what it is about, its statement
 
 
 def parser() -> ScriptParser:
@@ -41,21 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, recreate = script.console, script.args.recreate
     console.title(f"{count(len(q.TABLES), 'table')}, {script.engine.name}, {script.engine.place}")
     if recreate and not script.args.dry_run:
-        name = os.path.basename(script.engine.place)
-        console.confirm(
-            name,
-            f"All rows of all {len(q.TABLES)} tables are lost. Type the name of the warehouse to go on ({name})",
-            yes=script.args.yes,
-        )
+        with script.connected() as session:  # which is not open while somebody is asked
+            check_owner(session, script.engine)
+        confirm(script)
     with script.connected() as session:
+        check_owner(session, script.engine)
         changes = plan(session, recreate=recreate)
         if not script.args.dry_run:
-            # what is dropped must not be in the hands of a load
-            held = any(name == LEDGER for mark, name, _ in changes if mark == "-")
-            with session.transaction(LEDGER if held else None):
-                apply(session, changes)
-                if any(name in q.STAR for mark, name, _ in changes if mark == "+"):
-                    session.execute(q.MARK_STAR_INCOMPLETE)
+            change_tables(script, session, changes)
     for mark in ("-", "+", "~"):
         named = [name for change, name, _ in changes if change == mark]
         if named:
@@ -64,18 +58,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def plan(session: Session, *, recreate: bool) -> list[tuple[str, str, str]]:
-    """Compare the tables that are there with the statements; gives (mark, what, statement) in order.
+def confirm(script: Script) -> None:
+    """Ask before rows are lost. Raises ConfigError when the answer is no."""
+    name = os.path.basename(script.engine.place)
+    script.console.confirm(
+        name,
+        f"All rows of all {len(q.TABLES)} tables are lost. Type the name of the warehouse to go on ({name})",
+        yes=script.args.yes,
+    )
+
+
+def change_tables(script: Script, session: Session, steps: Sequence[Step]) -> None:
+    """Take the steps, in one transaction: all or none. What a lock needs comes before, since it may be what is locked.
+
+    Raises EnvironmentFailure when somebody else's tables came meanwhile, Busy when another program makes or fills the
+    tables.
+    """
+    made = [name for mark, name, _ in steps if mark == "+"]
+    apply(session, [step for step in steps if step[1] in session.extra_tables])
+    # what is dropped must not be in the hands of a load
+    held = any(name == OURS.ledger for mark, name, _ in steps if mark == "-")
+    with session.transaction(OURS.ledger if held else None):
+        check_owner(session, script.engine)
+        apply(session, [step for step in steps if step[1] not in session.extra_tables])
+        if OURS.marker in made:
+            now = datetime.now(UTC).replace(tzinfo=None)
+            session.execute(q.INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
+        if any(name in q.STAR for name in made):
+            session.execute(q.MARK_STAR_INCOMPLETE)
+
+
+def plan(session: Session, *, recreate: bool) -> list[Step]:
+    """Compare the tables that are there with the statements; gives the steps in order. The warehouse is ours.
 
     Raises ConfigError when a column of staging or of the ledger is new: rows that are there cannot get it.
     """
-    there = {name: session.columns(name) for name in q.TABLES}
+    there = {name: session.columns(name) for name in (*q.TABLES, *session.extra_tables)}
+    extra = [("+", name, create_extra(name, columns)) for name, columns in session.extra_tables.items()]
+    missing = [step for step in extra if not there[step[1]]]
     if recreate:
-        drops = [("-", statement.split()[-1], statement) for statement in q.DROP_TABLES]
-        return [drop for drop in drops if there[drop[1]]] + [
-            ("+", name, statement) for name, statement in q.TABLES.items()
-        ]
-    steps = []
+        drops = [("-", name, statement) for name, statement in OURS.drops.items() if there[name]]
+        return [*missing, *drops, *(("+", name, statement) for name, statement in q.TABLES.items())]
+    steps: list[Step] = [*missing]
     for name, statement in q.TABLES.items():
         if not there[name]:
             steps.append(("+", name, statement))
@@ -92,23 +116,24 @@ def plan(session: Session, *, recreate: bool) -> list[tuple[str, str, str]]:
     return steps
 
 
-def columns_of(statement: str) -> dict[str, str]:
-    """Read names and types of the columns out of a CREATE TABLE statement of sql_queries.py."""
-    return dict(_COLUMN.findall(statement))
-
-
 def add_column(table: str, column: str, kind: str) -> str:
     """Give the statement that adds a column; it is empty until the next etl.py, which notices and rebuilds the star."""
     return f"ALTER TABLE {table} ADD COLUMN {column} {kind.removesuffix(' NOT NULL')}"
 
 
-def apply(session: Session, steps: Sequence[tuple[str, str, str]]) -> None:
+def create_extra(name: str, columns: Mapping[str, str]) -> str:
+    """Give the statement that makes a table which the engine needs besides."""
+    written = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    return f"CREATE TABLE IF NOT EXISTS {name} ({written})"
+
+
+def apply(session: Session, steps: Sequence[Step]) -> None:
     """Run the steps."""
     for _, _, statement in steps:
         session.execute(statement)
 
 
-def tell_end(script: Script, steps: Sequence[tuple[str, str, str]]) -> None:
+def tell_end(script: Script, steps: Sequence[Step]) -> None:
     """Say that it is done, and what comes next."""
     console = script.console
     if script.args.dry_run:

@@ -22,6 +22,7 @@ from dwh.listing import SETTINGS, Listing, describe_passed_over, only_passed_ove
 from dwh.script import Script, begin
 from dwh.secrets import without_credentials
 from dwh.sources import is_under
+from star_owner import require_ours
 
 if TYPE_CHECKING:
     from star_load import StarLoader
@@ -82,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def look_and_load(script: Script, loader: StarLoader) -> int:
     """Find what is new, and load it. Raises LedgerMoved when somebody else loaded meanwhile."""
+    require_ours(loader.session, script.engine)
     ledger = loader.read_ledger()
     if script.args.forget is not None:
         return forget(script, loader, ledger)

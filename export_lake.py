@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sql_queries as q
-from create_tables import columns_of
 from dwh.checks import only_reading
 from dwh.console import count, run, seconds
 from dwh.engines import Extract
@@ -25,6 +24,7 @@ from dwh.lake import Lake, LakeTable, Manifest
 from dwh.marks import Mark, refuse_others
 from dwh.script import Script, begin
 from star_checks import has_run, refuse_missing_tables
+from star_owner import columns_of
 
 if TYPE_CHECKING:
     from dwh.engines import Address, Session

@@ -165,7 +165,57 @@ CREATE TABLE IF NOT EXISTS rejected_lines (
 )
 """
 
-LEDGER = {"loads": CREATE_LOADS, "loaded_files": CREATE_LOADED_FILES, "rejected_lines": CREATE_REJECTED_LINES}
+# What marks a warehouse as ours: one row, written when create_tables.py makes the tables. Only where it stands are
+# tables made, filled and dropped. No IF NOT EXISTS: of two create_tables.py at once the second ends here, and is busy.
+SCHEMA_VERSION = 1
+CREATE_DWH_WAREHOUSE = """
+CREATE TABLE dwh_warehouse (
+    schema_version BIGINT NOT NULL,
+    made_by VARCHAR(64) NOT NULL,
+    made_at TIMESTAMP NOT NULL
+)
+"""
+INSERT_WAREHOUSE = "INSERT INTO dwh_warehouse (schema_version, made_by, made_at) VALUES (%s, %s, %s)"
+
+# Led by the number of rows. It names every column, so that a table of that name which is not ours is an error.
+SELECT_WAREHOUSE = """
+SELECT COUNT(*), MAX(schema_version), MAX(made_by), MAX(made_at)
+FROM dwh_warehouse
+"""
+
+# Version 0.1 made no dwh_warehouse: a warehouse of its is known by these two tables, with these columns and no others.
+# They stay as they are here when the tables of today change.
+TABLES_OF_0_1 = {
+    "loaded_files": {
+        "file_id": "BIGINT",
+        "kind": "VARCHAR(16)",
+        "path": "VARCHAR(4096)",
+        "fingerprint": "VARCHAR(256)",
+        "records_read": "BIGINT",
+        "staged": "BIGINT",
+        "rejected": "BIGINT",
+        "status": "VARCHAR(16)",
+        "load_id": "BIGINT",
+        "loaded_at": "TIMESTAMP",
+    },
+    "loads": {
+        "load_id": "BIGINT",
+        "run_id": "VARCHAR(64)",
+        "action": "VARCHAR(16)",
+        "loaded_at": "TIMESTAMP",
+        "seconds": "DOUBLE PRECISION",
+        "files": "BIGINT",
+        "records": "BIGINT",
+        "statements_sha256": "VARCHAR(64)",
+    },
+}
+
+LEDGER = {
+    "dwh_warehouse": CREATE_DWH_WAREHOUSE,
+    "loads": CREATE_LOADS,
+    "loaded_files": CREATE_LOADED_FILES,
+    "rejected_lines": CREATE_REJECTED_LINES,
+}
 STAGING = {"staging_events": CREATE_STAGING_EVENTS, "staging_songs": CREATE_STAGING_SONGS}
 STAR = {
     "users": CREATE_USERS,
@@ -187,6 +237,7 @@ DROP_TABLES = (
     "DROP TABLE IF EXISTS rejected_lines",
     "DROP TABLE IF EXISTS loaded_files",
     "DROP TABLE IF EXISTS loads",
+    "DROP TABLE IF EXISTS dwh_warehouse",
 )
 
 # ------------------------------------------------------------------------------------------------------------- incoming
@@ -1112,6 +1163,8 @@ COUNT_ALL_ROWS = (
 SELECT 'loads', COUNT(*) FROM loads
 UNION ALL
 SELECT 'loaded_files', COUNT(*) FROM loaded_files
+UNION ALL
+SELECT 'dwh_warehouse', COUNT(*) FROM dwh_warehouse
 """
 )
 
@@ -1215,6 +1268,12 @@ CHOOSE_STAR_AGAIN = (
 )
 
 # -- source, ledger, staging
+
+CHECK_WAREHOUSE = """
+SELECT number_of_rows, number_of_rows, newest
+FROM (SELECT COUNT(*) AS number_of_rows, MAX(schema_version) AS newest FROM dwh_warehouse) AS w
+WHERE number_of_rows <> 1 OR newest < 1 OR newest > CAST(%s AS BIGINT)
+"""
 
 CHECK_READ = """
 SELECT COUNT(*) OVER (), path, records_read, staged, rejected

@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import sql_queries as q
-from create_tables import columns_of, plan
+from create_tables import plan
 from dwh.checks import Check, Finding
 from dwh.console import count
 from dwh.errors import EnvironmentFailure
 from dwh.ledger import Entry, find_work
 from dwh.script import Script
 from star_matches import explain_unmatched
+from star_owner import check_owner, columns_of
 
 if TYPE_CHECKING:
     from dwh.engines import Session
@@ -59,6 +60,11 @@ EVENTS_ARE_SOUND = Check(
 # In the order in which they run. To add one: its SQL at the end of sql_queries.py, an entry here, and a case in
 # tests/test_sql_validate.py in which it is broken.
 CHECKS = (
+    Check(
+        "dwh_warehouse: one row, of a known version", "it says that the warehouse is ours, and which tables it has",
+        q.CHECK_WAREHOUSE, "rows schema_version", "wrong row", mend="python create_tables.py --recreate",
+        parameters=lambda _settings: (q.SCHEMA_VERSION,),
+    ),
     # source, ledger, staging: every record is accounted for
     Check(
         "loaded_files: every file of the source is loaded", "as it is now, by path and fingerprint",
@@ -273,7 +279,8 @@ def has_run(session: Session, run_id: str) -> bool:
 
 
 def refuse_missing_tables(script: Script, session: Session) -> None:
-    """Raise EnvironmentFailure when create_tables.py would have something to do."""
+    """Raise EnvironmentFailure when the tables are not ours, or create_tables.py would have something to do."""
+    check_owner(session, script.engine)
     missing = [name for _, name, _ in plan(session, recreate=False)]
     if missing:
         raise EnvironmentFailure(

@@ -8,6 +8,7 @@ from the star and chooses them again from staging.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
 from dwh.unread_keys import Sightings
+from star_owner import is_ours
 from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, engine_refuses, find_refused
 
 # Songs come before events, so that the plays of a load find its songs.
@@ -33,6 +35,7 @@ KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
+_MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
 STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
 CAREFUL_STEPS = len((*q.REFUSE_RECORDS, *q.STAGE_RECORDS))
 
@@ -73,13 +76,12 @@ class StarLoader:
         self.quarantine = settings.on_bad_line == "quarantine"
         self.wait = wait
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        self.loads: list[Load] = []
-        self.left: set[str] = set()
-        self.other_plays = 0
-        self.unread = Sightings()
+        self.loads, self.left = list[Load](), set[str]()
+        self.other_plays, self.unread = 0, Sightings()
         self._given_up: dict[str, str] = {}  # files that cannot be loaded although they look good, and why
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
+        self._made: set[str] = set()  # temporary tables of the load that is under way
 
     def read_ledger(self) -> list[Entry]:
         """Read which files are loaded, and remember up to which load that is known."""
@@ -269,6 +271,7 @@ class StarLoader:
     def _run(self, statements: Sequence[str]) -> None:
         for statement in statements:
             self.session.execute(statement)
+            self._made.update(_MADE.findall(statement))
             self._advance(1)
 
     def _find_last_load(self) -> tuple[int, str] | None:
@@ -282,13 +285,14 @@ class StarLoader:
         """
         started = time.monotonic()
         records = 0
+        self._made.clear()
 
         def count_records(number: int) -> None:
             nonlocal records
             records = number
 
         with self.session.transaction("loaded_files", self.wait):
-            if self._find_last_load() != self._last_load:
+            if not is_ours(self.session) or self._find_last_load() != self._last_load:
                 raise LedgerMoved("somebody else has just loaded into this warehouse", hint="the same command again")
             yield count_records
             left_out = self.session.rows(q.COUNT_LEFT_OUT)[0][0]
@@ -298,7 +302,8 @@ class StarLoader:
             self.session.execute(q.INSERT_LOAD, (load_id, self.run_id, action, now, took, files, records, STAR_SHA256))
             if action == "load":
                 self.session.execute(q.RECORD_FILES, (load_id, now))
-            self._run(q.DROP_TEMPORARY)
+            # what stands there under such a name, and this load has not made, is somebody else's
+            self._run([drop for drop in q.DROP_TEMPORARY if drop.split()[-1] in self._made])
         self._last_load = (load_id, STAR_SHA256)
         self.other_plays += others
         self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))

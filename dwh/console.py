@@ -109,7 +109,7 @@ class Console:
             )
         sys.stderr.write(f"{printable(question)}: ")
         sys.stderr.flush()
-        if sys.stdin.readline().strip() != name:
+        if signals.read_line(sys.stdin).strip() != name:
             raise ConfigError(f"not confirmed: {printable(name)} was not typed; nothing was changed")
 
     @contextmanager

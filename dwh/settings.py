@@ -159,7 +159,7 @@ class Lake(Section):
 class Report(Section):
     """The page of report.py."""
 
-    path: str = setting("report.html", "the page that report.py writes", _path)
+    path: str = setting("report.html", "the page that report.py writes", read_path)
 
 
 class Aws(Section):

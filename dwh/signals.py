@@ -10,11 +10,13 @@ the handler cancels instead of raising, and the end of the call raises.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
 from dwh.errors import ExitCode, Interrupted
 
@@ -45,6 +47,21 @@ def cancelled_by(cancel: Callable[[], None]) -> Iterator[None]:
         _cancels.remove(cancel)
         if _received:
             raise Interrupted from None
+
+
+def read_line(stream: TextIO) -> str:
+    """Wait for a line of a terminal. A stop request ends the wait at whatever moment it comes: Python looks for signals
+    between two of its own steps, and would sleep through one that comes just before it begins to wait."""
+    waked, wake = os.pipe()
+    os.set_blocking(wake, False)
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        select.select([stream.fileno(), waked], [], [])
+        return stream.readline()
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(waked)
+        os.close(wake)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

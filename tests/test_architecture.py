@@ -19,6 +19,7 @@ ROOMS = {
     "star_other_files",
     "star_checks",
     "star_matches",
+    "star_owner",
     "report_page",
     "report_pictures",
     "report_charts",

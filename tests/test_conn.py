@@ -188,7 +188,7 @@ def test_deleting_removes_file_and_log(loaded: Warehouse) -> None:
 
 def test_deleting_removes_the_log_of_a_killed_run(loaded: Warehouse) -> None:
     """A write-ahead log that a killed program left behind goes with the file."""
-    code = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('CREATE TABLE x (y INT)'); os._exit(9)"
+    code = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('DELETE FROM loads'); os._exit(9)"
     loaded.run("", command=[loaded.command("etl")[0], "-c", code, str(loaded.database)])
     assert loaded.database.with_name("warehouse.duckdb.wal").exists()
     assert loaded.run("conn_close", "--delete-data", "--yes").code == 0
@@ -208,11 +208,11 @@ def test_deleting_twice_is_success(loaded: Warehouse) -> None:
 
 @pytest.mark.parametrize("tables", ["CREATE TABLE mine (x INT)", "CREATE VIEW mine AS SELECT 1", "CREATE SCHEMA mine"])
 def test_the_database_of_somebody_else_is_not_deleted(bare: Warehouse, tables: str) -> None:
-    """A DuckDB file that holds something, and not our ledger, is refused with the setting that points to it."""
+    """A DuckDB file that holds something, and nothing of ours, is refused with the setting that points to it."""
     with duckdb.connect(str(bare.database)) as connection:
         connection.execute(tables)
     done = bare.run("conn_close", "--delete-data", "--yes")
-    assert done.code == 2
+    assert done.code == 3
     assert "[DUCKDB] PATH" in done.err
     assert bare.database.exists()
 

@@ -28,6 +28,7 @@ import sql_validate
 from dwh.checks import Check
 from dwh.errors import ConfigError, DataError, EnvironmentFailure
 from star_checks import CHECKS
+from star_owner import columns_of
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "real"
@@ -176,6 +177,7 @@ PLAY_TEXT, SONG_TEXT, LEVELS = "songplays: text is encoded once", "songs: text i
 USER_KNOWN, SONG_KNOWN = "songplays: user_id is in users", "songplays: song_id is in songs"
 ARTIST_KNOWN, ARTIST_OF_SONG = "songplays: artist_id is in artists", "songs: artist_id is in artists"
 FILE_LOAD = "loaded_files: load_id is in loads"
+MARKED = "dwh_warehouse: one row, of a known version"
 
 
 def rows_of(table: str) -> str:
@@ -235,6 +237,7 @@ UNSEEN = ("ALTER TABLE users ALTER last_seen DROP NOT NULL", "UPDATE users SET l
 PLAY_GONE = {PLAYS, AGAIN, DURATION, rows_of("songplays")}
 CHANGED = rows_of("songplays")
 DAMAGES = (
+    damage("the mark stands twice", {MARKED}, "INSERT INTO dwh_warehouse FROM dwh_warehouse"),
     # the ledger and staging
     damage("a file was changed", {FILES}, "UPDATE loaded_files SET fingerprint = 'older' WHERE file_id = 1"),
     damage("a record was never read", {READ}, "UPDATE loaded_files SET records_read = 9 WHERE file_id = 3"),
@@ -470,6 +473,7 @@ def test_a_sound_warehouse_passes(sound: Place, validate: Validate) -> None:
     assert [check["name"] for check in found["checks"]] == NAMES
     assert {tuple(check) for check in found["checks"]} == {("name", "status", "expected", "found", "sample")}
     counts = {"loads": 1, "loaded_files": 4, "rejected_lines": 0, "staging_events": 7, "staging_songs": 2}
+    counts["dwh_warehouse"] = 1
     star = {"users": 2, "songs": 2, "artists": 2, "time": 4, "songplays": 4}
     assert found["tables"] == counts | star
 
@@ -675,4 +679,4 @@ def test_even_a_check_that_deletes_changes_nothing(
 def test_the_comparison_knows_every_column(table: str) -> None:
     """A column added to a table of the star is compared too: it cannot be forgotten in the check."""
     (grouped,) = re.findall(r"GROUP BY(.*)HAVING", q.CHECK_STAR[table], re.DOTALL)
-    assert [column.strip() for column in grouped.split(",")] == list(create_tables.columns_of(q.STAR[table]))
+    assert [column.strip() for column in grouped.split(",")] == list(columns_of(q.STAR[table]))

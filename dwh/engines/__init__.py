@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from dwh.config import Config
+    from dwh.ownership import Ours
     from dwh.spool import Part
 
 Tell = Callable[[str], None]
@@ -46,6 +47,17 @@ class Trace(NamedTuple):
     seconds: float
 
 
+class Thing(NamedTuple):
+    """Something that stands in the place of a warehouse: `kind` as people call it (table, view, function), `name` as
+    our statements would reach it; what they would not reach has its schema in front."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
 class Extract(NamedTuple):
     """What one table of a lake is made of: a query without parameters, the columns of it that name folders
     (`year=2018/`) and are not in the files, and those that its files are sorted by. Of a table with such folders the
@@ -67,7 +79,8 @@ class Written(NamedTuple):
 class Session(Protocol):
     """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
     `reads_files` whether it loads a large local file from where it is, `reads_objects` a large object of S3;
-    `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder.
+    `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder; `extra_tables` maps tables that a load
+    needs besides, by name, to their columns.
 
     Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
@@ -76,6 +89,7 @@ class Session(Protocol):
     reads_files: bool
     reads_objects: bool
     exports_to_s3: bool
+    extra_tables: Mapping[str, Mapping[str, str]]
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement; gives the number of rows it changed (-1: not known)."""
@@ -85,7 +99,14 @@ class Session(Protocol):
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
-        table."""
+        table, or when it may not be read."""
+
+    def contents(self) -> list[Thing]:
+        """Name all that stands where our tables are made, whoever made it and whoever may read it: the schema, or the
+        DuckDB file with all its schemas."""
+
+    def dependents(self, tables: Sequence[str]) -> list[Thing]:
+        """Name the views, wherever they stand, that cannot be without these tables."""
 
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> AbstractContextManager[None]:
         """Open a transaction that commits at the end of the block and rolls back when it raises.
@@ -135,14 +156,18 @@ class Engine(Protocol):
         secret and no user. `place` is what people read. Raises ConfigError when the settings leave it open.
         """
 
-    def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
-        """Say what an action would change, without changing anything."""
+    def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
+        """Say what an action would change, without changing anything. `delete` needs `ours`, and raises what `stop`
+        would."""
 
     def start(self, tell: Tell) -> list[Change]:
         """Bring the warehouse up, or find that it is; raises Busy while somebody else holds it."""
 
-    def stop(self, tell: Tell, *, keep_data: bool) -> list[Change]:
-        """Close the warehouse; with `keep_data` false also remove what `start` made, and the data with it."""
+    def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
+        """Close the warehouse; with `delete` also remove its tables, and where nothing else stands what `start` made.
+
+        Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or something of somebody else
+        needs them."""
 
     def connect(self, trace: Callable[[Trace], None]) -> Session:
         """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy when somebody else holds

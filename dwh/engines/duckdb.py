@@ -6,12 +6,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dwh.engines import FILE_KEY, OUR_KEYS, Address, Change, Engine, Extract, Row, Tell, Trace, Written
+from dwh.engines import FILE_KEY, OUR_KEYS, Address, Change, Engine, Extract, Row, Tell, Thing, Trace, Written
+from dwh.engines.duckdb_catalog import COLUMNS, CONTENTS, find_dependents
 from dwh.engines.duckdb_errors import server_error
+from dwh.engines.removal import Place, drop_tables, plan_removal, tell_tables
 from dwh.errors import ConfigError, EnvironmentFailure
 from dwh.marks import near
 from dwh.signals import cancelled_by
@@ -19,17 +21,17 @@ from dwh.signals import cancelled_by
 if TYPE_CHECKING:
     import duckdb
 
+    from dwh.ownership import Ours
     from dwh.settings import DuckDb
     from dwh.spool import Part
 
 # The spool lets no line through that is longer than 4 MB and the text kept of a bad record; DuckDB's buffers grow
 # with this.
 LONGEST_LINE = 8 * 1024 * 1024
-LEDGER = "loaded_files"
 
 
 class DuckDbEngine(Engine):
-    """A database file, made by `start` and removed only by `stop(keep_data=False)`."""
+    """A database file, made by `start` and removed only by `stop(delete=...)`, when nothing else is in it."""
 
     name = "duckdb"
     patience = 1800.0
@@ -45,13 +47,18 @@ class DuckDbEngine(Engine):
         """Name the file as no link does. Not the machine: a container has another name each time it runs."""
         return {"engine": self.name, "file": os.path.realpath(self.path)}
 
-    def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
+    def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change."""
         there = self.path.exists()
         if action == "start":
             return [Change("=" if there else "+", self.place)]
         if not there:
             return [Change("=", f"{self.place} does not exist")]
+        if action == "delete" and ours:
+            with closing(self._open(lambda _trace: None)) as session:
+                removal = plan_removal(session, ours, self._file)
+            if removal.others:
+                return tell_tables(removal, self._file)
         return [Change("-" if action == "delete" else "=", f"{self.place}, {_size(self.path)}")]
 
     def start(self, tell: Tell) -> list[Change]:
@@ -68,26 +75,22 @@ class DuckDbEngine(Engine):
         self._open(lambda _trace: None).close()
         return [Change("+" if made else "=", self.place)]
 
-    def stop(self, tell: Tell, *, keep_data: bool) -> list[Change]:
-        """Write everything into the one file, so that it can be copied; without `keep_data` remove it.
-
-        Raises ConfigError, and removes nothing, when the file is not a warehouse of this suite.
-        """
+    def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
+        """Write everything into the one file, so that it can be copied; with `delete` remove it, or when something else
+        is in it, our tables."""
         if not self.path.exists():
             return [Change("=", f"{self.place} does not exist")]
-        session = self._open(lambda _trace: None)
-        try:
+        with closing(self._open(lambda _trace: None)) as session:
+            removal = plan_removal(session, delete, self._file) if delete else None
+            if removal and removal.others and delete:
+                tell(f"dropping {len(removal.tables)} tables")
+                drop_tables(session, delete, removal)
             tell("writing everything to the file")
             session.execute("CHECKPOINT")
-            contents = {name for (name,) in session.rows(_CONTENTS)}
-        finally:
-            session.close()
-        if keep_data:
+        if removal is None:
             return [Change("=", f"{self.place}, {_size(self.path)}")]
-        if contents and LEDGER not in contents:
-            raise ConfigError(
-                f"{self.place} is not a warehouse of this suite: it has no table {LEDGER}", hint="[DUCKDB] PATH"
-            )
+        if removal.others:
+            return tell_tables(removal, self._file)
         size = _size(self.path)
         for path in (self.path, self.path.with_name(self.path.name + ".wal")):
             path.unlink(missing_ok=True)
@@ -101,6 +104,10 @@ class DuckDbEngine(Engine):
         if not self.path.exists():
             raise EnvironmentFailure(f"{self.place} does not exist", hint="python conn_start.py")
         return self._open(trace)
+
+    @property
+    def _file(self) -> Place:
+        return Place(self.place, self.another)
 
     def _open(self, trace: Callable[[Trace], None]) -> DuckDbSession:
         return open_file(self.settings, self.path, trace, self.place)
@@ -149,6 +156,7 @@ class DuckDbSession:
     reads_files = True
     reads_objects = False
     exports_to_s3 = False
+    extra_tables: Mapping[str, Mapping[str, str]] = {}
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
         self._connection = connection
@@ -170,11 +178,15 @@ class DuckDbSession:
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of a table."""
-        query = (
-            "SELECT column_name, data_type FROM duckdb_columns() "
-            "WHERE table_name = %s AND NOT internal ORDER BY column_index"
-        )
-        return dict(self._run(query, (table,)))
+        return dict(self._run(COLUMNS, (table,)))
+
+    def contents(self) -> list[Thing]:
+        """Name all that stands in the file."""
+        return [Thing(*row) for row in self._run(CONTENTS, ())]
+
+    def dependents(self, tables: Sequence[str]) -> list[Thing]:
+        """Name the views that cannot be without these tables."""
+        return find_dependents(self, tables)
 
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:  # noqa: ARG002
@@ -241,12 +253,6 @@ END
 # The right side of a join is the one kept in memory, as it is written, and in our statements that is the narrow one.
 # DuckDB guesses that an EXISTS lets a fifth through, and so kept a million plays in memory to look up 15,000 songs.
 _JOIN_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side'"
-_CONTENTS = """
-SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
-UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal
-UNION ALL SELECT sequence_name FROM duckdb_sequences()
-UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'main'
-"""
 # Nothing is left for DuckDB to guess, neither from a path nor from content: `level=paid/` on the path of a file, or of
 # the temporary folder, would stand in the column of that name instead of what the record says.
 _READ_JSON = (

@@ -56,6 +56,13 @@ _CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]],
         ("python create_tables.py",),
     ),
     (
+        r"^Catalog Error: Could not drop the table",
+        EnvironmentFailure,
+        "something of somebody else needs a table of ours in {place}: nothing was removed",
+        ("{first}",),
+        ("move that table elsewhere, or drop it     (when it is yours)",),
+    ),
+    (
         r"Table with name (\w+) does not exist",
         EnvironmentFailure,
         "table {0} does not exist in {place}",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from dwh.engines import Row, Trace
+from dwh.engines import Row, Thing, Trace
 from dwh.errors import DwhError, EnvironmentFailure
 from dwh.signals import cancelled_by
 
@@ -41,6 +41,7 @@ class LibpqSession:
     it ended the connection."""
 
     lenient_json = False
+    extra_tables: Mapping[str, Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -64,6 +65,11 @@ class LibpqSession:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    @property
+    def user(self) -> str:
+        """Name the user of the connection."""
+        return str(self._connection.info.user)
+
     def execute_alone(self, sql: str, name: str) -> None:
         """Run one statement about a named thing, `{}` in its text, outside of a transaction."""
         from psycopg2.sql import SQL, Identifier
@@ -76,11 +82,18 @@ class LibpqSession:
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of a table."""
-        query = (
-            "SELECT column_name, data_type FROM information_schema.columns "
-            "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
-        )
-        return dict(self._run(query, (self._schema, table))[1])
+        found = self._run(_COLUMNS, (self._schema, table))[1]
+        return {name: kind if length is None else f"{kind}({length})" for name, kind, length in found}
+
+    def has_schema(self) -> bool:
+        """Tell whether the schema exists, whether or not this user may use it."""
+        return bool(self._run("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,))[1])
+
+    def dependents(self, tables: Sequence[str]) -> list[Thing]:
+        """Name the views that need these tables. A late-binding view of Redshift is none: it can be without."""
+        found = self._run(_DEPENDENTS, (self._schema, tuple(tables)))[1]
+        named = [(schema, name, _KINDS[relkind]) for schema, name, relkind in found]
+        return [Thing(kind, name if schema == self._schema else f"{schema}.{name}") for schema, name, kind in named]
 
     def close(self) -> None:
         """Close the connection."""
@@ -129,3 +142,24 @@ class LibpqSession:
         # a connection that is lost has no transaction any more
         with suppress(psycopg2.Error), self._connection.cursor() as cursor:
             cursor.execute("ROLLBACK")
+
+
+_KINDS = {"v": "view", "m": "materialized view"}
+_COLUMNS = """
+SELECT column_name, data_type, character_maximum_length
+FROM information_schema.columns
+WHERE table_schema = %s AND table_name = %s
+ORDER BY ordinal_position
+"""
+# A view hangs on its rule, and the rule on the tables; of this the catalogues of both engines are the same.
+_DEPENDENTS = """
+SELECT DISTINCT h.nspname, v.relname, v.relkind
+FROM pg_class AS t
+JOIN pg_namespace AS n ON n.oid = t.relnamespace
+JOIN pg_depend AS d ON d.refobjid = t.oid
+JOIN pg_rewrite AS r ON r.oid = d.objid
+JOIN pg_class AS v ON v.oid = r.ev_class
+JOIN pg_namespace AS h ON h.oid = v.relnamespace
+WHERE n.nspname = %s AND t.relname IN %s AND v.oid <> t.oid
+ORDER BY h.nspname, v.relname
+"""

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 UNSORTED = "XX000"  # what Redshift answers to most that goes wrong
 # Beginnings of SQLSTATEs, or pieces of the text of XX000; our class, our words, what to try.
 Case = tuple[tuple[str, ...], type[DwhError], str, str]
+MAKING = ("somebody else is making tables in {place}", "the same command again")
+NEEDED = (
+    "something of somebody else needs a table of ours in {place}: nothing was removed",
+    "move that view or table elsewhere, or drop it     (when it is yours)",
+)
 
 
 def server_error(error: psycopg2.Error, place: str, engine: str, cases: Sequence[Case], *, lost: bool) -> DwhError:

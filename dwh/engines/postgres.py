@@ -9,20 +9,22 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dwh.engines import Address, Change, Engine, Extract, Tell, Trace, Written
+from dwh.engines import Address, Change, Engine, Extract, Tell, Thing, Trace, Written
 from dwh.engines.libpq import LibpqSession, is_local, server_name
 from dwh.engines.libpq_errors import server_error
+from dwh.engines.postgres_catalog import COLUMNS, CONTENTS
 from dwh.engines.postgres_errors import CASES, DatabaseMissing, connect_error
 from dwh.engines.postgres_load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.engines.removal import Place, plan_schema, remove_from_schema
+from dwh.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
     from dwh.engines.postgres_export import Rows
+    from dwh.ownership import Ours
     from dwh.settings import DuckDb, Postgres
     from dwh.spool import Part
 
 CONNECT_SECONDS = 10
-LEDGER = "loaded_files"
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
 LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much before it goes to disk
 WORTH_STATISTICS = 1000  # rows
@@ -31,7 +33,8 @@ ALL_ROWS = "SELECT * FROM rows"
 
 
 class PostgresEngine(Engine):
-    """A schema on somebody else's server: `start` makes database and schema, `stop` drops no more than the schema."""
+    """A schema on somebody else's server: `start` makes database and schema, `stop` drops no more than our tables, and
+    the schema when nothing else is in it."""
 
     name = "postgres"
     patience = 60.0
@@ -48,7 +51,7 @@ class PostgresEngine(Engine):
         server, settings = server_name(self.settings.host, self.settings.port), self.settings
         return {"engine": self.name, "server": server, "database": settings.db_name, "schema": settings.schema}
 
-    def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
+    def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change: needs a server that answers."""
         try:
             session = self._open(lambda _trace: None)
@@ -57,11 +60,13 @@ class PostgresEngine(Engine):
             return made if action == "start" else [Change("=", f"database {self.settings.db_name} does not exist")]
         with session:
             there = session.has_schema()
-        if action == "start":
-            return [Change("=" if there else "+", f"schema {self.settings.schema}")]
-        if not there:
-            return [Change("=", f"schema {self.settings.schema} does not exist")]
-        return [Change("-" if action == "delete" else "=", f"schema {self.settings.schema}")]
+            if action == "start":
+                return [Change("=" if there else "+", f"schema {self.settings.schema}")]
+            if not there:
+                return [Change("=", f"schema {self.settings.schema} does not exist")]
+            if action == "delete" and ours:
+                return plan_schema(session, ours, self._schema, self.settings.schema)
+        return [Change("=", f"schema {self.settings.schema}")]
 
     def start(self, tell: Tell) -> list[Change]:
         """Make the database and the schema where they are missing. Raises NotReady while the server does not answer."""
@@ -84,8 +89,8 @@ class PostgresEngine(Engine):
                 session.execute_alone("CREATE SCHEMA IF NOT EXISTS {}", self.settings.schema)
         return [*changes, Change("=" if there else "+", f"schema {self.settings.schema}")]
 
-    def stop(self, tell: Tell, *, keep_data: bool) -> list[Change]:
-        """Close; without `keep_data` drop the schema, after making sure that our ledger is in it."""
+    def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
+        """Close; with `delete` drop our tables, and the schema when nothing else is in it. `public` always stays."""
         try:
             session = self._open(lambda _trace: None)
         except DatabaseMissing:
@@ -93,17 +98,9 @@ class PostgresEngine(Engine):
         with session:
             if not session.has_schema():
                 return [Change("=", f"schema {self.settings.schema} does not exist")]
-            if keep_data:
+            if delete is None:
                 return [Change("=", f"schema {self.settings.schema}")]
-            tables = session.tables()
-            if tables and LEDGER not in tables:
-                raise ConfigError(
-                    f"schema {self.settings.schema} is not a warehouse of this suite: it has no table {LEDGER}",
-                    hint="[POSTGRES] SCHEMA",
-                )
-            tell(f"dropping schema {self.settings.schema}")
-            session.execute_alone("DROP SCHEMA {} CASCADE", self.settings.schema)
-        return [Change("-", f"schema {self.settings.schema}")]
+            return remove_from_schema(session, delete, self._schema, self.settings.schema, tell)
 
     def connect(self, trace: Callable[[Trace], None]) -> PostgresSession:
         """Connect; raises EnvironmentFailure when database or schema are missing."""
@@ -115,6 +112,10 @@ class PostgresEngine(Engine):
             session.close()
             raise EnvironmentFailure(f"schema {self.settings.schema} does not exist", hint="python conn_start.py")
         return session
+
+    @property
+    def _schema(self) -> Place:
+        return Place(f"schema {self.settings.schema}", self.another)
 
     def _open(self, trace: Callable[[Trace], None], database: str = "") -> PostgresSession:
         import psycopg2
@@ -177,15 +178,13 @@ class PostgresSession(LibpqSession):
         self._analyze_filled(sql, changed)
         return changed
 
-    def tables(self) -> set[str]:
-        """Name the tables of the schema."""
-        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
-        return {name for (name,) in self._run(query, (self._schema,))[1]}
+    def columns(self, table: str) -> dict[str, str]:
+        """Give the columns of a table, also of one that this user may not read."""
+        return dict(self._run(COLUMNS, (self._schema, table))[1])
 
-    def has_schema(self) -> bool:
-        """Tell whether the schema exists."""
-        query = "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s"
-        return bool(self._run(query, (self._schema,))[1])
+    def contents(self) -> list[Thing]:
+        """Name all that stands in the schema."""
+        return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
 
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:

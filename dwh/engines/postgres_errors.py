@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dwh.engines.libpq_errors import Case
+from dwh.engines.libpq_errors import MAKING, NEEDED, Case
 from dwh.errors import Busy, DwhError, EnvironmentFailure, NotReady, RecordsRefused
 
 if TYPE_CHECKING:
@@ -41,7 +41,14 @@ def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: s
 CASES: tuple[Case, ...] = (
     (("55P03", "40001", "40P01"), Busy, "somebody else is at work in {place}", "python etl.py --wait 5m"),
     # none of our tables has a key: this is two programs that make the same thing at the same time
-    (("23505", "42710", "42P07", "42P06"), Busy, "somebody else is making tables in {place}", "the same command again"),
+    (("23505", "42701", "42710", "42P07", "42P06"), Busy, *MAKING),
+    (("2BP01",), EnvironmentFailure, *NEEDED),
+    (
+        ("3F000",),
+        EnvironmentFailure,
+        "this user may not use the schema of {place}",
+        "ask the owner of the schema for it",
+    ),
     (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
     (("42703",), EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
     (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the schema for it"),

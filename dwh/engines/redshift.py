@@ -13,14 +13,18 @@ from dwh.cluster.watching import GOING, UP
 from dwh.engines import Address, Change, Engine, Session, Tell, Trace
 from dwh.engines.libpq import server_name
 from dwh.engines.redshift_connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
-from dwh.engines.redshift_session import RedshiftSession, Storage, make_schema
+from dwh.engines.redshift_session import RedshiftSession, Storage
 from dwh.engines.redshift_work import WorkPrefix
+from dwh.engines.removal import Place as SchemaPlace
+from dwh.engines.removal import plan_schema, remove_from_schema
 from dwh.errors import Busy, DwhError, EnvironmentFailure
+from dwh.ownership import name_some
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
     from dwh.config import Config
+    from dwh.ownership import Ours
 
 # The name of a new endpoint takes a moment to be known everywhere [U].
 SETTLING_SECONDS, SETTLING_PAUSE = 60.0, 5.0
@@ -30,11 +34,12 @@ LEAST_SLICES = 2
 
 
 class RedshiftEngine(Engine):
-    """A cluster of ours (`stop` deletes it), or with [CLUSTER] HOST somebody's warehouse (nothing is ever made)."""
+    """A cluster of ours (`stop` deletes it), or with [CLUSTER] HOST somebody's warehouse, in which no more than a
+    schema and our tables are made and removed."""
 
     name = "redshift"
     patience = 1800.0
-    another = "[CLUSTER] IDENTIFIER = another"
+    another = "[CLUSTER] SCHEMA = another"
 
     def __init__(self, config: Config, account: Account | None = None) -> None:
         self._config = config
@@ -57,13 +62,17 @@ class RedshiftEngine(Engine):
             where = {"region": self.account.region, "cluster": cluster.identifier.lower()}
         return {"engine": self.name, **where, "database": cluster.db_name, "schema": cluster.schema}
 
-    def plan(self, action: Literal["start", "stop", "delete"]) -> list[Change]:
+    def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change: asks AWS, changes nothing."""
         if self._lifecycle is None:
-            return [self._not_ours()]
+            if action != "delete" or ours is None:
+                return [self._not_ours()]
+            with self._session() as session:
+                return plan_schema(session, ours, self._schema, self.settings.schema)
         if action == "start":
             return self._lifecycle.plan_start()
-        return self._lifecycle.plan_stop(snapshot=self._snapshot(action))
+        going = self._lifecycle.plan_stop(snapshot=self._snapshot(action))
+        return going if ours is None else [*going, *self._tell_others(ours)]
 
     def start(self, tell: Tell) -> list[Change]:
         """Make what is missing, wait until the cluster is available, and connect to it.
@@ -73,31 +82,54 @@ class RedshiftEngine(Engine):
         changes = self._lifecycle.start(tell, self.patience) if self._lifecycle else [self._not_ours()]
         for _ in self.account.looks(min(SETTLING_SECONDS, self.patience), SETTLING_PAUSE):
             try:
-                connection = self.open_connection()
+                session = self._session()
             except Unreachable as error:
                 failure = error
                 tell(f"{error.message}; trying again")
                 continue
-            tell(f"signed in as {connection.info.user} over TLS, verified")
-            make_schema(connection, self.settings.schema)
+            with session:
+                tell(f"signed in as {session.user} over TLS, verified")
+                session.make_schema()
             return changes
         raise failure
 
-    def stop(self, tell: Tell, *, keep_data: bool) -> list[Change]:
-        """Delete what `start` made; with `keep_data` in a final snapshot first, unless [CLUSTER] FINAL_SNAPSHOT = no.
+    def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
+        """Delete the cluster that `start` made, and what is around it; without `delete` in a final snapshot first,
+        unless [CLUSTER] FINAL_SNAPSHOT = no. In a warehouse that [CLUSTER] HOST names, `delete` drops our tables.
 
         Raises EnvironmentFailure naming what is left, Busy when it takes longer than `patience` seconds.
         """
         if self._lifecycle is None:
-            return [self._not_ours()]
-        snapshot = self._snapshot("stop" if keep_data else "delete")
+            if delete is None:
+                return [self._not_ours()]
+            with self._session() as session:
+                return remove_from_schema(session, delete, self._schema, self.settings.schema, tell)
+        snapshot = self._snapshot("delete" if delete else "stop")
         return self._lifecycle.stop(tell, self.patience, snapshot=snapshot)
 
     def connect(self, trace: Callable[[Trace], None]) -> Session:
         """Connect; raises EnvironmentFailure when the warehouse is not up."""
-        connection = self.open_connection()
+        return self._session(trace)
+
+    def _session(self, trace: Callable[[Trace], None] = lambda _trace: None) -> RedshiftSession:
         storage = Storage(self._work, self._buckets, self._role())
-        return RedshiftSession(connection, trace, self.settings.schema, storage, self.place)
+        return RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+
+    @property
+    def _schema(self) -> SchemaPlace:
+        return SchemaPlace(f"schema {self.settings.schema} of {self.place}", self.another)
+
+    def _tell_others(self, ours: Ours) -> list[Change]:
+        """Say which tables of others go with the cluster, when it is up and lets us in."""
+        if self._lifecycle is None or self._lifecycle.cluster.seen not in UP:
+            return []
+        try:
+            with self._session() as session:
+                names = {*ours.tables, *session.extra_tables}
+                others = [thing for thing in session.everything() if thing.name not in names]
+        except DwhError as error:
+            return [Change("=", f"it could not be asked what others have in it: {error.message}", beside=True)]
+        return [Change("-", f"in it, and not of this suite: {name_some(others)}", beside=True)] if others else []
 
     def _work(self) -> WorkPrefix:
         """Give the prefix that COPY reads from; it is asked for when there is something to load."""
@@ -153,7 +185,7 @@ class RedshiftEngine(Engine):
         return self.settings.final_snapshot and action != "delete"
 
     def _not_ours(self) -> Change:
-        return Change("=", f"{self.place}, given by [CLUSTER] HOST: nothing is made or deleted here")
+        return Change("=", f"{self.place}, given by [CLUSTER] HOST: it is neither made nor deleted here")
 
     def _no_answer(self, public: bool = True) -> DwhError:
         """Word a time-out: nearly always the rule of the security group, so it gives both addresses."""

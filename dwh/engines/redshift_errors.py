@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dwh.engines.libpq_errors import Case
+from dwh.engines.libpq_errors import MAKING, NEEDED, Case
 from dwh.errors import Busy, EnvironmentFailure, RecordsRefused
 
 # SQLSTATE, or a piece of the text of XX000 [D23, G]; our class, our words, what to try.
@@ -10,8 +10,15 @@ CASES: tuple[Case, ...] = (
     (("57014",), Busy, "a statement took too long on {place}", "the same command again, later"),
     (("1023",), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
     (("40001",), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
+    (("23505", "42701", "42710", "42P07", "42P06"), Busy, *MAKING),
+    (("2BP01",), EnvironmentFailure, *NEEDED),
     (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
-    (("3F000",), EnvironmentFailure, "the schema is missing in {place}", "python conn_start.py"),
+    (
+        ("3F000",),
+        EnvironmentFailure,
+        "the schema is missing in {place}, or this user may not use it",
+        "python conn_start.py     (or ask the owner of the schema for it)",
+    ),
     (("42703",), EnvironmentFailure, "the tables in {place} are older than sql_queries.py", "python create_tables.py"),
     (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the tables for it"),
     (("Check '",), RecordsRefused, "COPY refused a record that this suite found nothing wrong with", "report this"),

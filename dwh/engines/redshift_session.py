@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dwh.engines import OUR_KEYS, Extract, Trace, Written
+from dwh.engines import OUR_KEYS, Extract, Thing, Trace, Written
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
 from dwh.engines.redshift_errors import CASES
@@ -37,6 +37,27 @@ LIMIT 1
 """
 # LOCK shuts readers out too [D23 dg/r_LOCK.html], and everybody reads the ledger: so a table of its own is locked.
 LOCK_TABLE = "dwh_lock"
+# What shares the names of tables [D23 dg/c_schemas-and-tables], and what else keeps a schema from being dropped.
+CONTENTS = """
+SELECT CASE WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'relation' END,
+    CAST(c.relname AS VARCHAR(128))
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind NOT IN ('i', 't')
+UNION
+SELECT 'function', CAST(p.proname AS VARCHAR(128)) || '()'
+FROM pg_proc AS p
+JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = %s
+ORDER BY 1, 2
+"""
+# Tables and views of everybody in this database, except those of the engine.
+ELSEWHERE = """
+SELECT table_type, table_schema, table_name
+FROM svv_tables
+WHERE table_schema NOT IN ('information_schema', 'catalog_history') AND SUBSTRING(table_schema, 1, 3) <> 'pg_'
+ORDER BY table_schema, table_name
+"""
 
 
 class Storage(NamedTuple):
@@ -54,6 +75,7 @@ class RedshiftSession(LibpqSession):
     reads_files = False
     reads_objects = True
     exports_to_s3 = True
+    extra_tables: Mapping[str, Mapping[str, str]] = {LOCK_TABLE: {"held": "INTEGER"}}
 
     def __init__(
         self,
@@ -80,6 +102,23 @@ class RedshiftSession(LibpqSession):
         elif filled := _FILL.match(sql):
             self._filled.add(filled[1])
         return changed
+
+    def contents(self) -> list[Thing]:
+        """Name all that stands in the schema."""
+        return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
+
+    def everything(self) -> list[Thing]:
+        """Name the tables and views of the whole database, whoever made them."""
+        found = self._run(ELSEWHERE, ())[1]
+        return [
+            Thing("view" if "VIEW" in kind else "table", name if schema == self._schema else f"{schema}.{name}")
+            for kind, schema, name in found
+        ]
+
+    def make_schema(self) -> None:
+        """Make the schema, unless it is there: who may make none may still use it."""
+        if not self.has_schema():
+            self.execute_alone("CREATE SCHEMA IF NOT EXISTS {}", self._schema)
 
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
@@ -184,16 +223,6 @@ class RedshiftSession(LibpqSession):
         except Busy:
             raise Busy(f"somebody else is loading into {self._place}", hint="python etl.py --wait 5m") from None
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
-
-
-def make_schema(connection: PgConnection, schema: str) -> None:
-    """Make a schema and the table that loads lock, unless they are there; closes the connection."""
-    from psycopg2.sql import SQL, Identifier
-
-    connection.autocommit = True
-    with closing(connection), connection.cursor() as cursor:
-        for statement in ("CREATE SCHEMA IF NOT EXISTS {0}", "CREATE TABLE IF NOT EXISTS {0}.{1} (held INTEGER)"):
-            cursor.execute(SQL(statement).format(Identifier(schema), Identifier(LOCK_TABLE)))
 
 
 def _miscounted(table: str, evidence: str) -> EnvironmentFailure:

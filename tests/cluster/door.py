@@ -33,12 +33,14 @@ SETTINGS = {
 
 @dataclass
 class Door:
-    """What listens at `port`. `logins` are the users and passwords that were tried."""
+    """What listens at `port`. `logins` are the users and passwords that were tried; `answers` are the rows of the
+    queries in whose text a word stands."""
 
     passwords: Mapping[str, str]
     ca_file: str = ""
     port: int = 0
     logins: list[tuple[str, str]] = field(default_factory=list)
+    answers: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
 
     @contextmanager
     def open(self, folder: Path, *names: str) -> Iterator[Door]:
@@ -88,8 +90,19 @@ class Door:
                 kind, length = struct.unpack("!ci", _receive(safe, 5))
                 if kind == b"X":
                     return
-                _receive(safe, length - 4)
-                safe.sendall(b"C" + struct.pack("!i", 11) + b"CREATE\0")
+                asked = _receive(safe, length - 4).decode()
+                rows = next((rows for word, rows in self.answers.items() if word in asked), [])
+                safe.sendall(b"".join(_as_rows(rows)) + b"C" + struct.pack("!i", 11) + b"CREATE\0")
+
+
+def _as_rows(rows: list[tuple[str, ...]]) -> Iterator[bytes]:
+    """Give rows of text as messages: how they are made up, then each."""
+    for number, row in enumerate(rows):
+        if number == 0:
+            columns = b"".join(b"c\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0) for _ in row)
+            yield b"T" + struct.pack("!ih", 6 + len(columns), len(row)) + columns
+        values = b"".join(struct.pack("!i", len(value.encode())) + value.encode() for value in row)
+        yield b"D" + struct.pack("!ih", 6 + len(values), len(row)) + values
 
 
 def write_certificates(folder: Path, names: tuple[str, ...]) -> tuple[str, str]:

@@ -267,3 +267,24 @@ def test_a_cluster_that_somebody_else_removed_meanwhile(up: Rig) -> None:
     )
     up.cloud.fault = gone
     assert ALL_GONE in close(up).out
+
+
+# --------------------------------------------------------------------------------------------------------- of others
+
+
+def test_tables_of_others_in_the_cluster_are_named(up: Rig) -> None:
+    """They go with the cluster, as the tables of this suite do: so they are named before the question."""
+    views, tables = [("VIEW", "hr", "staff")], [("BASE TABLE", "public", "payroll"), ("BASE TABLE", "public", "users")]
+    up.door.answers["svv_tables"] = [*views, *tables]
+    for flags in ((), ("--delete-data",)):
+        shown = up.call("conn_close", "--dry-run", *flags).out
+        assert "  - in it, and not of this suite: view hr.staff, table payroll\n" in shown
+    up.door.answers.clear()
+    assert "not of this suite" not in up.call("conn_close", "--dry-run").out
+
+
+def test_a_cluster_that_does_not_let_us_in_is_closed_all_the_same(up: Rig) -> None:
+    """That nobody could ask what others have in it is said, and is in nobody's way."""
+    up.cloud.endpoint = ("nowhere.invalid", 1)
+    assert "could not be asked what others have in it" in up.call("conn_close", "--dry-run").out
+    assert ALL_GONE in close(up).out

@@ -1,0 +1,28 @@
+"""What stands in a schema, by PostgreSQL's catalogue, which shows it also to who may not read it."""
+
+# What DROP SCHEMA without CASCADE counts, and indexes: they hang on their tables, and share their names. The members of
+# an extension are named by the extension. What has a name of another kind than tables has its schema in front.
+CONTENTS = """
+SELECT i.type, COALESCE(c.relname, t.typname, i.identity)
+FROM pg_namespace AS n
+JOIN pg_depend AS d ON d.refclassid = CAST('pg_namespace' AS REGCLASS) AND d.refobjid = n.oid AND d.deptype = 'n'
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS i
+LEFT JOIN pg_class AS c ON c.oid = d.objid AND d.classid = CAST('pg_class' AS REGCLASS)
+LEFT JOIN pg_type AS t ON t.oid = d.objid AND d.classid = CAST('pg_type' AS REGCLASS)
+LEFT JOIN pg_depend AS e ON e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e'
+WHERE n.nspname = %s AND (e.objid IS NULL OR c.oid IS NOT NULL)
+UNION
+SELECT 'index', c.relname
+FROM pg_namespace AS n
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relkind IN ('i', 'I')
+WHERE n.nspname = %s
+ORDER BY 1, 2
+"""
+COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_namespace AS n
+JOIN pg_class AS c ON c.relnamespace = n.oid
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = %s AND c.relname = %s
+ORDER BY a.attnum
+"""
