@@ -57,7 +57,7 @@ def waits_for_time(source: str) -> Iterator[tuple[str, int]]:
             yield "Popen", node.lineno
         for given in node.keywords:
             if given.arg == "timeout" and isinstance(given.value, ast.Constant) and given.value.value:
-                yield f"timeout={given.value.value!r}", node.lineno
+                yield f"timeout={ast.unparse(given.value)}", node.lineno
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS)))
