@@ -19,11 +19,13 @@ PIECE = 1024 * 1024  # bytes of a line that are read at once
 KEPT_BYTES = 64 * 1024  # of a record that is too long or breaks off
 TOO_LONG = "longer than 4 MB"
 
-_BLANKS = re.compile(rb"(?:[ \t\r\n\v\f]+|\xef\xbb\xbf)*")
-_STARTS_RECORD = re.compile(rb"(?:\xef\xbb\xbf)*\{")
-_FLAT = re.compile(rb'\{[^{}\[\]"\r\n]*(?:"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"[^{}\[\]"\r\n]*)*\}')
-_TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
-_IN_STRING = re.compile(rb'[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*')
+# What may stand between two records, and a record without another object or a list in it, on one line. Without the
+# possessive *+ a text of many escapes would take 100 times its size in memory.
+BLANKS = re.compile(rb"(?:[ \t\r\n\v\f]++|\xef\xbb\xbf)*+")
+FLAT = re.compile(rb'\{[^{}\[\]"\r\n]*+(?:"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"[^{}\[\]"\r\n]*+)*+\}')
+_STARTS_RECORD = re.compile(rb"(?:\xef\xbb\xbf)*+\{")
+_TOKEN = re.compile(rb'"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"|["{}\[\]]')
+_IN_STRING = re.compile(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+')
 
 
 class Piece(NamedTuple):
@@ -35,10 +37,10 @@ class Piece(NamedTuple):
 
 
 def read_pieces(stream: BinaryIO | gzip.GzipFile) -> Iterator[Piece]:
-    """Give the lines of a stream, long ones in pieces; none ends within a byte order mark."""
+    """Give the lines of a stream, long ones in pieces; none ends within a byte order mark or a CRLF."""
     line, before = 1, 0
     while text := stream.readline(PIECE):
-        while text.endswith((BYTE_ORDER_MARK[:1], BYTE_ORDER_MARK[:2])) and len(text) < PIECE + 8:
+        while text.endswith((BYTE_ORDER_MARK[:1], BYTE_ORDER_MARK[:2], b"\r")) and len(text) < PIECE + 8:
             more = stream.readline(1)
             if not more:
                 break
@@ -95,14 +97,14 @@ class _RecordReader:
         line, at, inside = piece.text, 0, 0
         while True:
             if not self.depth:
-                at = _BLANKS.match(line, at).end()  # type: ignore[union-attr]  # it matches everywhere
+                at = BLANKS.match(line, at).end()  # type: ignore[union-attr]  # it matches everywhere
                 if at == len(line):
                     return at
                 self.start = piece.line
                 if line[at] != ord("{"):
                     self._lose(f"text outside of an object, column {piece.before + at + 1}")
                     return at
-                if flat := _FLAT.match(line, at):
+                if flat := FLAT.match(line, at):
                     at = flat.end()
                     yield self._close(flat[0])
                     continue

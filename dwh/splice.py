@@ -1,7 +1,7 @@
-"""The quick way of good records: by their bytes, without looking into any. What is not plain goes another way.
+"""The quick way of good records: by their bytes, without looking into any. What is not plain is read record by record.
 
-Wherever `{` follows `}` a record begins, as far as bytes tell. Where that is in the middle of a text, both halves are
-no JSON, every engine refuses them, and the file is read record by record.
+Wherever `{` follows `}` a record begins, as far as a block of bytes tells. Where that is in the middle of a text,
+neither half is taken for a record.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from dwh.records import BYTE_ORDER_MARK, LONGEST_RECORD
+from dwh.record_reader import BLANKS, FLAT
+from dwh.records import LONGEST_RECORD
 
 CHUNK = 1024 * 1024  # bytes
 SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are looked through again and again
 LONGEST_GAP = 64  # bytes between two records of one line
 
 _ODD_ESCAPE = re.compile(rb"\\u00(?:00|64|77|68|5[fF])")  # a NUL, or a character of OUR_KEYS
-_BORDER = re.compile(rb"\}(?:[ \t\r\n]|\xef\xbb\xbf)*\{")
 _GAP = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*\Z")
 
 
@@ -30,7 +30,8 @@ def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
         return b"", 0
     mark = b'{"dwh_file_id":%d,' % file_id
     breaks = body.count(b"\n")
-    if body[:1] != b"{" or body.count(b"\n{") != breaks or (body.count(b"}") > breaks + 1 and _may_share_lines(body)):
+    ends = body[:1] + body[-1:]
+    if ends != b"{}" or body.count(b"\n{") != breaks or (body.count(b"}") > breaks + 1 and _may_share_lines(body)):
         return _splice_shared(body, mark)
     if is_odd(body):
         return None
@@ -43,17 +44,17 @@ def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
 
 
 def _splice_shared(body: bytes, mark: bytes) -> tuple[bytes, int] | None:
-    """The same where records share lines, and where byte order marks stand before them."""
-    for _ in range(3):  # a file begins with one mark, several files put together with a few
-        body = body.removeprefix(BYTE_ORDER_MARK).removesuffix(BYTE_ORDER_MARK).strip()
-    if not body:
-        return b"", 0
-    if body[:1] != b"{" or body[1:2] == b"\0" or is_odd(body):
+    """The same where records share lines, and where byte order marks stand between them: of objects without another
+    object or a list in them, which one pattern takes whole, texts with brackets included."""
+    if body[1:2] == b"\0" or is_odd(body):
         return None
-    rest, borders = _BORDER.subn(b"}\n" + mark, body[1:])
-    if rest.count(b"\n") != borders or b"\r" in rest:
+    parts, at = [], 0
+    while found := FLAT.match(body, BLANKS.match(body, at).end()):  # type: ignore[union-attr]  # matches everywhere
+        parts.append(found[0][1:])
+        at = found.end()
+    if BLANKS.match(body, at).end() < len(body):  # type: ignore[union-attr]
         return None
-    return b"%b%b\n" % (mark, rest), borders + 1
+    return b"".join(b"%b%b\n" % (mark, part) for part in parts), len(parts)
 
 
 def read_blocks(source: BinaryIO) -> Iterator[bytes | None]:
@@ -104,7 +105,7 @@ def _begins_plainly(chunk: bytes) -> bool:
 
 def _may_share_lines(body: bytes) -> bool:
     """Tell whether two objects may stand on one line: a closing bracket, then an opening one."""
-    return any(piece.lstrip(b" \t\r")[:1] == b"{" for piece in body.split(b"}")[1:])
+    return any(piece.lstrip(b" \t\r\xef\xbb\xbf")[:1] == b"{" for piece in body.split(b"}")[1:])
 
 
 def _fits(block: bytes) -> bool:
