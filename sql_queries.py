@@ -1842,7 +1842,7 @@ SELECT
     SUM(CAST(last_seen AS DATE) - DATE '1970-01-01') AS days,
     SUM(
         CAST(EXTRACT(HOUR FROM last_seen) AS BIGINT) * 3600000 + CAST(EXTRACT(MINUTE FROM last_seen) AS BIGINT) * 60000
-        + CAST(CAST(SUBSTRING(CAST(last_seen AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+        + CAST(CAST(SUBSTRING(CAST(last_seen AS VARCHAR(32)) FROM 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
     ) AS milliseconds
 FROM users
 """
@@ -1877,7 +1877,7 @@ SELECT
     SUM(
         CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
         + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
-        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)) FROM 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
     ) AS milliseconds,
     SUM(hour) AS hour,
     SUM(day) AS day,
@@ -1895,7 +1895,7 @@ SELECT
     SUM(
         CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
         + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
-        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)) FROM 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
     ) AS milliseconds,
     COUNT(user_id) AS users,
     SUM(user_id) AS user_id,
