@@ -3,18 +3,23 @@
 A record is a JSON object at the top level of a file; it may share a line with others or spread over several.
 A line that starts with `{` always starts a record, so a record that breaks off costs itself and the lines up to the
 next such line, no more.
-What the values must be is not judged here: the rules stand once, in sql_queries.py.
+What the values must be is not judged here: the rules stand once, in sql_queries.py. What only a parser knows is: whether a
+value is an object, and which number is meant by 2.6e1. So numbers are written as plain digits for those rules.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any, BinaryIO, NamedTuple
 
+# What a value is, in the words of a fault.
+TEXT, WHOLE, NUMBER = "text", "a whole number", "a number"
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -23,15 +28,28 @@ _NO_NUMBER = re.compile(r"(?<=[:\[,\s])-?(?:nan|inf(?:inity)?)(?![^\s,}\]])", re
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)")
 _LONE = "a lone surrogate (\\ud800 to \\udfff) is not a character, column {column}"
 _KEY = re.compile(rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}\[\]]')
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
 
 
+_FORM = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE](-|\+?)0*([0-9]+))?")
+_PLAIN_FORM = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+MOST_DIGITS, MOST_FRACTION = 19, 128  # of what the rules take as it is: a whole number, any number
+BEYOND = "9" * 20  # stands for every whole number of more digits: it is refused all the same
+EXACT = 10**15  # whole numbers below are one double each, which engines print in plain digits
+GREATEST = 1e100  # of a number, and its inverse the least
+
+
 class Record(NamedTuple):
-    """One record: where it starts (line, from 1), its bytes on one line, and its fault (None: a good JSON object)."""
+    """One record: where it starts (line, from 1), its bytes on one line, and its fault (None: a good JSON object).
+
+    `values` are those of its known keys as the inside of a JSON object; None: they are as they stand in `text`.
+    """
 
     line: int
     text: bytes
     fault: str | None
+    values: bytes | None = None
 
 
 def read_lines(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
@@ -47,11 +65,13 @@ class Strictness(NamedTuple):
     """What makes a record bad: one of `keys` standing twice, and, unless `lenient`, all that JSON does not allow.
 
     `lenient` lets a comma too many and NaN through, for an engine that takes them wherever it reads a file itself:
-    whether a record is good must not depend on who reads it.
+    whether a record is good must not depend on who reads it. `holds` says of each known key what its value is: TEXT,
+    WHOLE or NUMBER.
     """
 
     keys: frozenset[str]
     lenient: bool
+    holds: Mapping[str, str]
 
 
 def read_records(lines: Iterable[bytes], strictness: Strictness) -> Iterator[Record]:
@@ -131,9 +151,9 @@ class _RecordReader:
 
 
 def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
-    """Parse one object and say what is wrong with it, if anything."""
+    """Parse one object and say what is wrong with it, if anything; a good one has its known values."""
     try:
-        content = _parse(text.decode("utf-8"), strictness.lenient)
+        content, exact = _parse(text.decode("utf-8"), strictness.lenient)
     except UnicodeDecodeError as error:
         return Record(line, text, f"not UTF-8, column {error.start + 1}")
     except json.JSONDecodeError as error:
@@ -142,7 +162,63 @@ def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
         return Record(line, text, "nested too deep" if isinstance(error, RecursionError) else str(error))
     fault = _unfit_escape(text) if b"\\u" in text else None
     twice = sorted(content.twice & strictness.keys)
-    return Record(line, text, f"the key {twice[0]!r} stands twice" if twice and not fault else fault)
+    fault = fault or (f"the key {twice[0]!r} stands twice" if twice else _unfit_value(content, strictness.holds))
+    return Record(line, text, fault, _write_values(content, strictness.holds) if exact and not fault else None)
+
+
+def _unfit_value(content: _Object, holds: Mapping[str, str]) -> str | None:
+    """Say which value is an object or a list: no column holds one, and engines write them differently as text."""
+    for key, value in content.items():
+        if isinstance(value, (dict, list)) and key in holds:
+            return f"{key} is {'an object' if isinstance(value, dict) else 'a list'}, not {holds[key]}"
+    return None
+
+
+def _write_values(content: _Object, holds: Mapping[str, str]) -> bytes:
+    """Write the values of known keys for an engine; numbers that are no text become plain digits."""
+    written = []
+    for key, value in content.items():
+        kind = holds.get(key)
+        if kind is None or value is None:
+            continue
+        if value is True or value is False:
+            text = "true" if value else "false"
+        else:
+            digits = None if kind == TEXT else plain_digits(value, kind)
+            text = value if digits is None and type(value) is _Number else _quoted(digits or value)
+        written.append(f'"{key}":{text}')
+    return ",".join(written).encode()
+
+
+def plain_digits(value: str, kind: str) -> str | None:
+    """Give the number that a text or a number of JSON means, in plain digits; None: it is as it should be, or none."""
+    if kind == WHOLE:
+        return None if value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS else _plain_whole(value)
+    if len(value) <= MOST_FRACTION and _PLAIN_FORM.fullmatch(value):
+        return None
+    found = _FORM.fullmatch(value.strip(" "))
+    number = float(found[0]) if found else math.inf
+    if number and not 1 / GREATEST <= abs(number) < GREATEST:
+        return None
+    return format(Decimal(repr(number)), "f")
+
+
+def _plain_whole(value: str) -> str | None:
+    found = _FORM.fullmatch(value.strip(" "))
+    if not found:
+        return None
+    sign, whole, fraction, minus, exponent = found.groups("")
+    shift = int(exponent[:8] or 0) * (-1 if minus == "-" else 1)  # of more digits the first ones tell enough
+    significant = (whole + fraction).lstrip("0")
+    point = len(significant) - len(fraction) + shift  # behind so many of its digits
+    significant = significant.rstrip("0")
+    if not significant:
+        return "0"
+    if len(significant) <= point:
+        return sign + (significant.ljust(point, "0") if point <= MOST_DIGITS else BEYOND)
+    # 1.00000000000000000001 is 1 to every engine that reads numbers as doubles, and then to all of them
+    number = float(found[0]) if type(value) is _Number else math.inf
+    return str(int(number)) if abs(number) < EXACT and number.is_integer() else None
 
 
 def without_keys(text: bytes, prefix: str) -> bytes:
@@ -188,19 +264,27 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-# numbers stay text: only their form is judged here, and Python would not convert 5,000 digits
-_DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+class _Number(str):
+    """A number, as the file has it."""
+
+    __slots__ = ()
 
 
-def _parse(text: str, lenient: bool) -> _Object:
+# numbers stay text: Python would not convert 5,000 digits, and a double would not keep 19
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_Object, parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant
+)
+
+
+def _parse(text: str, lenient: bool) -> tuple[_Object, bool]:
+    """Parse one object; tells whether its values are those of the text, or only its keys."""
     try:
-        content: _Object = _DECODER.decode(text)
+        return _DECODER.decode(text), True
     except ValueError:
         if lenient:
             with suppress(ValueError):
-                return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1\2", text)), lenient=False)
+                return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1\2", text)), lenient=False)[0], False
         raise
-    return content
 
 
 def _outside(text: bytes, column: int) -> str:

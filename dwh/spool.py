@@ -172,12 +172,9 @@ class Spool:
             if _starts_with(source, b"["):
                 raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
             for number, record in enumerate(read_records(read_lines(source), self.rules[file.kind]), 1):
-                text = record.text
-                if not record.fault:
-                    text = (without_keys(text, OUR_KEYS) if _is_odd(text) else text).replace(b"\r", b" ")
                 self.faults += record.fault is not None
-                empty = record.fault or not text.strip(b"{ \t}")
-                stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
+                values = b"" if record.fault else _values(record)
+                stream.write(_provenance(file.file_id, number, record) + (b"," + values if values else b"") + b"}\n")
         return number
 
     def _unzip(self, file: IncomingFile) -> tuple[SourceFile, bytes | None]:
@@ -295,6 +292,14 @@ def _starts_with(stream: BinaryIO, character: bytes) -> bool:
     start = stream.read(CHUNK).lstrip()
     stream.seek(0)
     return start[:1] == character
+
+
+def _values(record: Record) -> bytes:
+    """Give the values of a good record as the inside of an object, without keys of our own making."""
+    if record.values is not None:
+        return record.values
+    text = without_keys(record.text, OUR_KEYS) if _is_odd(record.text) else record.text
+    return text.replace(b"\r", b" ").strip(b" \t")[1:-1].strip(b" \t")
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:
