@@ -246,20 +246,20 @@ FILE_KEYS = {
 
 # What each column holds: text (the default), a whole number or a number. dwh/records.py refuses objects by this, and
 # writes other forms of a number as plain digits.
-WHOLE, NUMBER = "a whole number", "a number"
+_A_WHOLE, _A_NUMBER = "a whole number", "a number"
 NUMBERS = {
-    "itemInSession": WHOLE,
-    "length": NUMBER,
-    "registration": NUMBER,
-    "sessionId": WHOLE,
-    "status": WHOLE,
-    "ts": WHOLE,
-    "userId": WHOLE,
-    "num_songs": WHOLE,
-    "artist_latitude": NUMBER,
-    "artist_longitude": NUMBER,
-    "duration": NUMBER,
-    "year": WHOLE,
+    "itemInSession": _A_WHOLE,
+    "length": _A_NUMBER,
+    "registration": _A_NUMBER,
+    "sessionId": _A_WHOLE,
+    "status": _A_WHOLE,
+    "ts": _A_WHOLE,
+    "userId": _A_WHOLE,
+    "num_songs": _A_WHOLE,
+    "artist_latitude": _A_NUMBER,
+    "artist_longitude": _A_NUMBER,
+    "duration": _A_NUMBER,
+    "year": _A_WHOLE,
 }
 
 # Memory goes by these widths on Redshift: four bytes, one character, more than a value may have. COPY cuts a longer one
@@ -353,8 +353,7 @@ def _whole(column: str) -> str:
 
     26.0 is 26 as far as a double keeps every digit. All other forms are written so by dwh/records.py.
     """
-    return f"""
-CASE
+    return f"""CASE
     WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 18 AND NOT {column} ~ '{_FOREIGN}' THEN {column}
     WHEN {_digits(column)} THEN {column}
     WHEN OCTET_LENGTH({column}) BETWEEN 3 AND 17
@@ -362,40 +361,36 @@ CASE
         AND {_digits(f"REPLACE({column}, '.0', '')")}
         THEN REPLACE({column}, '.0', '')
     WHEN {column} >= '-' AND {column} < '.' AND {_digits(f"SUBSTRING({column} FROM 2)", _LEAST)} THEN {column}
-END
-"""
+END"""
 
 
 def _number(column: str) -> str:
     """Give a value as text that is a number without an exponent, else NULL."""
-    return f"""
-CASE
+    return f"""CASE
     WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 128 AND {column} >= '0' AND NOT ({column} || '.') ~ '{_MISPLACED}'
         THEN {column}
     WHEN OCTET_LENGTH({column}) BETWEEN 2 AND 128 AND {column} >= '-' AND {column} < '.'
         AND SUBSTRING({column} FROM 2) >= '0' AND NOT (SUBSTRING({column} FROM 2) || '.') ~ '{_MISPLACED}'
         THEN {column}
-END
-"""
+END"""
 
 
 def _refuse_whole(column: str, key: str) -> str:
     """Give the branch of the rules that refuses what is no whole number of 64 bits."""
     return f"""
-    WHEN NOT {_missing(column)} AND ({_whole(column)}) IS NULL
+    WHEN {column}_value IS NULL AND NOT {_missing(column)}
         THEN CASE
             WHEN OCTET_LENGTH({column}) BETWEEN 19 AND 64
-                AND NOT CASE
-                    WHEN {column} < '.' THEN SUBSTRING({column} FROM 2) ELSE {column}
-                END ~ '{_FOREIGN}'
+                AND NOT CASE WHEN {column} < '.' THEN SUBSTRING({column} FROM 2) ELSE {column} END ~ '{_FOREIGN}'
                 THEN '{key} is beyond 64 bits'
             ELSE '{key} is not a whole number'
-        END
-"""
+        END"""
 
 
 def _refuse_number(column: str, key: str) -> str:
-    return f"WHEN NOT {_missing(column)} AND ({_number(column)}) IS NULL THEN '{key} is not a number'"
+    """Give the branch of the rules that refuses what is no number."""
+    return f"""
+    WHEN {column}_value IS NULL AND NOT {_missing(column)} THEN '{key} is not a number'"""
 
 
 def _may_be_json(*columns: str) -> str:
@@ -413,35 +408,33 @@ def _may_be_json(*columns: str) -> str:
 # for every engine. Milliseconds since 1970 have 12 to 14 digits from March 1973 to the year 5138: the same times
 # have fewer as seconds, and more as microseconds and nanoseconds.
 _NO_MILLISECONDS = f"""
-CASE
-    WHEN {_missing("ts")} THEN 'ts is missing'
-    WHEN ts >= '-' AND ts < '.' AND ({_number("ts")}) IS NOT NULL THEN 'ts is before 1970'
-    WHEN CAST({_whole("ts")} AS BIGINT) >= 100000000000000000
-        THEN 'ts looks like nanoseconds: milliseconds since 1970 are expected'
-    WHEN CAST({_whole("ts")} AS BIGINT) >= 100000000000000
-        THEN 'ts looks like microseconds: milliseconds since 1970 are expected'
-    WHEN CAST({_number("ts")} AS DOUBLE PRECISION) < 100000000000
-        THEN 'ts looks like seconds: milliseconds since 1970 are expected'
-    WHEN OCTET_LENGTH(ts) BETWEEN 19 AND 64 AND NOT ts ~ '{_FOREIGN}'
-        THEN 'ts is beyond 64 bits: milliseconds since 1970 are expected'
-    ELSE 'ts is not a whole number of milliseconds'
-END
+        CASE
+            WHEN {_missing("ts")} THEN 'ts is missing'
+            WHEN ts >= '-' AND ts < '.' AND {_number("ts")} IS NOT NULL THEN 'ts is before 1970'
+            WHEN ts_value >= 100000000000000000
+                THEN 'ts looks like nanoseconds: milliseconds since 1970 are expected'
+            WHEN ts_value >= 100000000000000
+                THEN 'ts looks like microseconds: milliseconds since 1970 are expected'
+            WHEN CAST({_number("ts")} AS DOUBLE PRECISION) < 100000000000
+                THEN 'ts looks like seconds: milliseconds since 1970 are expected'
+            WHEN OCTET_LENGTH(ts) BETWEEN 19 AND 64 AND NOT ts ~ '{_FOREIGN}'
+                THEN 'ts is beyond 64 bits: milliseconds since 1970 are expected'
+            ELSE 'ts is not a whole number of milliseconds'
+        END
 """
 _EVENT_FAULT = f"""
 CASE
     WHEN {_missing("page")} THEN 'page is missing'
-    WHEN NOT COALESCE(OCTET_LENGTH(ts) BETWEEN 12 AND 14 AND ts >= '1' AND NOT ts ~ '{_FOREIGN}', FALSE)
-        AND NOT COALESCE(CAST({_whole("ts")} AS BIGINT) BETWEEN 100000000000 AND 99999999999999, FALSE)
-        THEN {_NO_MILLISECONDS}
-{_refuse_whole("user_id", "userId")}
-    WHEN user_id >= '-' AND user_id < '.' THEN 'userId is negative'
-{_refuse_whole("session_id", "sessionId")}
-{_refuse_whole("item_in_session", "itemInSession")}
-{_refuse_whole("status", "status")}
+    WHEN ts_value IS NULL OR ts_value NOT BETWEEN 100000000000 AND 99999999999999 THEN {_NO_MILLISECONDS}
+    {_refuse_whole("user_id", "userId")}
+    WHEN user_id_value < 0 THEN 'userId is negative'
+    {_refuse_whole("session_id", "sessionId")}
+    {_refuse_whole("item_in_session", "itemInSession")}
+    {_refuse_whole("status", "status")}
     {_refuse_number("length", "length")}
     {_refuse_number("registration", "registration")}
-    WHEN {_missing("session_id")} AND TRIM(BOTH ' ' FROM page) = 'NextSong' THEN 'sessionId is missing on a play'
-    WHEN {_missing("item_in_session")} AND TRIM(BOTH ' ' FROM page) = 'NextSong'
+    WHEN session_id_value IS NULL AND TRIM(BOTH ' ' FROM page) = 'NextSong' THEN 'sessionId is missing on a play'
+    WHEN item_in_session_value IS NULL AND TRIM(BOTH ' ' FROM page) = 'NextSong'
         THEN 'itemInSession is missing on a play'
     WHEN OCTET_LENGTH(artist) > 1024 THEN 'artist is longer than 1024 bytes'
     WHEN OCTET_LENGTH(auth) > 64 THEN 'auth is longer than 64 bytes'
@@ -454,14 +447,29 @@ CASE
     WHEN OCTET_LENGTH(page) > 64 THEN 'page is longer than 64 bytes'
     WHEN OCTET_LENGTH(song) > 1024 THEN 'song is longer than 1024 bytes'
     WHEN OCTET_LENGTH(user_agent) > 4096 THEN 'userAgent is longer than 4096 bytes'
-    WHEN OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
+    WHEN user_id_value IS NULL AND OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
     WHEN {
     _may_be_json(
         "artist", "auth", "first_name", "gender", "last_name", "level", "location", "method", "page", "song", "user_agent"
     )
-}
-        THEN 'it has to be read record by record'
+} THEN 'it has to be read record by record'
 END
+"""
+
+_FAULTS = "line_number, reason, record,"  # columns of the careful way
+# The records with each number twice: as text, and as the value it is (NULL: it is blank, or refused).
+_EVENTS_WITH_VALUES = f"""
+    SELECT
+        file_id, record_number, FAULTS artist, auth, first_name, gender, last_name, level, location, method, page, song,
+        user_agent, ts, user_id, session_id, item_in_session, status, length, registration,
+        CAST({_whole("ts")} AS BIGINT) AS ts_value,
+        CAST({_whole("user_id")} AS BIGINT) AS user_id_value,
+        CAST({_whole("session_id")} AS BIGINT) AS session_id_value,
+        CAST({_whole("item_in_session")} AS BIGINT) AS item_in_session_value,
+        CAST({_whole("status")} AS BIGINT) AS status_value,
+        CAST({_number("length")} AS DOUBLE PRECISION) AS length_value,
+        CAST({_number("registration")} AS DOUBLE PRECISION) AS registration_value
+    FROM incoming_events
 """
 
 REFUSE_EVENTS = """
@@ -474,16 +482,16 @@ FROM (
         line_number,
         record,
         CASE WHEN reason IS NOT NULL THEN reason ELSE FAULT END AS reason
-    FROM incoming_events
+    FROM (RECORDS) AS r
 ) AS judged
 WHERE reason IS NOT NULL
-""".replace("FAULT", _EVENT_FAULT)
+""".replace("FAULT", _EVENT_FAULT).replace("RECORDS", _EVENTS_WITH_VALUES.replace("FAULTS", _FAULTS))
 
 _SONG_FAULT = f"""
 CASE
     WHEN {_missing("song_id")} THEN 'song_id is missing'
-{_refuse_whole("num_songs", "num_songs")}
-{_refuse_whole("year", "year")}
+    {_refuse_whole("num_songs", "num_songs")}
+    {_refuse_whole("year", "year")}
     {_refuse_number("duration", "duration")}
     {_refuse_number("artist_latitude", "artist_latitude")}
     {_refuse_number("artist_longitude", "artist_longitude")}
@@ -497,6 +505,18 @@ CASE
 END
 """
 
+_SONGS_WITH_VALUES = f"""
+    SELECT
+        file_id, record_number, FAULTS artist_id, artist_location, artist_name, song_id, title,
+        num_songs, year, duration, artist_latitude, artist_longitude,
+        CAST({_whole("num_songs")} AS BIGINT) AS num_songs_value,
+        CAST({_whole("year")} AS BIGINT) AS year_value,
+        CAST({_number("duration")} AS DOUBLE PRECISION) AS duration_value,
+        CAST({_number("artist_latitude")} AS DOUBLE PRECISION) AS artist_latitude_value,
+        CAST({_number("artist_longitude")} AS DOUBLE PRECISION) AS artist_longitude_value
+    FROM incoming_songs
+"""
+
 REFUSE_SONGS = """
 CREATE TEMP TABLE refused_songs AS
 SELECT file_id, record_number, line_number, reason, record
@@ -507,10 +527,10 @@ FROM (
         line_number,
         record,
         CASE WHEN reason IS NOT NULL THEN reason ELSE FAULT END AS reason
-    FROM incoming_songs
+    FROM (RECORDS) AS r
 ) AS judged
 WHERE reason IS NOT NULL
-""".replace("FAULT", _SONG_FAULT)
+""".replace("FAULT", _SONG_FAULT).replace("RECORDS", _SONGS_WITH_VALUES.replace("FAULTS", _FAULTS))
 
 # The first refused record, songs before events.
 SELECT_FIRST_REFUSED = """
@@ -603,53 +623,28 @@ _STAGED = """
     GROUP BY file_id
 """
 
-STAGE_EVENTS = f"""
+STAGE_EVENTS = """
 INSERT INTO staging_events (
     file_id, artist, auth, first_name, gender, item_in_session, last_name, length, level, location,
     method, page, registration, session_id, song, status, ts, user_agent, user_id
 )
 SELECT
-    file_id,
-    artist,
-    auth,
-    first_name,
-    gender,
-    CAST({_whole("item_in_session")} AS BIGINT),
-    last_name,
-    CAST({_number("length")} AS DOUBLE PRECISION),
-    level,
-    location,
-    method,
-    page,
-    CAST({_number("registration")} AS DOUBLE PRECISION),
-    CAST({_whole("session_id")} AS BIGINT),
-    song,
-    CAST({_whole("status")} AS BIGINT),
-    CAST({_whole("ts")} AS BIGINT),
-    user_agent,
+    file_id, artist, auth, first_name, gender, item_in_session_value, last_name, length_value, level, location,
+    method, page, registration_value, session_id_value, song, status_value, ts_value, user_agent,
     CASE WHEN POSITION('.' IN user_id) > 0 THEN REPLACE(user_id, '.0', '') ELSE user_id END
-FROM incoming_events
-"""
+FROM (RECORDS) AS r
+""".replace("RECORDS", _EVENTS_WITH_VALUES.replace("FAULTS", ""))
 
-STAGE_SONGS = f"""
+STAGE_SONGS = """
 INSERT INTO staging_songs (
     file_id, num_songs, artist_id, artist_latitude, artist_longitude, artist_location,
     artist_name, song_id, title, duration, year
 )
 SELECT
-    file_id,
-    CAST({_whole("num_songs")} AS BIGINT),
-    artist_id,
-    CAST({_number("artist_latitude")} AS DOUBLE PRECISION),
-    CAST({_number("artist_longitude")} AS DOUBLE PRECISION),
-    artist_location,
-    artist_name,
-    song_id,
-    title,
-    CAST({_number("duration")} AS DOUBLE PRECISION),
-    CAST({_whole("year")} AS BIGINT)
-FROM incoming_songs
-"""
+    file_id, num_songs_value, artist_id, artist_latitude_value, artist_longitude_value, artist_location,
+    artist_name, song_id, title, duration_value, year_value
+FROM (RECORDS) AS r
+""".replace("RECORDS", _SONGS_WITH_VALUES.replace("FAULTS", ""))
 
 # The same without looking at a bad record: enough when it turns out that there is none.
 STAGE_GOOD_SONGS = STAGE_SONGS + f"WHERE ({_SONG_FAULT}) IS NULL"
@@ -718,9 +713,12 @@ def _user_number(column: str) -> str:
 TOUCH_USERS = f"""
 CREATE TEMP TABLE touched_users AS
 SELECT DISTINCT {_user_number("user_id")} AS user_id
-FROM staging_events
-WHERE file_id IN (SELECT file_id FROM touched_files)
-AND TRIM(BOTH ' ' FROM user_id) <> ''
+FROM (
+    SELECT DISTINCT user_id
+    FROM staging_events
+    WHERE file_id IN (SELECT file_id FROM touched_files)
+) AS written
+WHERE TRIM(BOTH ' ' FROM user_id) <> ''
 """
 
 # A play is touched through its session and its place in it: of all that makes its songplay_id these two are enough to

@@ -169,6 +169,7 @@ class DuckDbSession:
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:  # noqa: ARG002
         """Open a transaction. The file has one process as its owner, so `lock` needs no statement here."""
+        self._connection.execute(_JOIN_AS_WRITTEN)  # load_through cannot say so in a transaction that has failed
         self._run("BEGIN TRANSACTION", ())
         try:
             yield
@@ -185,8 +186,10 @@ class DuckDbSession:
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Run the INSERT while the files are read."""
+        self._connection.execute(_FILTER_AS_WRITTEN)
         for records, params in _select_records(keys, parts):
             self.execute(insert.replace(f"FROM {table}", f"FROM ({records}) AS {table}"), params)
+        self._connection.execute(_JOIN_AS_WRITTEN)
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet."""
@@ -231,6 +234,9 @@ END
 # The right side of a join is the one kept in memory, as it is written, and in our statements that is the narrow one.
 # DuckDB guesses that an EXISTS lets a fifth through, and so kept a million plays in memory to look up 15,000 songs.
 _JOIN_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side'"
+# While records are read and judged: every value is found once, below the rules that look at it. Pushed down, the rules
+# would find each for themselves.
+_FILTER_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side,filter_pushdown'"
 _CONTENTS = """
 SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
 UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal
