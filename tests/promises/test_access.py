@@ -145,7 +145,7 @@ def test_p78_a_statement_put_together_is_seen(source: str) -> None:
 def test_p80_what_a_run_writes_is_its_owners_alone(warehouse: Warehouse) -> None:
     """While a load runs, under the widest umask, its folder is 0700 and each file in it 0600; so is a log."""
     for n in range(400):
-        warehouse.write(f"log_data/{n}.json", b'{"page": "Home",\n "ts": 1}\n' * 200)
+        warehouse.write(f"log_data/{n}.json", b'{"page": "Home",\n "ts": 1541160000000}\n' * 200)
     log = warehouse.root / "etl.log"
     process = subprocess.Popen(
         ["sh", "-c", 'umask 0; exec "$@"', "sh", *warehouse.command("etl", "-q", "--log-file", str(log))],
