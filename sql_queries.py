@@ -9,8 +9,8 @@ DISTINCT ON,
 delete and insert instead of upsert, NULLS LAST written out, TRIM(BOTH ' ' FROM x), no division of integers, no
 TRUNCATE (it commits on Redshift),
 no clock (times are bound from Python), values by parameter (%s), and neither a percent sign nor a question mark
-anywhere else. No ^ and no $ in a pattern of ~ (they match at every line on Redshift), and no cast that needs a condition
-beside it (it may run first): what is cast is text that is NULL unless it can be.
+anywhere else. No ^ and no $ in a pattern of ~ (they match at every line on Redshift), and no cast that needs a
+condition beside it (it may run first): what is cast is text that is NULL unless it can be.
 """
 
 # --------------------------------------------------------------------------------------------------------------- tables
@@ -398,9 +398,7 @@ def _may_be_json(*columns: str) -> str:
 
     A file it has read has numbered records.
     """
-    begins = " OR ".join(
-        f"({column} >= '[' AND {column} < '|' AND ASCII({column}) IN (91, 123))" for column in columns
-    )
+    begins = " OR ".join(f"({column} >= '[' AND {column} < '|' AND ASCII({column}) IN (91, 123))" for column in columns)
     return f"record_number IS NULL AND ({begins})"
 
 
@@ -450,7 +448,17 @@ CASE
     WHEN user_id_value IS NULL AND OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
     WHEN {
     _may_be_json(
-        "artist", "auth", "first_name", "gender", "last_name", "level", "location", "method", "page", "song", "user_agent"
+        "artist",
+        "auth",
+        "first_name",
+        "gender",
+        "last_name",
+        "level",
+        "location",
+        "method",
+        "page",
+        "song",
+        "user_agent",
     )
 } THEN 'it has to be read record by record'
 END
@@ -458,19 +466,20 @@ END
 
 _FAULTS = "line_number, reason, record,"  # columns of the careful way
 # The records with each number twice: as text, and as the value it is (NULL: it is blank, or refused).
-_EVENTS_WITH_VALUES = f"""
-    SELECT
-        file_id, record_number, FAULTS artist, auth, first_name, gender, last_name, level, location, method, page, song,
-        user_agent, ts, user_id, session_id, item_in_session, status, length, registration,
-        CAST({_whole("ts")} AS BIGINT) AS ts_value,
+_EVENT_VALUES = f"""CAST({_whole("ts")} AS BIGINT) AS ts_value,
         CAST({_whole("user_id")} AS BIGINT) AS user_id_value,
         CAST({_whole("session_id")} AS BIGINT) AS session_id_value,
         CAST({_whole("item_in_session")} AS BIGINT) AS item_in_session_value,
         CAST({_whole("status")} AS BIGINT) AS status_value,
         CAST({_number("length")} AS DOUBLE PRECISION) AS length_value,
-        CAST({_number("registration")} AS DOUBLE PRECISION) AS registration_value
+        CAST({_number("registration")} AS DOUBLE PRECISION) AS registration_value"""
+_EVENTS_WITH_VALUES = """
+    SELECT
+        file_id, record_number, FAULTS artist, auth, first_name, gender, last_name, level, location, method, page, song,
+        user_agent, ts, user_id, session_id, item_in_session, status, length, registration,
+        VALUES
     FROM incoming_events
-"""
+""".replace("VALUES", _EVENT_VALUES)
 
 REFUSE_EVENTS = """
 CREATE TEMP TABLE refused_events AS
@@ -505,17 +514,18 @@ CASE
 END
 """
 
-_SONGS_WITH_VALUES = f"""
-    SELECT
-        file_id, record_number, FAULTS artist_id, artist_location, artist_name, song_id, title,
-        num_songs, year, duration, artist_latitude, artist_longitude,
-        CAST({_whole("num_songs")} AS BIGINT) AS num_songs_value,
+_SONG_VALUES = f"""CAST({_whole("num_songs")} AS BIGINT) AS num_songs_value,
         CAST({_whole("year")} AS BIGINT) AS year_value,
         CAST({_number("duration")} AS DOUBLE PRECISION) AS duration_value,
         CAST({_number("artist_latitude")} AS DOUBLE PRECISION) AS artist_latitude_value,
-        CAST({_number("artist_longitude")} AS DOUBLE PRECISION) AS artist_longitude_value
+        CAST({_number("artist_longitude")} AS DOUBLE PRECISION) AS artist_longitude_value"""
+_SONGS_WITH_VALUES = """
+    SELECT
+        file_id, record_number, FAULTS artist_id, artist_location, artist_name, song_id, title,
+        num_songs, year, duration, artist_latitude, artist_longitude,
+        VALUES
     FROM incoming_songs
-"""
+""".replace("VALUES", _SONG_VALUES)
 
 REFUSE_SONGS = """
 CREATE TEMP TABLE refused_songs AS
@@ -710,16 +720,16 @@ def _user_number(column: str) -> str:
     )"""
 
 
-TOUCH_USERS = f"""
+TOUCH_USERS = """
 CREATE TEMP TABLE touched_users AS
-SELECT DISTINCT {_user_number("user_id")} AS user_id
+SELECT DISTINCT USER_NUMBER AS user_id
 FROM (
     SELECT DISTINCT user_id
     FROM staging_events
     WHERE file_id IN (SELECT file_id FROM touched_files)
 ) AS written
 WHERE TRIM(BOTH ' ' FROM user_id) <> ''
-"""
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 # A play is touched through its session and its place in it: of all that makes its songplay_id these two are enough to
 # find every rival, and comparing them costs a tenth of an MD5 of every event.
@@ -877,7 +887,7 @@ WHERE choice = 1
 # The record with the latest ts wins; only records that share it are ranked.
 # start_time from whole days and whole milliseconds: exact on all three engines, where dividing or EXTRACT(EPOCH)
 # drops milliseconds on one.
-CHOOSE_USERS = f"""
+CHOOSE_USERS = """
 SELECT
     user_id, first_name, last_name, gender, level,
     TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
@@ -893,7 +903,7 @@ FROM (
         ) AS choice
     FROM (
         SELECT
-            {_user_number("user_id")} AS user_id,
+            USER_NUMBER AS user_id,
             NULLIF(TRIM(BOTH ' ' FROM first_name), '') AS first_name,
             NULLIF(TRIM(BOTH ' ' FROM last_name), '') AS last_name,
             NULLIF(TRIM(BOTH ' ' FROM gender), '') AS gender,
@@ -905,7 +915,7 @@ FROM (
     JOIN (
         SELECT e.user_id, MAX(e.ts) AS ts
         FROM (
-            SELECT {_user_number("user_id")} AS user_id, ts
+            SELECT USER_NUMBER AS user_id, ts
             FROM staging_events
             WHERE TRIM(BOTH ' ' FROM user_id) <> ''
         ) AS e
@@ -915,17 +925,17 @@ FROM (
     WHERE c.user_id IN (SELECT user_id FROM touched_users)
 ) AS ranked
 WHERE choice = 1
-"""
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 # A touched play, cleaned, and its id. The filter stands here and not around it, or every play would be cleaned first.
-_PLAYS = f"""
+_PLAYS = """
 SELECT
     MD5(
         CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
-        || COALESCE(CAST({_user_number("e.user_id")} AS VARCHAR(20)), '') || '|' || CAST(e.ts AS VARCHAR(20))
+        || COALESCE(CAST(USER_NUMBER AS VARCHAR(20)), '') || '|' || CAST(e.ts AS VARCHAR(20))
     ) AS songplay_id,
     e.ts,
-    {_user_number("e.user_id")} AS user_id,
+    USER_NUMBER AS user_id,
     NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
     e.session_id,
     NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
@@ -936,7 +946,7 @@ SELECT
     e.length AS duration
 FROM staging_events AS e
 WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
-"""
+""".replace("USER_NUMBER", _user_number("e.user_id"))
 _RIVAL = """
 EXISTS (
     SELECT 1 FROM rival_plays AS r WHERE r.session_id = e.session_id AND r.item_in_session = e.item_in_session
@@ -1140,20 +1150,20 @@ SELECT 'loaded_files', COUNT(*) FROM loaded_files
 
 # What some checks need before they run: every play of staging by its id, and how often it came ...
 COUNT_STAGED_PLAYS = (
-    f"""
+    """
 CREATE TEMP TABLE staged_plays AS
 SELECT songplay_id, COUNT(*) AS times
 FROM (
     SELECT
         MD5(
             CAST(session_id AS VARCHAR(20)) || '|' || CAST(item_in_session AS VARCHAR(20)) || '|'
-            || COALESCE(CAST({_user_number("user_id")} AS VARCHAR(20)), '') || '|' || CAST(ts AS VARCHAR(20))
+            || COALESCE(CAST(USER_NUMBER AS VARCHAR(20)), '') || '|' || CAST(ts AS VARCHAR(20))
         ) AS songplay_id
     FROM staging_events
     WHERE TRIM(BOTH ' ' FROM page) = 'NextSong'
 ) AS p
 GROUP BY songplay_id
-""",
+""".replace("USER_NUMBER", _user_number("user_id")),
 )
 
 # ... and the star, chosen once more for all keys, beside the one that is there.
@@ -1285,16 +1295,16 @@ ORDER BY r.file_id ASC NULLS LAST, r.ts ASC NULLS LAST
 LIMIT 3
 """
 
-CHECK_STAGING_EVENTS_VALUES = f"""
+CHECK_STAGING_EVENTS_VALUES = """
 SELECT COUNT(*) OVER (), file_id, page, ts, user_id, session_id, item_in_session
 FROM staging_events
 WHERE page IS NULL OR TRIM(BOTH ' ' FROM page) = ''
 OR ts IS NULL OR ts < 100000000000 OR ts > 99999999999999
-OR (TRIM(BOTH ' ' FROM user_id) <> '' AND {_user_number("user_id")} IS NULL)
+OR (TRIM(BOTH ' ' FROM user_id) <> '' AND USER_NUMBER IS NULL)
 OR (TRIM(BOTH ' ' FROM page) = 'NextSong' AND (session_id IS NULL OR item_in_session IS NULL))
 ORDER BY file_id ASC NULLS LAST, ts ASC NULLS LAST
 LIMIT 3
-"""
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 CHECK_STAGING_SONGS_FILE = """
 SELECT COUNT(*) OVER (), r.file_id, r.song_id, r.title
@@ -1324,7 +1334,7 @@ LIMIT 3
 
 # -- songplays
 
-CHECK_PLAYS = f"""
+CHECK_PLAYS = """
 SELECT
     COUNT(*) OVER (),
     CASE
@@ -1342,7 +1352,7 @@ ORDER BY COALESCE(s.songplay_id, p.songplay_id) ASC NULLS LAST
 LIMIT 3
 """
 
-BALANCE_PLAYS = f"""
+BALANCE_PLAYS = """
 SELECT e.plays, f.plays
 FROM (SELECT COUNT(*) AS plays FROM staged_plays) AS e
 CROSS JOIN (SELECT COUNT(*) AS plays FROM songplays) AS f
@@ -1848,7 +1858,7 @@ ORDER BY kind ASC NULLS LAST
 """
 
 # Each difference between what was read and what is in the star, by its name. COUNT_STAGED_PLAYS makes staged_plays.
-REPORT_DIFFERENCES = f"""
+REPORT_DIFFERENCES = """
 SELECT 'song again' AS difference, COUNT(*) - COUNT(DISTINCT TRIM(BOTH ' ' FROM song_id)) AS records
 FROM staging_songs
 UNION ALL
@@ -1863,13 +1873,13 @@ SELECT 'no user', COUNT(*) - COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) FROM
 UNION ALL
 SELECT
     'user again',
-    COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) - COUNT(DISTINCT {_user_number("user_id")})
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) - COUNT(DISTINCT USER_NUMBER)
 FROM staging_events
 UNION ALL
 SELECT 'play again', CAST(COALESCE(SUM(times - 1), 0) AS BIGINT) FROM staged_plays
 UNION ALL
 SELECT 'time again', COUNT(*) - COUNT(DISTINCT start_time) FROM songplays
-"""
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 # Events that are no play, by page; led by the number of all of them.
 REPORT_PAGES = """

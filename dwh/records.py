@@ -3,8 +3,8 @@
 A record is a JSON object at the top level of a file; it may share a line with others or spread over several.
 A line that starts with `{` always starts a record, so a record that breaks off costs itself and the lines up to the
 next such line, no more.
-What the values must be is not judged here: the rules stand once, in sql_queries.py. What only a parser knows is: whether a
-value is an object, and which number is meant by 2.6e1. So numbers are written as plain digits for those rules.
+What the values must be is not judged here: the rules stand once, in sql_queries.py. What only a parser knows is judged
+here: whether a value is an object, and which number 2.6e1 is. So numbers are written as plain digits for those rules.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any, BinaryIO, NamedTuple
 
 # What a value is, in the words of a fault.
@@ -28,7 +29,6 @@ _NO_NUMBER = re.compile(r"(?<=[:\[,\s])-?(?:nan|inf(?:inity)?)(?![^\s,}\]])", re
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)")
 _LONE = "a lone surrogate (\\ud800 to \\udfff) is not a character, column {column}"
 _KEY = re.compile(rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}\[\]]')
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
 
 
@@ -185,7 +185,7 @@ def _write_values(content: _Object, holds: Mapping[str, str]) -> bytes:
             text = "true" if value else "false"
         else:
             digits = None if kind == TEXT else plain_digits(value, kind)
-            text = value if digits is None and type(value) is _Number else _quoted(digits or value)
+            text = value if digits is None and type(value) is _Number else encode_basestring(digits or value)
         written.append(f'"{key}":{text}')
     return ",".join(written).encode()
 

@@ -157,8 +157,8 @@ class PostgresSession(LibpqSession):
     duckdb: DuckDb
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
-        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is; those of
-        temporary ones take every length, which the rules of a record judge in bytes.
+        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is; those
+        of temporary ones take every length, which the rules of a record judge in bytes.
 
         A table that has just been filled is analyzed: without statistics the planner joins a million plays row by row.
         """

@@ -101,9 +101,7 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         star_load,
         "record_rules",
-        lambda *, lenient: {
-            kind: strict._replace(keys=frozenset()) for kind, strict in rules(lenient=lenient).items()
-        },
+        lambda *, lenient: {kind: strict._replace(keys=frozenset()) for kind, strict in rules(lenient=lenient).items()},
     )
 
 

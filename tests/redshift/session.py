@@ -143,7 +143,7 @@ class Session:
         self.client.send(*infos, (b"C", word.encode() + b"\0"), (b"Z", self.backend.status))
 
     def _try_casts(self, sql: str) -> None:
-        """Raise SqlError for a cast of this statement that some row it reads would fail: no condition need come first."""
+        """Raise SqlError for a cast that some row its statement reads would fail: no condition need come first."""
         inside = self.backend.status == wire.IN_TRANSACTION
         for query in casts_alone(sql):
             if query in self._no_casts:

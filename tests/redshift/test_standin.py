@@ -404,7 +404,7 @@ def test_a_cast_comes_before_every_condition(sql: Sql, statement: str) -> None:
     sql("CREATE TABLE u (a BIGINT)")
     sql("INSERT INTO t VALUES (1, '8'), (2, 'x')")
     sql("INSERT INTO u VALUES (1), (2)")
-    with pytest.raises(psycopg2.Error, match="Invalid digit, Value 'x', Pos 0, Type: (Long|Double)") as caught:
+    with pytest.raises(psycopg2.Error, match=r"Invalid digit, Value 'x', Pos 0, Type: (Long|Double)") as caught:
         sql(statement)
     assert caught.value.pgcode == "XX000"
     sql("BEGIN")
