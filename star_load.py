@@ -20,32 +20,30 @@ from dwh.arrivals import Arrivals
 from dwh.console import Console, count
 from dwh.engines import Session
 from dwh.errors import RecordsRefused
-from dwh.ledger import Entry, Pending
-from dwh.records import TEXT, Strictness
+from dwh.ledger import Entry, Pending, is_large
 from dwh.settings import Etl
 from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
-from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, bad_record, engine_refuses
+from star_refusals import (
+    CAREFUL_KEYS,
+    OWN_KEYS,
+    LeaveOut,
+    LedgerMoved,
+    ReadAgain,
+    RollBack,
+    bad_record,
+    engine_refuses,
+    record_rules,
+)
 
 # Songs come before events, so that the plays of a load find its songs.
-OWN_KEYS = {"songs": q.SONG_KEYS, "events": q.EVENT_KEYS}
 KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
-CAREFUL_KEYS = {kind: {**q.PROVENANCE_KEYS, **q.FAULT_KEYS, **own} for kind, own in OWN_KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
-LARGE_FILES, LARGE_BYTES = 2_000, 64 * 1024 * 1024  # from here on a load takes seconds, and shows how far it is
 STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
 CAREFUL_STEPS = len((*q.WIDEN_INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS))
-
-
-def record_rules(*, lenient: bool) -> dict[str, Strictness]:
-    """Say of each kind of file which records are bad before any rule of sql_queries.py has seen them."""
-    return {
-        kind: Strictness(frozenset(keys), lenient, {key: q.NUMBERS.get(key, TEXT) for key in OWN_KEYS[kind]})
-        for kind, keys in CAREFUL_KEYS.items()
-    }
 
 
 class Load(NamedTuple):
@@ -309,8 +307,3 @@ class StarLoader:
             self._run(q.DROP_TEMPORARY)
         self._last_load = (load_id, STAR_SHA256)
         self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))
-
-
-def is_large(files: Sequence[Pending]) -> bool:
-    """Tell whether loading these files takes long enough to show how far it is."""
-    return len(files) >= LARGE_FILES or sum(file.source.size for file in files) >= LARGE_BYTES

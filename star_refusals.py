@@ -5,11 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import sql_queries as q
 from dwh.console import count
+from dwh.digits import TEXT
 from dwh.errors import Busy, DataError
+from dwh.records import Strictness
 
+OWN_KEYS = {"songs": q.SONG_KEYS, "events": q.EVENT_KEYS}
+CAREFUL_KEYS = {kind: {**q.PROVENANCE_KEYS, **q.FAULT_KEYS, **own} for kind, own in OWN_KEYS.items()}
 SHOWN_TEXT = 60  # characters of a bad record
 SHOWN_WORDS = 300  # characters of what an engine says
+
+
+def record_rules(*, lenient: bool) -> dict[str, Strictness]:
+    """Say of each kind of file which records are bad before any rule of sql_queries.py has seen them."""
+    return {
+        kind: Strictness(frozenset(keys), lenient, {key: q.NUMBERS.get(key, TEXT) for key in OWN_KEYS[kind]})
+        for kind, keys in CAREFUL_KEYS.items()
+    }
 
 
 class LedgerMoved(Busy):

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from dwh.errors import ConfigError
 from dwh.sources import SourceFile, is_under
 
+LARGE_FILES, LARGE_BYTES = 2_000, 64 * 1024 * 1024  # from here on a load takes seconds, and shows how far it is
+
 
 class Entry(NamedTuple):
     """One row of the ledger."""
@@ -105,3 +107,8 @@ def cut_loads(pending: Sequence[Pending], most_files: int, most_bytes: int) -> I
         size += file.source.size
     if load:
         yield load
+
+
+def is_large(files: Sequence[Pending]) -> bool:
+    """Tell whether loading these files takes long enough to show how far it is."""
+    return len(files) >= LARGE_FILES or sum(file.source.size for file in files) >= LARGE_BYTES

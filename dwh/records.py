@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, BinaryIO, NamedTuple
 
-# What a value is, in the words of a fault.
-TEXT, WHOLE, NUMBER = "text", "a whole number", "a number"
+from dwh.digits import TEXT, JsonNumber, plain_digits
+
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -30,14 +28,6 @@ _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)")
 _LONE = "a lone surrogate (\\ud800 to \\udfff) is not a character, column {column}"
 _KEY = re.compile(rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}\[\]]')
 _TOKEN = re.compile(rb'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|["{}\[\]]')
-
-
-_FORM = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE](-|\+?)0*([0-9]+))?")
-_PLAIN_FORM = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-MOST_DIGITS, MOST_FRACTION = 19, 128  # of what the rules take as it is: a whole number, any number
-BEYOND = "9" * 20  # stands for every whole number of more digits: it is refused all the same
-EXACT = 10**15  # whole numbers below are one double each, which engines print in plain digits
-GREATEST = 1e100  # of a number, and its inverse the least
 
 
 class Record(NamedTuple):
@@ -185,40 +175,16 @@ def _write_values(content: _Object, holds: Mapping[str, str]) -> bytes:
             text = "true" if value else "false"
         else:
             digits = None if kind == TEXT else plain_digits(value, kind)
-            text = value if digits is None and type(value) is _Number else encode_basestring(digits or value)
+            text = value if digits is None and type(value) is JsonNumber else encode_basestring(digits or value)
         written.append(f'"{key}":{text}')
     return ",".join(written).encode()
 
 
-def plain_digits(value: str, kind: str) -> str | None:
-    """Give the number that a text or a number of JSON means, in plain digits; None: it is as it should be, or none."""
-    if kind == WHOLE:
-        return None if value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS else _plain_whole(value)
-    if len(value) <= MOST_FRACTION and _PLAIN_FORM.fullmatch(value):
-        return None
-    found = _FORM.fullmatch(value.strip(" "))
-    number = float(found[0]) if found else math.inf
-    if number and not 1 / GREATEST <= abs(number) < GREATEST:
-        return None
-    return format(Decimal(repr(number)), "f")
-
-
-def _plain_whole(value: str) -> str | None:
-    found = _FORM.fullmatch(value.strip(" "))
-    if not found:
-        return None
-    sign, whole, fraction, minus, exponent = found.groups("")
-    shift = int(exponent[:8] or 0) * (-1 if minus == "-" else 1)  # of more digits the first ones tell enough
-    significant = (whole + fraction).lstrip("0")
-    point = len(significant) - len(fraction) + shift  # behind so many of its digits
-    significant = significant.rstrip("0")
-    if not significant:
-        return "0"
-    if len(significant) <= point:
-        return sign + (significant.ljust(point, "0") if point <= MOST_DIGITS else BEYOND)
-    # 1.00000000000000000001 is 1 to every engine that reads numbers as doubles, and then to all of them
-    number = float(found[0]) if type(value) is _Number else math.inf
-    return str(int(number)) if abs(number) < EXACT and number.is_integer() else None
+def values_of(record: Record, prefix: str) -> bytes:
+    """Give the values of a good record as the inside of a JSON object, on one line, without keys that begin so."""
+    if record.values is not None:
+        return record.values
+    return without_keys(record.text, prefix).replace(b"\r", b" ").strip(b" \t")[1:-1].strip(b" \t")
 
 
 def without_keys(text: bytes, prefix: str) -> bytes:
@@ -264,15 +230,9 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-class _Number(str):
-    """A number, as the file has it."""
-
-    __slots__ = ()
-
-
 # numbers stay text: Python would not convert 5,000 digits, and a double would not keep 19
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_Object, parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant
+    object_pairs_hook=_Object, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse_constant
 )
 
 

@@ -23,7 +23,7 @@ from typing import BinaryIO, NamedTuple
 
 from dwh.engines import FILE_KEY, OUR_KEYS
 from dwh.errors import EnvironmentFailure
-from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records, without_keys
+from dwh.records import LONGEST_RECORD, Record, Strictness, read_lines, read_records, values_of
 from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
 
 CHUNK = 1024 * 1024  # bytes
@@ -173,7 +173,7 @@ class Spool:
                 raise Unreadable("it is one JSON array; one object a record is expected (to convert it: jq -c '.[]')")
             for number, record in enumerate(read_records(read_lines(source), self.rules[file.kind]), 1):
                 self.faults += record.fault is not None
-                values = b"" if record.fault else _values(record)
+                values = b"" if record.fault else values_of(record, OUR_KEYS)
                 stream.write(_provenance(file.file_id, number, record) + (b"," + values if values else b"") + b"}\n")
         return number
 
@@ -292,14 +292,6 @@ def _starts_with(stream: BinaryIO, character: bytes) -> bool:
     start = stream.read(CHUNK).lstrip()
     stream.seek(0)
     return start[:1] == character
-
-
-def _values(record: Record) -> bytes:
-    """Give the values of a good record as the inside of an object, without keys of our own making."""
-    if record.values is not None:
-        return record.values
-    text = without_keys(record.text, OUR_KEYS) if _is_odd(record.text) else record.text
-    return text.replace(b"\r", b" ").strip(b" \t")[1:-1].strip(b" \t")
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dwh.records import TEXT, WHOLE, Strictness
+from dwh.digits import TEXT, WHOLE
+from dwh.records import Strictness
 from dwh.sources import list_files
 from dwh.spool import Changed, IncomingFile
 from dwh.spool_folder import open_spool
