@@ -59,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
     refuse_shared_places(script.locations)
     from dwh.spool_folder import open_spool
-    from star_load import StarLoader, record_rules
-    from star_refusals import LedgerMoved
+    from star_load import StarLoader
+    from star_refusals import LedgerMoved, record_rules
 
     script.console.title(", ".join(place for places in script.locations.values() for place in places))
     if script.args.rebuild and not script.args.dry_run:

@@ -9,7 +9,8 @@ DISTINCT ON,
 delete and insert instead of upsert, NULLS LAST written out, TRIM(BOTH ' ' FROM x), no division of integers, no
 TRUNCATE (it commits on Redshift),
 no clock (times are bound from Python), values by parameter (%s), and neither a percent sign nor a question mark
-anywhere else.
+anywhere else. No ^ and no $ in a pattern of ~ (they match at every line on Redshift), and no cast that needs a
+condition beside it (it may run first): what is cast is text that is NULL unless it can be.
 """
 
 # --------------------------------------------------------------------------------------------------------------- tables
@@ -241,15 +242,14 @@ DROP_TABLES = (
 )
 
 # ------------------------------------------------------------------------------------------------------------- incoming
-# A load first lands in temporary tables, every value as text, so that types are judged by the rules below and alike
-# on every engine.
-# reason, line_number, record_number and record are filled for files that were read record by record (see
-# dwh/records.py).
+# A load first lands in temporary tables, or passes as if through them, every value as text, so that types are judged by
+# the rules below and alike on every engine.
+# record_number, and in the careful way line_number, reason and record, are filled for files that were read record by
+# record (see dwh/records.py).
 
 # JSON key -> column, in the order of the columns.
-PROVENANCE_KEYS = {
-    "dwh_file_id": "file_id",
-    "dwh_record_number": "record_number",
+PROVENANCE_KEYS = {"dwh_file_id": "file_id", "dwh_record_number": "record_number"}
+FAULT_KEYS = {
     "dwh_line_number": "line_number",
     "dwh_reason": "reason",
     "dwh_record": "record",
@@ -295,31 +295,48 @@ FILE_KEYS = {
     "status": "status",
 }
 
+# What each column holds: text (the default), a whole number or a number. dwh/records.py refuses objects by this, and
+# writes other forms of a number as plain digits.
+_A_WHOLE, _A_NUMBER = "a whole number", "a number"
+NUMBERS = {
+    "itemInSession": _A_WHOLE,
+    "length": _A_NUMBER,
+    "registration": _A_NUMBER,
+    "sessionId": _A_WHOLE,
+    "status": _A_WHOLE,
+    "ts": _A_WHOLE,
+    "userId": _A_WHOLE,
+    "num_songs": _A_WHOLE,
+    "artist_latitude": _A_NUMBER,
+    "artist_longitude": _A_NUMBER,
+    "duration": _A_NUMBER,
+    "year": _A_WHOLE,
+}
+
+# Memory goes by these widths on Redshift: four bytes, one character, more than a value may have. COPY cuts a longer one
+# there, and what is left of it is still too long for the rules below.
 CREATE_INCOMING_EVENTS = """
 CREATE TEMP TABLE incoming_events (
     file_id BIGINT,
     record_number BIGINT,
-    line_number BIGINT,
-    reason VARCHAR(1024),
-    record VARCHAR(65535),
-    artist VARCHAR(65535),
-    auth VARCHAR(65535),
-    first_name VARCHAR(65535),
-    gender VARCHAR(65535),
-    item_in_session VARCHAR(65535),
-    last_name VARCHAR(65535),
-    length VARCHAR(65535),
-    level VARCHAR(65535),
-    location VARCHAR(65535),
-    method VARCHAR(65535),
-    page VARCHAR(65535),
-    registration VARCHAR(65535),
-    session_id VARCHAR(65535),
-    song VARCHAR(65535),
-    status VARCHAR(65535),
-    ts VARCHAR(65535),
-    user_agent VARCHAR(65535),
-    user_id VARCHAR(65535)
+    artist VARCHAR(1028),
+    auth VARCHAR(68),
+    first_name VARCHAR(260),
+    gender VARCHAR(20),
+    item_in_session VARCHAR(68),
+    last_name VARCHAR(260),
+    length VARCHAR(132),
+    level VARCHAR(68),
+    location VARCHAR(1028),
+    method VARCHAR(20),
+    page VARCHAR(68),
+    registration VARCHAR(132),
+    session_id VARCHAR(68),
+    song VARCHAR(1028),
+    status VARCHAR(68),
+    ts VARCHAR(68),
+    user_agent VARCHAR(4100),
+    user_id VARCHAR(68)
 )
 """
 
@@ -327,21 +344,28 @@ CREATE_INCOMING_SONGS = """
 CREATE TEMP TABLE incoming_songs (
     file_id BIGINT,
     record_number BIGINT,
-    line_number BIGINT,
-    reason VARCHAR(1024),
-    record VARCHAR(65535),
-    num_songs VARCHAR(65535),
-    artist_id VARCHAR(65535),
-    artist_latitude VARCHAR(65535),
-    artist_longitude VARCHAR(65535),
-    artist_location VARCHAR(65535),
-    artist_name VARCHAR(65535),
-    song_id VARCHAR(65535),
-    title VARCHAR(65535),
-    duration VARCHAR(65535),
-    year VARCHAR(65535)
+    num_songs VARCHAR(68),
+    artist_id VARCHAR(68),
+    artist_latitude VARCHAR(132),
+    artist_longitude VARCHAR(132),
+    artist_location VARCHAR(1028),
+    artist_name VARCHAR(1028),
+    song_id VARCHAR(68),
+    title VARCHAR(1028),
+    duration VARCHAR(132),
+    year VARCHAR(68)
 )
 """
+
+# What only the careful way needs: where a record stands, what is wrong with it, and its text.
+WIDEN_INCOMING = (
+    "ALTER TABLE incoming_songs ADD COLUMN line_number BIGINT",
+    "ALTER TABLE incoming_songs ADD COLUMN reason VARCHAR(1024)",
+    "ALTER TABLE incoming_songs ADD COLUMN record VARCHAR(65535)",
+    "ALTER TABLE incoming_events ADD COLUMN line_number BIGINT",
+    "ALTER TABLE incoming_events ADD COLUMN reason VARCHAR(1024)",
+    "ALTER TABLE incoming_events ADD COLUMN record VARCHAR(65535)",
+)
 
 CREATE_INCOMING_FILES = """
 CREATE TEMP TABLE incoming_files (
@@ -354,59 +378,112 @@ CREATE TEMP TABLE incoming_files (
 )
 """
 
-# The forms of a number, in text. A pattern that counts takes PostgreSQL five times as long, so it judges only what is
-# long enough to break its limit.
-_NO_MILLISECONDS = "NOT CASE WHEN OCTET_LENGTH(ts) <= 15 THEN ts ~ '^ *[0-9]+ *$' ELSE ts ~ '^ *[0-9]{1,15} *$' END"
-_NO_USER_ID = """
-NOT CASE
-    WHEN OCTET_LENGTH(user_id) <= 18 THEN user_id ~ '^ *([0-9]+){0,1} *$'
-    ELSE user_id ~ '^ *([0-9]{1,18}){0,1} *$'
-END
-"""
+# The forms of a number, in text. What stands here is refused alike by three readers of patterns: one looks for a match
+# anywhere, one for a match of the whole text, and one takes every line for a text. So a pattern finds what does not
+# belong, from the first character to the last.
+_FOREIGN = "[0-9]*[^0-9]([0-9]|[^0-9])*"  # another character than a digit
+# In a text with a point behind it: another character than digit or point, a point at the end, a second point.
+_MISPLACED = "([0-9]|[^0-9])*([^0-9.]|[.][.]|[.][0-9]+[.][0-9]+[.])([0-9]|[^0-9])*"
+_MOST, _LEAST = "9223372036854775807", "9223372036854775808"  # of signed 64 bits; the least without its sign
 
 
-def _no_whole_number(column: str) -> str:
-    return """
-NOT CASE
-    WHEN OCTET_LENGTH(COLUMN) <= 18 THEN COLUMN ~ '^ *(-{0,1}[0-9]+){0,1} *$'
-    ELSE COLUMN ~ '^ *(-{0,1}[0-9]{1,18}){0,1} *$'
-END
-""".replace("COLUMN", column)
+def _missing(column: str) -> str:
+    """Tell that a value is NULL or blank, in a condition. Nearly none begins with a character up to the blank."""
+    return f"({column} IS NULL OR ({column} < '!' AND TRIM(BOTH ' ' FROM {column}) = ''))"
 
 
-def _no_number(column: str) -> str:
-    return """
-NOT CASE
-    WHEN OCTET_LENGTH(COLUMN) <= 18
-        THEN COLUMN ~ '^ *(-{0,1}[0-9]+([.][0-9]+){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-    ELSE COLUMN ~ '^ *(-{0,1}[0-9]{1,18}([.][0-9]{1,40}){0,1}([eE][-+]{0,1}[0-9]{1,2}){0,1}){0,1} *$'
-END
-""".replace("COLUMN", column)
+def _digits(text: str, most: str = _MOST) -> str:
+    """Tell that a text is a whole number without a sign that fits 64 bits, in a condition."""
+    return f"""(OCTET_LENGTH({text}) BETWEEN 1 AND 19
+        AND NOT {text} ~ '{_FOREIGN}'
+        AND (OCTET_LENGTH({text}) < 19 OR {text} <= '{most}'))"""
+
+
+def _whole(column: str) -> str:
+    """Give a value as text that is a whole number of 64 bits in plain digits, else NULL.
+
+    26.0 is 26 as far as a double keeps every digit. All other forms are written so by dwh/records.py.
+    """
+    return f"""CASE
+    WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 18 AND NOT {column} ~ '{_FOREIGN}' THEN {column}
+    WHEN {_digits(column)} THEN {column}
+    WHEN OCTET_LENGTH({column}) BETWEEN 3 AND 17
+        AND POSITION('.0' IN {column}) = OCTET_LENGTH({column}) - 1
+        AND {_digits(f"REPLACE({column}, '.0', '')")}
+        THEN REPLACE({column}, '.0', '')
+    WHEN {column} >= '-' AND {column} < '.' AND {_digits(f"SUBSTRING({column} FROM 2)", _LEAST)} THEN {column}
+END"""
+
+
+def _number(column: str) -> str:
+    """Give a value as text that is a number without an exponent, else NULL."""
+    return f"""CASE
+    WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 128 AND {column} >= '0' AND NOT ({column} || '.') ~ '{_MISPLACED}'
+        THEN {column}
+    WHEN OCTET_LENGTH({column}) BETWEEN 2 AND 128 AND {column} >= '-' AND {column} < '.'
+        AND SUBSTRING({column} FROM 2) >= '0' AND NOT (SUBSTRING({column} FROM 2) || '.') ~ '{_MISPLACED}'
+        THEN {column}
+END"""
+
+
+def _refuse_whole(column: str, key: str) -> str:
+    """Give the branch of the rules that refuses what is no whole number of 64 bits."""
+    return f"""
+    WHEN {column}_value IS NULL AND NOT {_missing(column)}
+        THEN CASE
+            WHEN OCTET_LENGTH({column}) BETWEEN 19 AND 64
+                AND NOT CASE WHEN {column} < '.' THEN SUBSTRING({column} FROM 2) ELSE {column} END ~ '{_FOREIGN}'
+                THEN '{key} is beyond 64 bits'
+            ELSE '{key} is not a whole number'
+        END"""
+
+
+def _refuse_number(column: str, key: str) -> str:
+    """Give the branch of the rules that refuses what is no number."""
+    return f"""
+    WHEN {column}_value IS NULL AND NOT {_missing(column)} THEN '{key} is not a number'"""
+
+
+def _may_be_json(*columns: str) -> str:
+    """Tell that a text begins as an object or a list does: only dwh/records.py knows whether it is one.
+
+    A file it has read has numbered records.
+    """
+    begins = " OR ".join(f"({column} >= '[' AND {column} < '|' AND ASCII({column}) IN (91, 123))" for column in columns)
+    return f"record_number IS NULL AND ({begins})"
 
 
 # The rules of a record: the first that is broken is its reason, NULL is the reason of a good one. They stand here once,
-# for every engine. 253402300799999 is the last millisecond of the year 9999.
-_EVENT_FAULT = f"""
-CASE
-    WHEN reason IS NOT NULL THEN reason
-    WHEN page IS NULL OR TRIM(BOTH ' ' FROM page) = '' THEN 'page is missing'
-    WHEN ts IS NULL THEN 'ts is missing'
-    WHEN {_NO_MILLISECONDS}
-        THEN CASE
-            WHEN TRIM(BOTH ' ' FROM ts) = '' THEN 'ts is missing'
+# for every engine. Milliseconds since 1970 have 12 to 14 digits from March 1973 to the year 5138: the same times
+# have fewer as seconds, and more as microseconds and nanoseconds.
+_NO_MILLISECONDS = f"""
+        CASE
+            WHEN {_missing("ts")} THEN 'ts is missing'
+            WHEN ts >= '-' AND ts < '.' AND {_number("ts")} IS NOT NULL THEN 'ts is before 1970'
+            WHEN ts_value >= 100000000000000000
+                THEN 'ts looks like nanoseconds: milliseconds since 1970 are expected'
+            WHEN ts_value >= 100000000000000
+                THEN 'ts looks like microseconds: milliseconds since 1970 are expected'
+            WHEN CAST({_number("ts")} AS DOUBLE PRECISION) < 100000000000
+                THEN 'ts looks like seconds: milliseconds since 1970 are expected'
+            WHEN OCTET_LENGTH(ts) BETWEEN 19 AND 64 AND NOT ts ~ '{_FOREIGN}'
+                THEN 'ts is beyond 64 bits: milliseconds since 1970 are expected'
             ELSE 'ts is not a whole number of milliseconds'
         END
-    WHEN CASE WHEN OCTET_LENGTH(ts) >= 15 THEN CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT) END > 253402300799999
-        THEN 'ts is after the year 9999'
-    WHEN {_NO_USER_ID} THEN 'userId is not a whole number'
-    WHEN {_no_whole_number("session_id")} THEN 'sessionId is not a whole number'
-    WHEN {_no_whole_number("item_in_session")} THEN 'itemInSession is not a whole number'
-    WHEN {_no_whole_number("status")} THEN 'status is not a whole number'
-    WHEN {_no_number("length")} THEN 'length is not a number'
-    WHEN {_no_number("registration")} THEN 'registration is not a number'
-    WHEN COALESCE(TRIM(BOTH ' ' FROM session_id), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
-        THEN 'sessionId is missing on a play'
-    WHEN COALESCE(TRIM(BOTH ' ' FROM item_in_session), '') = '' AND TRIM(BOTH ' ' FROM page) = 'NextSong'
+"""
+_EVENT_FAULT = f"""
+CASE
+    WHEN {_missing("page")} THEN 'page is missing'
+    WHEN ts_value IS NULL OR ts_value NOT BETWEEN 100000000000 AND 99999999999999 THEN {_NO_MILLISECONDS}
+    {_refuse_whole("user_id", "userId")}
+    WHEN user_id_value < 0 THEN 'userId is negative'
+    {_refuse_whole("session_id", "sessionId")}
+    {_refuse_whole("item_in_session", "itemInSession")}
+    {_refuse_whole("status", "status")}
+    {_refuse_number("length", "length")}
+    {_refuse_number("registration", "registration")}
+    WHEN session_id_value IS NULL AND TRIM(BOTH ' ' FROM page) = 'NextSong' THEN 'sessionId is missing on a play'
+    WHEN item_in_session_value IS NULL AND TRIM(BOTH ' ' FROM page) = 'NextSong'
         THEN 'itemInSession is missing on a play'
     WHEN OCTET_LENGTH(artist) > 1024 THEN 'artist is longer than 1024 bytes'
     WHEN OCTET_LENGTH(auth) > 64 THEN 'auth is longer than 64 bytes'
@@ -419,9 +496,41 @@ CASE
     WHEN OCTET_LENGTH(page) > 64 THEN 'page is longer than 64 bytes'
     WHEN OCTET_LENGTH(song) > 1024 THEN 'song is longer than 1024 bytes'
     WHEN OCTET_LENGTH(user_agent) > 4096 THEN 'userAgent is longer than 4096 bytes'
-    WHEN OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
+    WHEN user_id_value IS NULL AND OCTET_LENGTH(user_id) > 64 THEN 'userId is longer than 64 bytes'
+    WHEN {
+    _may_be_json(
+        "artist",
+        "auth",
+        "first_name",
+        "gender",
+        "last_name",
+        "level",
+        "location",
+        "method",
+        "page",
+        "song",
+        "user_agent",
+    )
+} THEN 'it has to be read record by record'
 END
 """
+
+_FAULTS = "line_number, reason, record,"  # columns of the careful way
+# The records with each number twice: as text, and as the value it is (NULL: it is blank, or refused).
+_EVENT_VALUES = f"""CAST({_whole("ts")} AS BIGINT) AS ts_value,
+        CAST({_whole("user_id")} AS BIGINT) AS user_id_value,
+        CAST({_whole("session_id")} AS BIGINT) AS session_id_value,
+        CAST({_whole("item_in_session")} AS BIGINT) AS item_in_session_value,
+        CAST({_whole("status")} AS BIGINT) AS status_value,
+        CAST({_number("length")} AS DOUBLE PRECISION) AS length_value,
+        CAST({_number("registration")} AS DOUBLE PRECISION) AS registration_value"""
+_EVENTS_WITH_VALUES = """
+    SELECT
+        file_id, record_number, FAULTS artist, auth, first_name, gender, last_name, level, location, method, page, song,
+        user_agent, ts, user_id, session_id, item_in_session, status, length, registration,
+        VALUES
+    FROM incoming_events
+""".replace("VALUES", _EVENT_VALUES)
 
 REFUSE_EVENTS = """
 CREATE TEMP TABLE refused_events AS
@@ -432,28 +541,42 @@ FROM (
         record_number,
         line_number,
         record,
-        FAULT AS reason
-    FROM incoming_events
+        CASE WHEN reason IS NOT NULL THEN reason ELSE FAULT END AS reason
+    FROM (RECORDS) AS r
 ) AS judged
 WHERE reason IS NOT NULL
-""".replace("FAULT", _EVENT_FAULT)
+""".replace("FAULT", _EVENT_FAULT).replace("RECORDS", _EVENTS_WITH_VALUES.replace("FAULTS", _FAULTS))
 
 _SONG_FAULT = f"""
 CASE
-    WHEN reason IS NOT NULL THEN reason
-    WHEN song_id IS NULL OR TRIM(BOTH ' ' FROM song_id) = '' THEN 'song_id is missing'
-    WHEN {_no_whole_number("num_songs")} THEN 'num_songs is not a whole number'
-    WHEN {_no_whole_number("year")} THEN 'year is not a whole number'
-    WHEN {_no_number("duration")} THEN 'duration is not a number'
-    WHEN {_no_number("artist_latitude")} THEN 'artist_latitude is not a number'
-    WHEN {_no_number("artist_longitude")} THEN 'artist_longitude is not a number'
+    WHEN {_missing("song_id")} THEN 'song_id is missing'
+    {_refuse_whole("num_songs", "num_songs")}
+    {_refuse_whole("year", "year")}
+    {_refuse_number("duration", "duration")}
+    {_refuse_number("artist_latitude", "artist_latitude")}
+    {_refuse_number("artist_longitude", "artist_longitude")}
     WHEN OCTET_LENGTH(artist_id) > 64 THEN 'artist_id is longer than 64 bytes'
     WHEN OCTET_LENGTH(artist_location) > 1024 THEN 'artist_location is longer than 1024 bytes'
     WHEN OCTET_LENGTH(artist_name) > 1024 THEN 'artist_name is longer than 1024 bytes'
     WHEN OCTET_LENGTH(song_id) > 64 THEN 'song_id is longer than 64 bytes'
     WHEN OCTET_LENGTH(title) > 1024 THEN 'title is longer than 1024 bytes'
+    WHEN {_may_be_json("artist_id", "artist_location", "artist_name", "song_id", "title")}
+        THEN 'it has to be read record by record'
 END
 """
+
+_SONG_VALUES = f"""CAST({_whole("num_songs")} AS BIGINT) AS num_songs_value,
+        CAST({_whole("year")} AS BIGINT) AS year_value,
+        CAST({_number("duration")} AS DOUBLE PRECISION) AS duration_value,
+        CAST({_number("artist_latitude")} AS DOUBLE PRECISION) AS artist_latitude_value,
+        CAST({_number("artist_longitude")} AS DOUBLE PRECISION) AS artist_longitude_value"""
+_SONGS_WITH_VALUES = """
+    SELECT
+        file_id, record_number, FAULTS artist_id, artist_location, artist_name, song_id, title,
+        num_songs, year, duration, artist_latitude, artist_longitude,
+        VALUES
+    FROM incoming_songs
+""".replace("VALUES", _SONG_VALUES)
 
 REFUSE_SONGS = """
 CREATE TEMP TABLE refused_songs AS
@@ -464,11 +587,11 @@ FROM (
         record_number,
         line_number,
         record,
-        FAULT AS reason
-    FROM incoming_songs
+        CASE WHEN reason IS NOT NULL THEN reason ELSE FAULT END AS reason
+    FROM (RECORDS) AS r
 ) AS judged
 WHERE reason IS NOT NULL
-""".replace("FAULT", _SONG_FAULT)
+""".replace("FAULT", _SONG_FAULT).replace("RECORDS", _SONGS_WITH_VALUES.replace("FAULTS", _FAULTS))
 
 # The first refused record of each kind, songs before events.
 SELECT_FIRST_REFUSED = """
@@ -593,27 +716,11 @@ INSERT INTO staging_events (
     method, page, registration, session_id, song, status, ts, user_agent, user_id
 )
 SELECT
-    file_id,
-    artist,
-    auth,
-    first_name,
-    gender,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM item_in_session), '') AS BIGINT),
-    last_name,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM length), '') AS DOUBLE PRECISION),
-    level,
-    location,
-    method,
-    page,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM registration), '') AS DOUBLE PRECISION),
-    CAST(NULLIF(TRIM(BOTH ' ' FROM session_id), '') AS BIGINT),
-    song,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM status), '') AS BIGINT),
-    CAST(TRIM(BOTH ' ' FROM ts) AS BIGINT),
-    user_agent,
-    user_id
-FROM incoming_events
-"""
+    file_id, artist, auth, first_name, gender, item_in_session_value, last_name, length_value, level, location,
+    method, page, registration_value, session_id_value, song, status_value, ts_value, user_agent,
+    CASE WHEN POSITION('.' IN user_id) > 0 THEN REPLACE(user_id, '.0', '') ELSE user_id END
+FROM (RECORDS) AS r
+""".replace("RECORDS", _EVENTS_WITH_VALUES.replace("FAULTS", ""))
 
 STAGE_SONGS = """
 INSERT INTO staging_songs (
@@ -621,19 +728,10 @@ INSERT INTO staging_songs (
     artist_name, song_id, title, duration, year
 )
 SELECT
-    file_id,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM num_songs), '') AS BIGINT),
-    artist_id,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM artist_latitude), '') AS DOUBLE PRECISION),
-    CAST(NULLIF(TRIM(BOTH ' ' FROM artist_longitude), '') AS DOUBLE PRECISION),
-    artist_location,
-    artist_name,
-    song_id,
-    title,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM duration), '') AS DOUBLE PRECISION),
-    CAST(NULLIF(TRIM(BOTH ' ' FROM year), '') AS BIGINT)
-FROM incoming_songs
-"""
+    file_id, num_songs_value, artist_id, artist_latitude_value, artist_longitude_value, artist_location,
+    artist_name, song_id, title, duration_value, year_value
+FROM (RECORDS) AS r
+""".replace("RECORDS", _SONGS_WITH_VALUES.replace("FAULTS", ""))
 
 # The same without looking at a bad record: enough when it turns out that there is none.
 STAGE_GOOD_SONGS = STAGE_SONGS + f"WHERE ({_SONG_FAULT}) IS NULL"
@@ -687,13 +785,28 @@ WHERE file_id IN (SELECT file_id FROM touched_files)
 AND TRIM(BOTH ' ' FROM artist_id) <> ''
 """
 
+
+def _user_number(column: str) -> str:
+    """Give the number of a user from staging, where it is text as it came, with zeros or blanks around it."""
+    trimmed = f"TRIM(BOTH ' ' FROM {column})"
+    return f"""CAST(
+        CASE
+            WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 18 AND NOT {column} ~ '{_FOREIGN}' THEN {column}
+            WHEN {_digits(trimmed)} THEN {trimmed}
+        END AS BIGINT
+    )"""
+
+
 TOUCH_USERS = """
 CREATE TEMP TABLE touched_users AS
-SELECT DISTINCT CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id
-FROM staging_events
-WHERE file_id IN (SELECT file_id FROM touched_files)
-AND TRIM(BOTH ' ' FROM user_id) <> ''
-"""
+SELECT DISTINCT USER_NUMBER AS user_id
+FROM (
+    SELECT DISTINCT user_id
+    FROM staging_events
+    WHERE file_id IN (SELECT file_id FROM touched_files)
+) AS written
+WHERE TRIM(BOTH ' ' FROM user_id) <> ''
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 # A play is touched through its session and its place in it: of all that makes its songplay_id these two are enough to
 # find every rival, and comparing them costs a tenth of an MD5 of every event.
@@ -867,7 +980,7 @@ FROM (
         ) AS choice
     FROM (
         SELECT
-            CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id,
+            USER_NUMBER AS user_id,
             NULLIF(TRIM(BOTH ' ' FROM first_name), '') AS first_name,
             NULLIF(TRIM(BOTH ' ' FROM last_name), '') AS last_name,
             NULLIF(TRIM(BOTH ' ' FROM gender), '') AS gender,
@@ -879,7 +992,7 @@ FROM (
     JOIN (
         SELECT e.user_id, MAX(e.ts) AS ts
         FROM (
-            SELECT CAST(NULLIF(TRIM(BOTH ' ' FROM user_id), '') AS BIGINT) AS user_id, ts
+            SELECT USER_NUMBER AS user_id, ts
             FROM staging_events
             WHERE TRIM(BOTH ' ' FROM user_id) <> ''
         ) AS e
@@ -889,22 +1002,22 @@ FROM (
     WHERE c.user_id IN (SELECT user_id FROM touched_users)
 ) AS ranked
 WHERE choice = 1
-"""
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 # The identity of a play: two events that share it are one play, told twice, or two plays under one key.
 _SONGPLAY_ID = """
     MD5(
         CAST(e.session_id AS VARCHAR(20)) || '|' || CAST(e.item_in_session AS VARCHAR(20)) || '|'
-        || COALESCE(TRIM(BOTH ' ' FROM e.user_id), '') || '|' || CAST(e.ts AS VARCHAR(20))
+        || COALESCE(CAST(USER_NUMBER AS VARCHAR(20)), '') || '|' || CAST(e.ts AS VARCHAR(20))
     )
-"""
+""".replace("USER_NUMBER", _user_number("e.user_id"))
 
 # A touched play, cleaned, and its id. The filter stands here and not around it, or every play would be cleaned first.
 _PLAYS = """
 SELECT
     SONGPLAY_ID AS songplay_id,
     e.ts,
-    CAST(NULLIF(TRIM(BOTH ' ' FROM e.user_id), '') AS BIGINT) AS user_id,
+    USER_NUMBER AS user_id,
     NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
     e.session_id,
     NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
@@ -915,7 +1028,7 @@ SELECT
     e.length AS duration
 FROM staging_events AS e
 WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
-""".replace("SONGPLAY_ID", _SONGPLAY_ID.strip())
+""".replace("SONGPLAY_ID", _SONGPLAY_ID.strip()).replace("USER_NUMBER", _user_number("e.user_id"))
 _RIVAL = """
 EXISTS (
     SELECT 1 FROM rival_plays AS r WHERE r.session_id = e.session_id AND r.item_in_session = e.item_in_session
@@ -1393,12 +1506,12 @@ CHECK_STAGING_EVENTS_VALUES = """
 SELECT COUNT(*) OVER (), file_id, page, ts, user_id, session_id, item_in_session
 FROM staging_events
 WHERE page IS NULL OR TRIM(BOTH ' ' FROM page) = ''
-OR ts IS NULL OR ts < 0 OR ts > 253402300799999
-OR NOT user_id ~ '^ *[0-9]{0,18} *$'
+OR ts IS NULL OR ts < 100000000000 OR ts > 99999999999999
+OR (TRIM(BOTH ' ' FROM user_id) <> '' AND USER_NUMBER IS NULL)
 OR (TRIM(BOTH ' ' FROM page) = 'NextSong' AND (session_id IS NULL OR item_in_session IS NULL))
 ORDER BY file_id ASC NULLS LAST, ts ASC NULLS LAST
 LIMIT 3
-"""
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 CHECK_STAGING_SONGS_FILE = """
 SELECT COUNT(*) OVER (), r.file_id, r.song_id, r.title
@@ -1521,7 +1634,7 @@ LIMIT 3
 CHECK_SONGPLAYS_VALUES = """
 SELECT COUNT(*) OVER (), songplay_id, start_time, session_id, item_in_session
 FROM songplays
-WHERE songplay_id IS NULL OR NOT songplay_id ~ '^[0-9a-f]{32}$'
+WHERE songplay_id IS NULL OR OCTET_LENGTH(songplay_id) <> 32 OR songplay_id ~ '[0-9a-f]*[^0-9a-f]([0-9]|[^0-9])*'
 OR start_time IS NULL OR session_id IS NULL OR item_in_session IS NULL
 ORDER BY songplay_id ASC NULLS LAST
 LIMIT 3
@@ -1999,7 +2112,7 @@ LIMIT 10
 REPORT_STATES = """
 SELECT state, COUNT(*) AS plays
 FROM (
-    SELECT CASE WHEN state ~ '^[A-Z]{2}$' THEN state END AS state
+    SELECT CASE WHEN OCTET_LENGTH(state) = 2 AND NOT state ~ '[A-Z]*[^A-Z]([0-9]|[^0-9])*' THEN state END AS state
     FROM (SELECT SPLIT_PART(SPLIT_PART(location, ', ', 2), '-', 1) AS state FROM songplays) AS l
 ) AS s
 GROUP BY state
@@ -2078,7 +2191,7 @@ SELECT 'no user', COUNT(*) - COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) FROM
 UNION ALL
 SELECT
     'user again',
-    COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) - COUNT(DISTINCT NULLIF(TRIM(BOTH ' ' FROM user_id), ''))
+    COUNT(NULLIF(TRIM(BOTH ' ' FROM user_id), '')) - COUNT(DISTINCT USER_NUMBER)
 FROM staging_events
 UNION ALL
 SELECT 'play again', s.again - o.plays
@@ -2088,7 +2201,7 @@ UNION ALL
 SELECT 'other play', COUNT(*) FROM repeated_plays WHERE choice > 1
 UNION ALL
 SELECT 'time again', COUNT(*) - COUNT(DISTINCT start_time) FROM songplays
-"""
+""".replace("USER_NUMBER", _user_number("user_id"))
 
 # Events that are no play, by page; led by the number of all of them.
 REPORT_PAGES = """
@@ -2167,7 +2280,7 @@ SELECT
     SUM(CAST(last_seen AS DATE) - DATE '1970-01-01') AS days,
     SUM(
         CAST(EXTRACT(HOUR FROM last_seen) AS BIGINT) * 3600000 + CAST(EXTRACT(MINUTE FROM last_seen) AS BIGINT) * 60000
-        + CAST(CAST(SUBSTRING(CAST(last_seen AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+        + CAST(CAST(SUBSTRING(CAST(last_seen AS VARCHAR(32)) FROM 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
     ) AS milliseconds
 FROM users
 """
@@ -2202,7 +2315,7 @@ SELECT
     SUM(
         CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
         + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
-        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)) FROM 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
     ) AS milliseconds,
     SUM(hour) AS hour,
     SUM(day) AS day,
@@ -2220,7 +2333,7 @@ SELECT
     SUM(
         CAST(EXTRACT(HOUR FROM start_time) AS BIGINT) * 3600000
         + CAST(EXTRACT(MINUTE FROM start_time) AS BIGINT) * 60000
-        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)), 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
+        + CAST(CAST(SUBSTRING(CAST(start_time AS VARCHAR(32)) FROM 18) AS DECIMAL(9, 6)) * 1000 AS BIGINT)
     ) AS milliseconds,
     COUNT(user_id) AS users,
     SUM(user_id) AS user_id,

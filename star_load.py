@@ -21,28 +21,32 @@ from dwh.console import Console, count
 from dwh.engines import Session
 from dwh.errors import RecordsRefused
 from dwh.ledger import Entry, Pending, is_large
-from dwh.records import Strictness
 from dwh.settings import Etl
 from dwh.sources import Sources, is_remote
 from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
 from dwh.spool_folder import SpoolFolder
 from dwh.unread_keys import Sightings
 from star_owner import is_ours
-from star_refusals import LeaveOut, LedgerMoved, ReadAgain, RollBack, engine_refuses, find_refused
+from star_refusals import (
+    CAREFUL_KEYS,
+    OWN_KEYS,
+    LeaveOut,
+    LedgerMoved,
+    ReadAgain,
+    RollBack,
+    engine_refuses,
+    find_refused,
+    record_rules,
+)
 
 # Songs come before events, so that the plays of a load find its songs.
-KEYS = {"songs": {**q.PROVENANCE_KEYS, **q.SONG_KEYS}, "events": {**q.PROVENANCE_KEYS, **q.EVENT_KEYS}}
+KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
 _MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
 STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
-CAREFUL_STEPS = len((*q.REFUSE_RECORDS, *q.STAGE_RECORDS))
-
-
-def record_rules(*, lenient: bool) -> dict[str, Strictness]:
-    """Say of each kind of file which records are bad before any rule of sql_queries.py has seen them."""
-    return {kind: Strictness(frozenset(keys), lenient) for kind, keys in KEYS.items()}
+CAREFUL_STEPS = len((*q.WIDEN_INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS))
 
 
 class Load(NamedTuple):
@@ -256,8 +260,9 @@ class StarLoader:
             return False
 
     def _load_spooled(self, spool: Spool) -> None:
+        self._run(q.WIDEN_INCOMING)
         for kind, table in INCOMING.items():
-            self.session.load(table, KEYS[kind], spool.parts(kind))
+            self.session.load(table, CAREFUL_KEYS[kind], spool.parts(kind))
             self._advance(1)
 
     def _name_going(self, file_ids: Sequence[int], spool: Spool) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import sql_queries as q
 from dwh.console import count
+from dwh.digits import TEXT
 from dwh.errors import Busy, ConfigError, DataError
 from dwh.formats import conversion
 from dwh.listing import SETTINGS
+from dwh.records import Strictness
 from star_other_files import OTHER, other_file, other_kind
 
 if TYPE_CHECKING:
@@ -19,8 +21,18 @@ if TYPE_CHECKING:
 
 NEARLY_ALL = 0.9  # of the records of a kind
 QUARANTINE = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
+OWN_KEYS = {"songs": q.SONG_KEYS, "events": q.EVENT_KEYS}
+CAREFUL_KEYS = {kind: {**q.PROVENANCE_KEYS, **q.FAULT_KEYS, **own} for kind, own in OWN_KEYS.items()}
 SHOWN_TEXT = 60  # characters of a bad record
 SHOWN_WORDS = 300  # characters of what an engine says
+
+
+def record_rules(*, lenient: bool) -> dict[str, Strictness]:
+    """Say of each kind of file which records are bad before any rule of sql_queries.py has seen them."""
+    return {
+        kind: Strictness(frozenset(keys), lenient, {key: q.NUMBERS.get(key, TEXT) for key in OWN_KEYS[kind]})
+        for kind, keys in CAREFUL_KEYS.items()
+    }
 
 
 class LedgerMoved(Busy):

@@ -21,7 +21,7 @@ from dwh.engines.redshift_work import compress, cut  # noqa: E402
 from dwh.sources import list_files  # noqa: E402
 from dwh.spool import IncomingFile  # noqa: E402
 from dwh.spool_folder import open_spool  # noqa: E402
-from star_load import record_rules  # noqa: E402
+from star_refusals import record_rules  # noqa: E402
 
 SLICES = 4
 

@@ -28,7 +28,8 @@ import sql_queries as q  # noqa: E402
 from dwh.sources import list_files  # noqa: E402
 from dwh.spool import IncomingFile  # noqa: E402
 from dwh.spool_folder import open_spool  # noqa: E402
-from star_load import KEYS, record_rules  # noqa: E402
+from star_load import KEYS  # noqa: E402
+from star_refusals import record_rules  # noqa: E402
 
 WAYS = ("bare", "spool", "spool_and_read", "read_json")
 READ = "SELECT COUNT(*), MAX(title), MAX(artist_name) FROM read_json(?, format = ?, columns = ?)"

@@ -1,14 +1,19 @@
 """What is wrong with a record as JSON; dwh/record_reader.py cuts files into records.
 
-What the values must be is not judged here: the rules stand once, in sql_queries.py.
+What the values must be is not judged here: the rules stand once, in sql_queries.py. What only a parser knows is judged
+here: whether a value is an object, and which number 2.6e1 is. So numbers are written as plain digits for those rules.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
+
+from dwh.digits import TEXT, JsonNumber, plain_digits
 
 LONGEST_RECORD = 4 * 1024 * 1024  # bytes; the limit of Redshift's COPY for one JSON object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -21,28 +26,34 @@ _KEY = re.compile(rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}\[\]]')
 
 
 class Record(NamedTuple):
-    """One record: where it starts (line, from 1), its bytes on one line, and its fault (None: a good JSON object)."""
+    """One record: where it starts (line, from 1), its bytes on one line, and its fault (None: a good JSON object).
+
+    `values` are those of its known keys as the inside of a JSON object; None: they are as they stand in `text`.
+    """
 
     line: int
     text: bytes
     fault: str | None
+    values: bytes | None = None
 
 
 class Strictness(NamedTuple):
     """What makes a record bad: one of `keys` standing twice, and, unless `lenient`, all that JSON does not allow.
 
     `lenient` lets a comma too many and NaN through, for an engine that takes them wherever it reads a file itself:
-    whether a record is good must not depend on who reads it.
+    whether a record is good must not depend on who reads it. `holds` says of each known key what its value is: TEXT,
+    WHOLE or NUMBER.
     """
 
     keys: frozenset[str]
     lenient: bool
+    holds: Mapping[str, str]
 
 
 def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
-    """Parse one object and say what is wrong with it, if anything."""
+    """Parse one object and say what is wrong with it, if anything; a good one has its known values."""
     try:
-        content = _parse(text.decode("utf-8"), strictness.lenient)
+        content, exact = _parse(text.decode("utf-8"), strictness.lenient)
     except UnicodeDecodeError as error:
         return Record(line, text, f"not UTF-8, column {error.start + 1}")
     except json.JSONDecodeError as error:
@@ -51,7 +62,39 @@ def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
         return Record(line, text, "nested too deep" if isinstance(error, RecursionError) else str(error))
     fault = _unfit_escape(text) if b"\\u" in text else None
     twice = sorted(content.twice & strictness.keys)
-    return Record(line, text, f"the key {twice[0]!r} stands twice" if twice and not fault else fault)
+    fault = fault or (f"the key {twice[0]!r} stands twice" if twice else _unfit_value(content, strictness.holds))
+    return Record(line, text, fault, _write_values(content, strictness.holds) if exact and not fault else None)
+
+
+def _unfit_value(content: _Object, holds: Mapping[str, str]) -> str | None:
+    """Say which value is an object or a list: no column holds one, and engines write them differently as text."""
+    for key, value in content.items():
+        if isinstance(value, (dict, list)) and key in holds:
+            return f"{key} is {'an object' if isinstance(value, dict) else 'a list'}, not {holds[key]}"
+    return None
+
+
+def _write_values(content: _Object, holds: Mapping[str, str]) -> bytes:
+    """Write the values of known keys for an engine; numbers that are no text become plain digits."""
+    written = []
+    for key, value in content.items():
+        kind = holds.get(key)
+        if kind is None or value is None:
+            continue
+        if value is True or value is False:
+            text = "true" if value else "false"
+        else:
+            digits = None if kind == TEXT else plain_digits(value, kind)
+            text = value if digits is None and type(value) is JsonNumber else encode_basestring(digits or value)
+        written.append(f'"{key}":{text}')
+    return ",".join(written).encode()
+
+
+def values_of(record: Record, prefix: str) -> bytes:
+    """Give the values of a good record as the inside of a JSON object, on one line, without keys that begin so."""
+    if record.values is not None:
+        return record.values
+    return without_keys(record.text, prefix).replace(b"\r", b" ").strip(b" \t")[1:-1].strip(b" \t")
 
 
 def without_keys(text: bytes, prefix: str) -> bytes:
@@ -97,16 +140,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-# numbers stay text: only their form is judged here, and Python would not convert 5,000 digits
-_DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+# numbers stay text: Python would not convert 5,000 digits, and a double would not keep 19
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_Object, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse_constant
+)
 
 
-def _parse(text: str, lenient: bool) -> _Object:
+def _parse(text: str, lenient: bool) -> tuple[_Object, bool]:
+    """Parse one object; tells whether its values are those of the text, or only its keys."""
     try:
-        content: _Object = _DECODER.decode(text)
+        return _DECODER.decode(text), True
     except ValueError:
         if lenient:
             with suppress(ValueError):
-                return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1\2", text)), lenient=False)
+                return _parse(_NO_NUMBER.sub("0", _COMMA_TOO_MANY.sub(r"\1\2", text)), lenient=False)[0], False
         raise
-    return content

@@ -24,9 +24,9 @@ from dwh.engines import FILE_KEY, OUR_KEYS
 from dwh.errors import EnvironmentFailure
 from dwh.formats import GZIP_MAGIC, LOOKED_AT, find_format, find_no_gzip
 from dwh.record_reader import Piece, read_pieces, read_records
-from dwh.records import BYTE_ORDER_MARK, Record, Strictness, without_keys
+from dwh.records import BYTE_ORDER_MARK, Record, Strictness, values_of
 from dwh.sources import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source, packed_by_name
-from dwh.splice import CHUNK, count_lines, is_odd, read_blocks, splice
+from dwh.splice import CHUNK, count_lines, read_blocks, splice
 from dwh.unread_keys import UnreadKeys
 
 KEPT_TEXT = 16_000  # characters of a bad record that are kept: at most 65,535 bytes
@@ -159,12 +159,9 @@ class Spool:
                 raise Unreadable(foreign)
             source.seek(0)
             for number, record in enumerate(read_records(read_pieces(source), self.rules[file.kind]), 1):
-                text = record.text
-                if not record.fault:
-                    text = (without_keys(text, OUR_KEYS) if is_odd(text) else text).replace(b"\r", b" ")
                 self.faults += record.fault is not None
-                empty = record.fault or not text.strip(b"{ \t}")
-                stream.write(_provenance(file.file_id, number, record) + (b"}\n" if empty else b"," + text[1:] + b"\n"))
+                values = b"" if record.fault else values_of(record, OUR_KEYS)
+                stream.write(_provenance(file.file_id, number, record) + (b"," + values if values else b"") + b"}\n")
         return number
 
     def _unzip(self, file: IncomingFile) -> tuple[SourceFile, bytes | None]:

@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ def text(value: object) -> str | None:
 
 
 def whole(value: object) -> int | None:
-    """Return an integer, from a number or from its digits as text; blank is None."""
+    """Return an integer, from a number or from its digits as text, whatever its form; blank is None."""
     digits = text(value)
-    return None if digits is None else int(digits)
+    return None if digits is None else int(Decimal(digits))
 
 
 def real(value: object) -> float | None:
@@ -49,7 +50,7 @@ def year(value: object) -> int | None:
 
 EVENT_FIELDS: dict[str, Callable[[object], Any]] = {
     "page": text, "ts": whole, "sessionId": whole, "itemInSession": whole,
-    "userId": text, "firstName": text, "lastName": text, "gender": text, "level": text,
+    "userId": whole, "firstName": text, "lastName": text, "gender": text, "level": text,
     "song": text, "artist": text, "length": real, "location": text, "userAgent": text,
 }  # fmt: skip
 
@@ -80,7 +81,7 @@ def star_of(event_records: Iterable[Record], song_records: Iterable[Record]) -> 
     events = [cleaned(raw, EVENT_FIELDS) for raw in event_records]
     catalogue = [cleaned(raw, SONG_FIELDS) for raw in song_records]
     plays = winners((event for event in events if event["page"] == "NextSong"), songplay_id, play_rank)
-    users = winners(events, lambda event: whole(event["userId"]), user_rank)
+    users = winners(events, lambda event: event["userId"], user_rank)
     songs = winners(catalogue, lambda song: song["song_id"], song_rank)
     artists = winners(catalogue, lambda song: song["artist_id"], artist_rank)
     return {
@@ -149,7 +150,8 @@ def artist_rank(song: Record) -> Row:
 
 def songplay_id(event: Record) -> str:
     """Return the identity of a play: two events that share it are one play, told twice."""
-    key = f"{event['sessionId']}|{event['itemInSession']}|{event['userId'] or ''}|{event['ts']}"
+    user = "" if event["userId"] is None else event["userId"]
+    key = f"{event['sessionId']}|{event['itemInSession']}|{user}|{event['ts']}"
     return hashlib.md5(key.encode()).hexdigest()
 
 
@@ -178,7 +180,7 @@ def songplay_rows(plays: Iterable[Record], songs: Iterable[Record]) -> Iterator[
         candidates = named.get((play["song"], play["artist"]), [])
         match = min(candidates, key=lambda song: match_rank(play, song), default={"song_id": None, "artist_id": None})
         yield (
-            songplay_id(play), start_time(play), whole(play["userId"]), play["level"], match["song_id"],
+            songplay_id(play), start_time(play), play["userId"], play["level"], match["song_id"],
             match["artist_id"], *pick(play, "sessionId location userAgent itemInSession song artist length"),
         )  # fmt: skip
 
@@ -192,7 +194,7 @@ def match_rank(play: Record, song: Record) -> Row:
 
 def user_row(event: Record) -> Row:
     """Return the row of users that an event gives."""
-    return whole(event["userId"]), *pick(event, "firstName lastName gender level"), start_time(event)
+    return event["userId"], *pick(event, "firstName lastName gender level"), start_time(event)
 
 
 def time_row(at: datetime) -> Row:

@@ -94,7 +94,7 @@ ODD: dict[str, list[dict[str, Any]]] = {
     "nothing where a number is expected": [event(length="", registration="  ", status=None)],
     "too long in bytes": [event(song="é" * 513), event(sessionId=6, song="é" * 512)],
     "not whole": [event(sessionId=1.5), event(ts=1.5), event(itemInSession=True), event(userId="8a"), event(ts=-1)],
-    "out of range": [event(ts=253402300800000), event(sessionId=10**30), event(length="1e999"), event(length="NaN")],
+    "out of range": [event(ts=NOON * 1000), event(sessionId=10**30), event(length="1e999"), event(length="NaN")],
     "missing": [{"page": "NextSong", "ts": NOON}, {"ts": NOON}, {"page": "Home"}, {}, {"page": "Home", "ts": NOON}],
     "objects as text": [event(unknown={"a": [1, None]})],
 }

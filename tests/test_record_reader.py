@@ -18,7 +18,7 @@ from dwh.record_reader import read_pieces, read_records
 from dwh.records import BYTE_ORDER_MARK, LONGEST_RECORD, Record, Strictness
 from dwh.splice import count_lines, read_blocks, splice
 
-STRICT = Strictness(frozenset(), lenient=False)
+STRICT = Strictness(frozenset(), lenient=False, holds={})
 MARK = BYTE_ORDER_MARK
 GOOD = b'{"a": 1, "b": "x"}'
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from dwh.digits import TEXT, WHOLE
 from dwh.records import Strictness
 from dwh.sources import list_files
 from dwh.spool import Changed, IncomingFile
 from dwh.spool_folder import open_spool
 
+RULES = Strictness(frozenset(), lenient=False, holds={"page": TEXT, "ts": WHOLE})
 LINE = b'{"page": "Home", "ts": 1}\n'
 PRETTY = b'{\n "page": "Home",\n "ts": 1\n}\n'
 
@@ -21,7 +23,7 @@ class GrowsWhileRead(dict[str, Strictness]):
     """The rules of a spool; asking for them, as the careful reader does, lets a file grow."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(events=Strictness(frozenset(), lenient=False))
+        super().__init__(events=RULES)
         self.path = path
 
     def __getitem__(self, kind: str) -> Strictness:
@@ -53,7 +55,7 @@ def test_a_large_file_is_copied_whole_where_the_engine_cannot_read_our_disk(tmp_
     (tmp_path / "a.json").write_bytes(end.join(play(n) for n in range(40_000)))
     [source] = list_files(str(tmp_path), "[S3] LOG_DATA").files
     assert source.size > 4 * 1024 * 1024
-    with open_spool({"events": Strictness(frozenset(), lenient=False)}, in_place=False) as spools:
+    with open_spool({"events": RULES}, in_place=False) as spools:
         spool = spools.start()
         assert spool.add(IncomingFile(7, "events", source), carefully=False) == 40_000
         [part] = spool.parts("events")
@@ -68,7 +70,7 @@ def test_a_large_file_that_turns_odd_is_read_carefully_from_its_beginning(tmp_pa
     lines[30_000] = lines[30_000].replace(b", ", b",\n", 1)
     (tmp_path / "a.json").write_bytes(b"\n".join(lines))
     [source] = list_files(str(tmp_path), "[S3] LOG_DATA").files
-    with open_spool({"events": Strictness(frozenset(), lenient=False)}, in_place=False) as spools:
+    with open_spool({"events": RULES}, in_place=False) as spools:
         spool = spools.start()
         spool.add(IncomingFile(6, "events", source), carefully=False)
         [part] = spool.parts("events")

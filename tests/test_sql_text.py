@@ -10,6 +10,7 @@ from sqlfluff.core import FluffConfig, Linter
 
 import sql_queries
 
+_ARGUMENT = r"(?:[^(),]|\((?:[^()]|\([^()]*\))*\))*"  # of a function, with brackets in brackets
 # What sqlfluff's Redshift grammar lets through although Redshift (or PostgreSQL, or DuckDB) refuses it, or means
 # something else by it.
 DENIED = {
@@ -30,6 +31,7 @@ DENIED = {
     r"\bVARCHAR\b(?!\s*\()": "VARCHAR needs a length: without one it is 256 bytes on Redshift",
     r"(?<!')\bTRIM\s*\((?!BOTH ' ' FROM)": "bare TRIM strips other characters on other engines",
     r"\bSAVEPOINT\b": "not on Redshift",
+    rf"\bSUBSTRING\s*\({_ARGUMENT},{_ARGUMENT}\)": "SUBSTRING(x FROM n) instead",
     r"\bLIKE\b": "a percent sign is a parameter's mark for the driver",
     r"\bCONCAT\s*\(": "|| instead: CONCAT skips NULL on some engines",
     r"(?<![/*])/(?![/*])(?!\s*\d+\.\d)": "division of integers differs: divide by a decimal literal",
@@ -101,12 +103,21 @@ def test_every_order_says_where_nulls_go(statement: str) -> None:
             assert re.search(r"NULLS (FIRST|LAST)$", column) or re.match(never_null, column), column
 
 
+@by_name
+def test_no_pattern_has_an_anchor(statement: str) -> None:
+    """^ and $ of ~ match at every line on Redshift, and DuckDB's ~ is a match of the whole text: so a pattern says what
+    may stand before and after what it looks for."""
+    for pattern in re.findall(r"~\s+'([^']*)'", statement):
+        assert not re.search(r"\$|(?<!\[)\^", pattern), pattern
+        assert pattern.endswith("([0-9]|[^0-9])*"), pattern
+
+
 def test_the_deny_list_finds_what_it_is_for() -> None:
     """Each pattern of the deny-list is able to fire."""
     offending = """
         SELECT * FROM t; COUNT(x) FILTER (WHERE y); DISTINCT ON (a); ON CONFLICT DO NOTHING; MERGE INTO; QUALIFY x;
         LATERAL; RETURNING id; TRUNCATE t; GENERATE_SERIES(1, 2); a IS DISTINCT FROM b; NOW(); EXTRACT(EPOCH FROM t);
         id SERIAL; PRIMARY KEY; CAST(x AS VARCHAR); TRIM(x); SAVEPOINT a; a LIKE b; CONCAT(a, b); a / b; a::int; "a";
-        INSERT INTO t SELECT 1
+        INSERT INTO t SELECT 1; SUBSTRING(CAST(a AS VARCHAR(9)), 18)
     """
     assert [pattern for pattern in DENIED if not re.search(pattern, offending, re.IGNORECASE)] == []

@@ -77,11 +77,14 @@ EVENT_TWISTS: tuple[tuple[str, Any], ...] = (
     ("length", 12.0), ("length", 252.21179), ("length", ""), ("length", LEFT_OUT),
     ("level", "paid"), ("level", " free "), ("level", None), ("level", ""),
     ("userId", "8"), ("userId", 8), ("userId", " 8"), ("userId", ""), ("userId", "  "), ("userId", LEFT_OUT),
+    ("userId", "008"), ("userId", 8.0), ("userId", "8.0"), ("userId", "0.8e1"), ("sessionId", "5.0"),
+    ("ts", float(TIMES[0])),
     ("ts", TIMES[0]), ("ts", TIMES[1]), ("ts", str(TIMES[0])), ("ts", TIMES[3]),
     ("sessionId", 5), ("sessionId", "5"), ("sessionId", 2**40), ("itemInSession", 0), ("itemInSession", "1"),
     ("firstName", "\\N"), ("firstName", 7), ("lastName", "O'Neil \"x\"\\"), ("gender", LEFT_OUT),
     ("location", " Oslo "), ("location", "oslo"), ("location", None), ("location", "\u00a0Oslo\t"),
     ("userAgent", "\"Mozilla/5.0 (X11)\""), ("userAgent", "line\nline, \r\n|end"), ("userAgent", None),
+    ("song", "[Undo]"), ("location", "{Oslo}"), ("artist", "[]"),
     ("registration", 1540919166796.0), ("unknown", {"nested": [1, {"a": None}]}),
 )  # fmt: skip
 

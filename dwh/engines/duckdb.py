@@ -191,6 +191,7 @@ class DuckDbSession:
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:  # noqa: ARG002
         """Open a transaction. The file has one process as its owner, so `lock` needs no statement here."""
+        self._connection.execute(_JOIN_AS_WRITTEN)  # load_through cannot say so in a transaction that has failed
         self._run("BEGIN TRANSACTION", ())
         try:
             yield
@@ -207,8 +208,10 @@ class DuckDbSession:
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Run the INSERT while the files are read."""
+        self._connection.execute(_FILTER_AS_WRITTEN)
         for records, params in _select_records(keys, parts):
             self.execute(insert.replace(f"FROM {table}", f"FROM ({records}) AS {table}"), params)
+        self._connection.execute(_JOIN_AS_WRITTEN)
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet."""
@@ -253,6 +256,9 @@ END
 # The right side of a join is the one kept in memory, as it is written, and in our statements that is the narrow one.
 # DuckDB guesses that an EXISTS lets a fifth through, and so kept a million plays in memory to look up 15,000 songs.
 _JOIN_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side'"
+# While records are read and judged: every value is found once, below the rules that look at it. Pushed down, the rules
+# would find each for themselves.
+_FILTER_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side,filter_pushdown'"
 # Nothing is left for DuckDB to guess, neither from a path nor from content: `level=paid/` on the path of a file, or of
 # the temporary folder, would stand in the column of that name instead of what the record says.
 _READ_JSON = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import psycopg2
 
 UNSORTED = "XX000"  # what Redshift answers to most that goes wrong
+_CODE = re.compile(r"[0-9A-Z]{2}(?:[0-9A-Z]{3})?")  # a SQLSTATE or its class
 # Beginnings of SQLSTATEs, or pieces of the text of XX000; our class, our words, what to try.
 Case = tuple[tuple[str, ...], type[DwhError], str, str]
 MAKING = ("somebody else is making tables in {place}", "the same command again")
@@ -30,6 +32,7 @@ def server_error(error: psycopg2.Error, place: str, engine: str, cases: Sequence
             f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
         )
     for signs, kind, message, hint in cases:
-        if code.startswith(signs) or (code == UNSORTED and any(sign in first for sign in signs)):
+        words = [sign for sign in signs if not _CODE.fullmatch(sign)]
+        if code.startswith(signs) or (code == UNSORTED and any(sign in first for sign in words)):
             return kind(message.format(place=place), evidence=f"{engine} {code}: {first}", hint=hint)
     return DwhError(f"{engine} {code}: {first}", hint="report this; -vv shows the statement")

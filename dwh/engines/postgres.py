@@ -167,13 +167,14 @@ class PostgresSession(LibpqSession):
     duckdb: DuckDb
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
-        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is.
+        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is; those
+        of temporary ones take every length, which the rules of a record judge in bytes.
 
         A table that has just been filled is analyzed: without statistics the planner joins a million plays row by row.
         """
         made = _CREATE.match(sql)
         if made:
-            sql = _COLLATED.sub(r'\g<0> COLLATE "C"', sql.replace("VARCHAR(65535)", "TEXT") if made[1] else sql)
+            sql = _COLLATED.sub(r'\g<0> COLLATE "C"', _WIDTH.sub("TEXT", sql) if made[1] else sql)
         changed = self._run(sql, params)[0]
         self._analyze_filled(sql, changed)
         return changed
@@ -297,6 +298,7 @@ _MORE_MEMORY = (
 )
 _CREATE = re.compile(r"\s*CREATE (TEMP )?TABLE (IF NOT EXISTS )?\w+ \(")
 _FILL = re.compile(r"\s*(?:INSERT INTO|CREATE TEMP TABLE) (\w+)")
+_WIDTH = re.compile(r"VARCHAR\(\d+\)")
 _COLLATED = re.compile(r"VARCHAR\(\d+\)|\bTEXT\b")
 
 

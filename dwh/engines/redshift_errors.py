@@ -23,6 +23,12 @@ CASES: tuple[Case, ...] = (
     (("42501",), EnvironmentFailure, "this user may not do that in {place}", "ask the owner of the tables for it"),
     (("Check '",), RecordsRefused, "COPY refused a record that this suite found nothing wrong with", "report this"),
     (
+        ("22", "Invalid digit", "Overflow"),
+        RecordsRefused,
+        "Redshift refused a record that this suite found nothing wrong with",
+        "report this, with the file",
+    ),
+    (
         ("not authorized to assume IAM Role",),
         EnvironmentFailure,
         "the role of COPY cannot be used yet",

@@ -36,7 +36,8 @@ VALUES = (
     *(b'{"a":' * 40 + b"1" + b"}" * 40, b'"\\u0000"', b'"\\ud800"', b'"\\udfff\\ud800"', b'"\xff"'),
     *(b'"\xf4\x90\x80\x80"', b'{"a\\u0000": 1}', b'["\\u0000"]', b"9" * 5000, b"[-inf]"),
     *(b'"' + b"x" * 5000 + b'"', b'"' + "é".encode() * 600 + b'"', b'"a\nb"', b'"a\\nb"', b'"\t"', b'"\x7f"', b'"\\'),
-    *(b"'x'", b"NextSong", b'"NextSong"', b'"Home"', b"1541160000000", b"253402300799999", b"253402300800000"),
+    *(b"'x'", b"NextSong", b'"NextSong"', b'"Home"', b"1541160000000", b"99999999999999", b"100000000000000"),
+    *(b"1541160000", b"1541160000000.0", b"1.541160000000E12", b"2.6e1", b"[1]", b'"[Untitled]"'),
 )  # fmt: skip
 
 KEYS = (b'"page"', b'"ts"', b'"userId"', b'"sessionId"', b'"itemInSession"', b'"length"', b'"song"', b'"level"',

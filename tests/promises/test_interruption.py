@@ -36,7 +36,7 @@ def fill(warehouse: Warehouse) -> None:
     warehouse.etl()
     warehouse.write("log_data/a.json", plays(3, song="Other"))
     warehouse.write("song_data/a.json", [song(), song("S2", title="Other")])
-    warehouse.write("log_data/b.json", b'{"page": "Home",\n "ts": 5}\n')
+    warehouse.write("log_data/b.json", b'{"page": "Home",\n "ts": 1541160000005}\n')
     warehouse.write("log_data/c.json.gz", gzip.compress(lines(plays(3, sessionId=7))))
 
 

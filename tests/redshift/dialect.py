@@ -87,7 +87,23 @@ def _rewritten(sql: str, session: Mapping[str, int]) -> str:
             text = "COALESCE"  # [D23] dg/r_NVL_function.html
         elif word == "SYSDATE":
             text = "redshift_sysdate()"  # [D23] dg/r_SYSDATE.html
+        elif token.kind == "string" and here and tokens[here - 1].text in ("~", "*") and _is_pattern(tokens[:here]):
+            text = _by_lines(token)
         if text is not None:
             parts.append(sql[at : token.begin] + text)
             at = token.end
     return "".join(parts) + sql[at:]
+
+
+def _is_pattern(before: Sequence[Token]) -> bool:
+    """Tell whether what follows is the pattern of ~ or ~*."""
+    return before[-1].text == "~" or [t.text for t in before[-2:]] == ["~", "*"]
+
+
+def _by_lines(pattern: Token) -> str:
+    """Write the pattern of ~ so that ^ and $ match at every line, and nothing else does another thing.
+
+    [D] dg/pattern-matching-conditions-posix.html; the engine is Boost [G soda-core#2269, ontop#738].
+    """
+    opening = pattern.text.index("'") + 1
+    return f"{pattern.text[:opening]}(?w){pattern.text[opening:]}"

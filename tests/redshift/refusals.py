@@ -149,7 +149,27 @@ def refuse(tokens: Sequence[Token]) -> None:
     if tokens[0].upper in ("SET", "RESET", "SHOW") and setting(tokens) not in SETTINGS | {"ALL"}:
         raise SqlError(UNDEFINED_OBJECT, f'unrecognized configuration parameter "{setting(tokens).lower()}"')
     _refuse_functions(tokens)
+    _refuse_substring(tokens)
     _refuse_types(tokens)
+
+
+def _refuse_substring(tokens: Sequence[Token]) -> None:
+    """SUBSTRING(x FROM n) and SUBSTRING(x, n, m) are documented for text; with two arguments only for bytes."""
+    for at, (token, following) in enumerate(pairwise(tokens)):
+        if token.upper in ("SUBSTRING", "SUBSTR") and following.text == "(":
+            depth, commas, named = 0, 0, False
+            for inner in tokens[at + 1 :]:
+                depth += {"(": 1, ")": -1}.get(inner.text, 0)
+                commas += depth == 1 and inner.text == ","
+                named |= depth == 1 and inner.upper == "FROM"
+                if depth == 0:
+                    break
+            if commas == 1 and not named:
+                raise _error(
+                    UNDEFINED_FUNCTION,
+                    f"function {token.text.lower()}(character varying, integer) does not exist",
+                    "[D] dg/r_SUBSTRING.html",
+                )
 
 
 def _error(code: str, message: str, source: str) -> SqlError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from redshift import wire
 from redshift.dialect import translate
+from redshift.evaluation import casts_alone
 from redshift.load import run_copy
 from redshift.refusals import UNSUPPORTED
 from redshift.sql_tokens import statements_of, tokens_of
@@ -44,6 +45,7 @@ class Session:
         self._before = dict(self.numbers)
         self._cancelled = threading.Event()
         self._deadline = math.inf
+        self._no_casts: set[str] = set()
 
     def run(self) -> None:
         """Answer the client until it leaves."""
@@ -107,7 +109,10 @@ class Session:
             if own and before != wire.FAILED:
                 self._run_own(first[0], statements[0])
             else:
-                self._relay(";".join(translate(statement, self.numbers) for statement in statements))
+                translated = [translate(statement, self.numbers) for statement in statements]
+                if before != wire.FAILED and len(translated) == 1:
+                    self._try_casts(translated[0])
+                self._relay(";".join(translated))
         except SqlError as error:
             self._fail(error, before)
 
@@ -136,6 +141,25 @@ class Session:
             notices = [f"UNLOAD completed, {run_unload(self, sql)} record(s) unloaded successfully."]  # [G] text
         infos = [(b"N", SqlError("00000", notice, severity="INFO").body()) for notice in notices]
         self.client.send(*infos, (b"C", word.encode() + b"\0"), (b"Z", self.backend.status))
+
+    def _try_casts(self, sql: str) -> None:
+        """Raise SqlError for a cast that some row its statement reads would fail: no condition need come first."""
+        inside = self.backend.status == wire.IN_TRANSACTION
+        for query in casts_alone(sql):
+            if query in self._no_casts:
+                continue
+            try:
+                if inside:
+                    self.backend.ask("SAVEPOINT casts")
+                self.backend.ask(query)
+                if inside:
+                    self.backend.ask("RELEASE casts")
+            except SqlError as error:
+                if inside:
+                    self.backend.ask("ROLLBACK TO casts")
+                if error.code.startswith("22"):
+                    raise
+                self._no_casts.add(query)  # it is none that can be asked alone: an aggregate, an outer column
 
     def _relay(self, sql: str) -> None:
         self.backend.relay(sql, self.client, self._edited)
@@ -167,6 +191,13 @@ class Session:
             return SqlError("22001", f"value too long for type character varying({length})")
         if error.code == "40001":  # [D] dg/c_serial_isolation.html, [G] text
             return SqlError("XX000", "1023", f"Serializable isolation violation: {error.message}")
+        if error.code == "22P02" and "for type" in error.message:  # [G] text and code, of a CAST as of COPY
+            value = error.message.partition(': "')[2].rstrip('"')
+            kind = {"bigint": "Long", "integer": "Integer"}.get(error.message.split(":")[0].split()[-1], "Double")
+            at = next((n for n, c in enumerate(value) if not c.isdigit()), 0)
+            return SqlError("XX000", f"Invalid digit, Value '{value[at : at + 1]}', Pos {at}, Type: {kind} ")
+        if error.code == "22003" and "out of range for type" in error.message:  # [G] text and code
+            return SqlError("XX000", f"Overflow, {error.message}")
         if error.code == "57014":  # [G] text, of a timeout too
             return SqlError("57014", f"Query ({self.numbers['pg_last_query_id']}) cancelled on user's request")
         return SqlError(error.code, error.message, error.detail, error.severity)

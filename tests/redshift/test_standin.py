@@ -196,6 +196,8 @@ SELECT REGEXP_MATCHES(b, 'x') FROM t
 SELECT pg_try_advisory_lock(1)
 SELECT pg_advisory_xact_lock(1)
 SELECT CONCAT('a', 'b', 'c')
+SELECT SUBSTRING(CAST(b AS VARCHAR(32)), 2) FROM t
+SELECT SUBSTR(b, a) FROM t
 SELECT some_function(a) FROM t
 CREATE INDEX i ON t (a)
 CREATE UNIQUE INDEX i ON t (a)
@@ -276,6 +278,7 @@ ALTER TABLE t ADD PRIMARY KEY (a)
 ALTER TABLE t RENAME COLUMN b TO c
 SELECT EXTRACT(DOY FROM DATE_TRUNC('week', TIMESTAMP '2018-11-01 10:00:00') + INTERVAL '3 day')
 SELECT NVL(b, 'x'), LEN(b), GETDATE() FROM t
+SELECT SUBSTRING(b FROM 2), SUBSTRING(b FROM 2 FOR 3), SUBSTRING(b, 2, CAST(a AS INTEGER)) FROM t
 SELECT SYSDATE, PG_BACKEND_PID(), CURRENT_SCHEMA(), VERSION()
 SELECT NOW()
 SELECT COUNT(*) FROM svv_tables
@@ -372,6 +375,46 @@ def test_a_backslash_in_a_string_is_an_escape(sql: Sql) -> None:
     """There is no standard_conforming_strings; a parameter arrives as it was given all the same."""
     assert sql(r"SELECT 'a\\b', 'it\'s'") == [(r"a\b", "it's")]
     assert sql("SELECT %s", "a\\b'c") == [("a\\b'c",)]
+
+
+def test_a_pattern_matches_line_by_line(sql: Sql) -> None:
+    """^ and $ of ~ stand at the ends of every line; a dot and a bracket take a newline as any other character."""
+    sql("CREATE TABLE t (b VARCHAR(20))")
+    sql("INSERT INTO t VALUES ('8'), ('8\\nabc'), ('abc\\n8'), ('a')")
+    assert sql("SELECT COUNT(*) FROM t WHERE b ~ '^[0-9]+$'") == [(3,)]
+    assert sql("SELECT COUNT(*) FROM t WHERE NOT b ~ '^[0-9]+$'") == [(1,)]
+    assert sql("SELECT COUNT(*) FROM t WHERE b ~* '^ABC$'") == [(2,)]
+    assert sql("SELECT COUNT(*) FROM t WHERE b ~ '8.a' OR b ~ 'c[^0-9]8'") == [(2,)]
+    assert sql("SELECT COUNT(*) FROM t WHERE b ~ '[^0-9]'") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT CAST(b AS BIGINT) FROM t WHERE a = 1",
+        "INSERT INTO u (a) SELECT CAST(TRIM(BOTH ' ' FROM b) AS BIGINT) FROM t WHERE NOT b ~ '[^0-9]'",
+        "CREATE TEMP TABLE v AS SELECT a FROM t WHERE a = 1 AND CAST(b AS BIGINT) > 0",
+        "SELECT x.a FROM (SELECT CASE WHEN a = 1 THEN CAST(b AS BIGINT) END AS a FROM t) AS x",
+        "DELETE FROM u WHERE a IN (SELECT CAST(b AS BIGINT) FROM t WHERE a = 1)",
+        "SELECT CAST(b AS DOUBLE PRECISION) FROM t JOIN u ON u.a = t.a WHERE t.a = 1 UNION ALL SELECT 1.0",
+    ],
+)
+def test_a_cast_comes_before_every_condition(sql: Sql, statement: str) -> None:
+    """Whatever a WHERE or a CASE would keep from it: a cast that one row fails ends the statement."""
+    sql("CREATE TABLE t (a BIGINT, b VARCHAR(20))")
+    sql("CREATE TABLE u (a BIGINT)")
+    sql("INSERT INTO t VALUES (1, '8'), (2, 'x')")
+    sql("INSERT INTO u VALUES (1), (2)")
+    with pytest.raises(psycopg2.Error, match=r"Invalid digit, Value 'x', Pos 0, Type: (Long|Double)") as caught:
+        sql(statement)
+    assert caught.value.pgcode == "XX000"
+    sql("BEGIN")
+    safe = "CAST(CASE WHEN NOT b ~ '[^0-9]' THEN b END AS BIGINT)"
+    assert sql(f"SELECT SUM({safe}) FROM t WHERE a > 0 AND EXISTS (SELECT 1 FROM u WHERE u.a = {safe} - 7)") == [(8,)]
+    sql("INSERT INTO t VALUES (3, '99999999999999999999')")
+    with pytest.raises(psycopg2.Error, match="Overflow"):
+        sql("SELECT a FROM t WHERE CAST(CASE WHEN a > 2 THEN b END AS BIGINT) > 1")
+    sql("ROLLBACK")
 
 
 def test_extract_of_a_timestamp_is_an_integer(sql: Sql) -> None:
