@@ -310,10 +310,9 @@ def test_p77_the_policy_of_a_loader_is_what_a_load_asks_of_s3(
     assert asked == {(action, resource) for action, resource in granted if action.startswith("s3:")}
 
 
-def test_without_work_nothing_can_be_loaded(warehouse: RedshiftWarehouse, bucket: str) -> None:
-    warehouse.configure(
-        S3={"WORK": "", "LOG_DATA": f"s3://{bucket}/song_data", "SONG_DATA": f"s3://{bucket}/song_data"}
-    )
+def test_without_work_nothing_can_be_loaded(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
+    put(here, bucket, "small.json", lines(plays(2)))
+    warehouse.configure(S3={**sources(bucket), "WORK": ""})
     with pytest.raises(ConfigError, match="WORK is empty"):
         warehouse.etl()
 
