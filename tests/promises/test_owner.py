@@ -11,8 +11,9 @@ import pytest
 from postgres_server import Make, PostgresWarehouse, Server
 from warehouse import ELSEWHERE, LARGE, MARKER, Warehouse, event, lines, plays, song
 
+import create_tables
 import sql_queries as q
-from dwh.errors import EnvironmentFailure
+from dwh.errors import Busy, EnvironmentFailure
 
 ENGINES = ("duckdb", "postgres", "redshift")
 FAMILY = "(user_id INTEGER, first_name VARCHAR(9), last_name VARCHAR(9), gender VARCHAR(1), level VARCHAR(9))"
@@ -252,6 +253,24 @@ def test_p155_of_two_create_tables_at_once_one_makes_the_tables(place: Warehouse
     assert (codes[0], set(codes) <= {0, 4}) == (0, True), said
     assert place.value(f"SELECT COUNT(*) FROM {MARKER}") == 1
     assert place.call("create_tables", "--json").json["changes"] == []
+
+
+def test_p155_tables_that_come_meanwhile_are_not_marked_twice(engine: str, place: Warehouse) -> None:
+    """Whoever has looked before the other has made the tables is busy, and one mark stands there."""
+    if engine == "duckdb":
+        pytest.skip("a DuckDB file has one process")
+    real = create_tables.change_tables
+    with pytest.MonkeyPatch.context() as patch:
+
+        def meanwhile(*given: Any) -> None:
+            patch.undo()
+            place.call("create_tables")
+            real(*given)
+
+        patch.setattr(create_tables, "change_tables", meanwhile)
+        with pytest.raises(Busy):
+            place.call("create_tables")
+    assert place.value(f"SELECT COUNT(*) FROM {MARKER}") == 1
 
 
 @pytest.fixture
