@@ -33,7 +33,10 @@ def test_every_numbered_test_is_in_the_table() -> None:
     """A test of this folder with a number in its name stands in the row of that number."""
     known = {(number, test) for number, _, test, _ in NAMED}
     numbered = [
-        (f"P{test[6:8]}", test) for path in HERE.glob("test_*.py") for test in those_of(path) if test[5:6] == "p"
+        (f"P{re.findall('[0-9]+', test)[0]}", test)
+        for path in HERE.glob("test_*.py")
+        for test in those_of(path)
+        if test[5:6] == "p"
     ]
     own = {test for number, test in known}
     assert [test for _, test in numbered if test not in own and not test.endswith("_seen")] == []
