@@ -142,6 +142,37 @@ def test_a_bad_record_in_a_large_object_is_found_as_anywhere_else(
     assert here.work() == []
 
 
+def test_a_large_object_that_begins_otherwise_is_not_read_by_the_warehouse(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str
+) -> None:
+    """With a byte order mark, or in another format: no COPY sees it, and it is read, or named, as everywhere."""
+    body, mark = lines(plays(20)), b"\xef\xbb\xbf"
+    put(here, bucket, "mark.json", mark + body)
+    put(
+        here,
+        bucket,
+        "packed.json.gz",
+        gzip.compress(mark + lines(plays(20, sessionId=6, userAgent=uuid.uuid4().hex * 99)), 0),
+    )
+    put(here, bucket, "text.json", body.decode().encode("utf-16"))
+    since = len(here.standin.statements)
+    with pytest.raises(DataError, match=r"text\.json cannot be read") as raised:
+        warehouse.etl()
+    assert "UTF-16" in raised.value.evidence[0]
+    told = warehouse.etl("--on-bad-line", "quarantine")
+    assert (told["rows"]["songplays"], told["files"]["rejected"]) == (40, 1)
+    assert all(f"s3://{bucket}" not in sql for sql in copies(here, since))
+
+
+def test_a_mark_between_records_of_a_large_object_is_found_by_copy(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str
+) -> None:
+    """What COPY refuses there is read record by record."""
+    body = lines(plays(20))
+    put(here, bucket, "between.json", body + b"\xef\xbb\xbf" + lines(plays(20, sessionId=6)))
+    assert warehouse.etl()["rows"]["songplays"] == 40
+
+
 def test_an_object_replaced_after_its_copy_is_left_for_the_next_run(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
