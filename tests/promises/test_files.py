@@ -41,9 +41,9 @@ def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-# ------------------------------------------------------------------------------------------- P115, P116: guessed by DuckDB
+# ------------------------------------------------ P115, P116: guessed by DuckDB
 
-FOLDERS = (
+FOLDERS: tuple[str, ...] = (
     "level=paid",
     "page=Home",
     "userId=77",
@@ -206,7 +206,7 @@ def test_p116_text_and_numbers_do_not_depend_on_the_surroundings_of_the_client(
     assert found.fetchall() == [(64.12345678901234,)]
 
 
-# ------------------------------------------------------------------------------ P117 to P119: lines, and what is between
+# ------------------------------------------------ P117 to P119: lines, and what is between
 
 GAPS = {
     "nothing": b"",
@@ -292,7 +292,7 @@ def test_p119_a_byte_order_mark_before_a_record_is_no_part_of_it(make: Make, eng
     assert warehouse.rows(counted) == [(8 * (3 + MANY),) * 2]
 
 
-# ---------------------------------------------------------------------------------------------- P120, P121: other formats
+# ------------------------------------------------ P120, P121: other formats
 
 GOOD = lines(plays(3))
 
@@ -357,7 +357,7 @@ TOOLS = {"zip": "unzip", "bzip2": "bunzip2", "xz": "xz", "zstd": "zstd", "tar": 
 
 
 def test_p120_each_other_format_is_named_and_the_command_converts_it(warehouse: Warehouse) -> None:
-    """In a file whose name we take, also in gzip, small and large: the command of the message makes a file that loads."""
+    """In a file whose name we take, also in gzip, small and large: the command makes a file that loads."""
     expected = {}
     for number, (name, (told, make_it)) in enumerate(FORMATS.items(), 1):
         if shutil.which(TOOLS.get(name, "sh")) is None:
@@ -405,20 +405,20 @@ def test_p120_in_s3_the_object_is_replaced() -> None:
     """The command fetches it, and puts it back only when each step succeeded."""
     told = conversion("s3://bucket/a b.json.gz", "it is zstd in gzip: so")
     assert told == (
-        """f=$(mktemp) && aws s3 cp 's3://bucket/a b.json.gz' "$f" && gunzip < "$f" > "$f.1" && zstd -dc "$f.1" > "$f.2" """
-        """&& gzip < "$f.2" > "$f" && rm "$f.2" && rm "$f.1" && aws s3 cp "$f" 's3://bucket/a b.json.gz'"""
+        """f=$(mktemp) && aws s3 cp 's3://bucket/a b.json.gz' "$f" && gunzip < "$f" > "$f.1" """
+        """&& zstd -dc "$f.1" > "$f.2" && gzip < "$f.2" > "$f" && rm "$f.2" && rm "$f.1" && aws s3 cp "$f" 's3://bucket/a b.json.gz'"""
     )
     assert conversion("s3://b/a.json", "it is gzip: so") == "aws s3 mv s3://b/a.json s3://b/a.json.gz"
     assert conversion("a.json", "the key 'page' stands twice") is None
 
 
 def test_p121_gzip_is_read_to_its_end_or_refused(warehouse: Warehouse) -> None:
-    """Nothing at all, several members and zeros behind the last are taken; what is cut or followed by something is not."""
+    """Nothing, several members and zeros behind the last are taken; what is cut or followed by something is not."""
     whole = gzip.compress(GOOD)
     taken = {
         "empty": b"",
         "nothing in it": gzip.compress(b""),
-        "members": whole.replace(b"", b"", 0) + gzip.compress(GOOD.replace(b'"sessionId": 5', b'"sessionId": 6')),
+        "members": whole + gzip.compress(GOOD.replace(b'"sessionId": 5', b'"sessionId": 6')),
         "zeros": gzip.compress(GOOD.replace(b'"sessionId": 5', b'"sessionId": 7')) + b"\0" * 700,
     }
     refused = {
