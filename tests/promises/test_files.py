@@ -406,7 +406,8 @@ def test_p120_in_s3_the_object_is_replaced() -> None:
     told = conversion("s3://bucket/a b.json.gz", "it is zstd in gzip: so")
     assert told == (
         """f=$(mktemp) && aws s3 cp 's3://bucket/a b.json.gz' "$f" && gunzip < "$f" > "$f.1" """
-        """&& zstd -dc "$f.1" > "$f.2" && gzip < "$f.2" > "$f" && rm "$f.2" && rm "$f.1" && aws s3 cp "$f" 's3://bucket/a b.json.gz'"""
+        """&& zstd -dc "$f.1" > "$f.2" && gzip < "$f.2" > "$f" """
+        """&& rm "$f.2" && rm "$f.1" && aws s3 cp "$f" 's3://bucket/a b.json.gz'"""
     )
     assert conversion("s3://b/a.json", "it is gzip: so") == "aws s3 mv s3://b/a.json s3://b/a.json.gz"
     assert conversion("a.json", "the key 'page' stands twice") is None
