@@ -21,9 +21,9 @@ from dwh.engines import Extract
 from dwh.errors import DataError, DwhError, EnvironmentFailure
 from dwh.flags import ScriptParser, warehouse_parser
 from dwh.lake import Lake, LakeTable, Manifest
+from dwh.ownership import columns_of
 from dwh.script import Script, begin
 from star_checks import refuse_missing_tables
-from star_owner import columns_of
 
 if TYPE_CHECKING:
     from dwh.engines import Session
