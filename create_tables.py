@@ -9,7 +9,7 @@ Tables that are there stay as they are; a new column of a star table is added. T
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ from dwh import __version__
 from dwh.console import count, run, seconds
 from dwh.errors import ConfigError
 from dwh.flags import ScriptParser, confirmation_flag, warehouse_parser
+from dwh.ownership import columns_of
 from dwh.script import Script, begin
-from star_owner import OURS, check_owner, columns_of
+from star_owner import OURS, check_owner
 
 if TYPE_CHECKING:
     from dwh.engines import Session
@@ -94,8 +95,7 @@ def plan(session: Session, *, recreate: bool) -> list[Step]:
     Raises ConfigError when a column of staging or of the ledger is new: rows that are there cannot get it.
     """
     there = {name: session.columns(name) for name in (*q.TABLES, *session.extra_tables)}
-    extra = [("+", name, create_extra(name, columns)) for name, columns in session.extra_tables.items()]
-    missing = [step for step in extra if not there[step[1]]]
+    missing = [("+", name, statement) for name, statement in session.extra_tables.items() if not there[name]]
     if recreate:
         drops = [("-", name, statement) for name, statement in OURS.drops.items() if there[name]]
         return [*missing, *drops, *(("+", name, statement) for name, statement in q.TABLES.items())]
@@ -119,12 +119,6 @@ def plan(session: Session, *, recreate: bool) -> list[Step]:
 def add_column(table: str, column: str, kind: str) -> str:
     """Give the statement that adds a column; it is empty until the next etl.py, which notices and rebuilds the star."""
     return f"ALTER TABLE {table} ADD COLUMN {column} {kind.removesuffix(' NOT NULL')}"
-
-
-def create_extra(name: str, columns: Mapping[str, str]) -> str:
-    """Give the statement that makes a table which the engine needs besides."""
-    written = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {name} ({written})"
 
 
 def apply(session: Session, steps: Sequence[Step]) -> None:

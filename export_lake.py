@@ -22,9 +22,9 @@ from dwh.errors import DataError, DwhError, EnvironmentFailure
 from dwh.flags import ScriptParser, take_over_flag, warehouse_parser
 from dwh.lake import Lake, LakeTable, Manifest
 from dwh.marks import Mark, refuse_others
+from dwh.ownership import columns_of
 from dwh.script import Script, begin
 from star_checks import has_run, refuse_missing_tables
-from star_owner import columns_of
 
 if TYPE_CHECKING:
     from dwh.engines import Address, Session

@@ -16,9 +16,10 @@ from dwh.checks import Check, Finding
 from dwh.console import count
 from dwh.errors import EnvironmentFailure
 from dwh.ledger import Entry, find_work
+from dwh.ownership import columns_of
 from dwh.script import Script
 from star_matches import explain_unmatched
-from star_owner import check_owner, columns_of
+from star_owner import check_owner
 
 if TYPE_CHECKING:
     from dwh.engines import Session

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.errors import EnvironmentFailure
-from dwh.ownership import Ours, Standing, find_owner, refuse_strangers
+from dwh.ownership import Ours, Standing, columns_of, find_owner, refuse_strangers
 
 if TYPE_CHECKING:
     from dwh.engines import Engine, Session
-
-_COLUMN = re.compile(r"^    (\w+) (.+?),?$", re.MULTILINE)
-
-
-def columns_of(statement: str) -> dict[str, str]:
-    """Read names and types of the columns out of a CREATE TABLE statement of sql_queries.py."""
-    return dict(_COLUMN.findall(statement))
-
 
 OURS = Ours(
     tables={name: columns_of(statement) for name, statement in q.TABLES.items()},

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from dwh.engines import Session, Thing
 
 SHOWN = 6  # names in one line of a message
+_COLUMN = re.compile(r"^    (\w+) (.+?),?$", re.MULTILINE)
 Columns = Mapping[str, str]
+
+
+def columns_of(statement: str) -> dict[str, str]:
+    """Read names and types of the columns out of a CREATE TABLE statement that has one of them a line."""
+    return dict(_COLUMN.findall(statement))
 
 
 class Ours(NamedTuple):
@@ -52,9 +58,9 @@ def find_owner(session: Session, ours: Ours) -> Standing:
     # an index goes and stays with its table; it counts only where it has a name that a table needs
     others = [thing for thing in contents if thing.name not in names and thing.kind != "index"]
     kinds = {thing.name: thing.kind for thing in taken}
-    for name, columns in session.extra_tables.items():
+    for name, statement in session.extra_tables.items():
         # made by conn_start.py of 0.1 where nothing else is: it says nothing about the other names
-        if kinds.get(name) == "table" and same_columns(session.columns(name), columns):
+        if kinds.get(name) == "table" and same_columns(session.columns(name), columns_of(statement)):
             del kinds[name]
     if not kinds:
         return Standing("none", taken, others)

@@ -174,10 +174,11 @@ def test_start_and_close_are_repeatable(postgres: PostgresWarehouse) -> None:
 
 
 def test_a_schema_of_somebody_else_is_not_dropped(postgres: PostgresWarehouse) -> None:
-    """A schema without our ledger is refused, and stays."""
+    """A schema without our mark and without our ledger is refused, and stays."""
+    postgres.rows("DROP TABLE dwh_warehouse")
     postgres.rows("DROP TABLE loaded_files")
     done = postgres.run("conn_close", "--delete-data", "--yes")
-    assert (done.code, "try: " in done.err) == (2, True)
+    assert (done.code, "try: " in done.err) == (3, True)
     assert postgres.value("SELECT COUNT(*) FROM loads") == 0
 
 

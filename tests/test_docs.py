@@ -23,8 +23,8 @@ if __name__ == "__main__":
 import sql_queries as q  # noqa: E402
 from dwh.errors import ExitCode  # noqa: E402
 from dwh.flags import EXIT_CODES  # noqa: E402
+from dwh.ownership import columns_of  # noqa: E402
 from dwh.settings import declared_keys  # noqa: E402
-from star_owner import columns_of  # noqa: E402
 
 README = ROOT / "README.md"
 SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close", "make_sample")

@@ -27,8 +27,8 @@ import sql_queries as q
 import sql_validate
 from dwh.checks import Check
 from dwh.errors import ConfigError, DataError, EnvironmentFailure
+from dwh.ownership import columns_of
 from star_checks import CHECKS
-from star_owner import columns_of
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "real"

@@ -80,7 +80,7 @@ class Session(Protocol):
     """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
     `reads_files` whether it loads a large local file from where it is, `reads_objects` a large object of S3;
     `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder; `extra_tables` maps tables that a load
-    needs besides, by name, to their columns.
+    needs besides, by name, to the statement that makes each, one column a line.
 
     Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
@@ -89,7 +89,7 @@ class Session(Protocol):
     reads_files: bool
     reads_objects: bool
     exports_to_s3: bool
-    extra_tables: Mapping[str, Mapping[str, str]]
+    extra_tables: Mapping[str, str]
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement; gives the number of rows it changed (-1: not known)."""

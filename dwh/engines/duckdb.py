@@ -156,7 +156,7 @@ class DuckDbSession:
     reads_files = True
     reads_objects = False
     exports_to_s3 = False
-    extra_tables: Mapping[str, Mapping[str, str]] = {}
+    extra_tables: Mapping[str, str] = {}
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
         self._connection = connection

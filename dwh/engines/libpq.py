@@ -41,7 +41,7 @@ class LibpqSession:
     it ended the connection."""
 
     lenient_json = False
-    extra_tables: Mapping[str, Mapping[str, str]] = {}
+    extra_tables: Mapping[str, str] = {}
 
     def __init__(
         self,

@@ -37,6 +37,11 @@ LIMIT 1
 """
 # LOCK shuts readers out too [D23 dg/r_LOCK.html], and everybody reads the ledger: so a table of its own is locked.
 LOCK_TABLE = "dwh_lock"
+CREATE_LOCK = """
+CREATE TABLE IF NOT EXISTS dwh_lock (
+    held INTEGER
+)
+"""
 # What shares the names of tables [D23 dg/c_schemas-and-tables], and what else keeps a schema from being dropped.
 CONTENTS = """
 SELECT CASE WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'relation' END,
@@ -75,7 +80,7 @@ class RedshiftSession(LibpqSession):
     reads_files = False
     reads_objects = True
     exports_to_s3 = True
-    extra_tables: Mapping[str, Mapping[str, str]] = {LOCK_TABLE: {"held": "INTEGER"}}
+    extra_tables: Mapping[str, str] = {LOCK_TABLE: CREATE_LOCK}
 
     def __init__(
         self,
