@@ -174,7 +174,7 @@ def _wrong(section: str, name: str, given: Given, error: ValueError) -> ConfigEr
 def _edit(section: str, name: str, given: Given, right: str) -> str:
     """Say how to set what was wrong to what is right, in the place that counts."""
     if given.origin == "flag":
-        return f"type {shlex.quote(right)} there"
+        return f"type {shlex.quote(right)} instead"
     kind, _, variable = given.origin.partition(" ")
     if kind != "environment":
         return f"[{section}] {name} = {right}"
