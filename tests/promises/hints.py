@@ -25,7 +25,7 @@ from dwh.settings import SECTIONS, declared_keys
 COMMENT = re.compile(r"\s{3,}\(.*\)$|\s{3,}or: .*$|, then .*$")
 COMMANDS = ("ls -la ", "git checkout ", "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",
             "timedatectl", "chmod ", "sed ", "docker ", "df ", "mv ", "cat ", "bunzip2 ", "xz ", "zstd ",
-            "f=")  # fmt: skip
+            "f=", "python -c ")  # fmt: skip
 EDITS = ("mend ", "free ", "move ", "rename ", "report this", "the same command again", "ask ", "one of ", "fill both",
          "edit ", "another --", "close it", "on a company network: ", "s3://", "type ", "wait ", "choose ")  # fmt: skip
 NAMES = {name for _, name in declared_keys()} | set(SECTIONS) | {"DWH_PORT"}
@@ -35,7 +35,7 @@ def fault_of(hint: str) -> str | None:
     """Say what is wrong with a `try:` line; None when it is a real command or edit."""
     told = COMMENT.sub("", hint).strip()
     told = re.sub(r"^TMPDIR=\S+ ", "", told)
-    if told.startswith("python "):
+    if told.startswith("python ") and not told.startswith("python -c "):
         return _fault_of_command(told)
     if setting := re.match(r"\[(\w+)\](?: ([A-Z_]+)\b)?", told):
         section, name = setting[1], setting[2]
