@@ -382,8 +382,9 @@ def test_the_verdict_comes_first(warehouse: Warehouse, page: Path) -> None:
     assert verdict_of(page) == ("verdict warn", f"No check failed; {len(CHECKS) - 2} of {len(CHECKS)} checks passed")
     load(warehouse, *plays(3, level="paid"))
     assert verdict_of(write_report(warehouse)) == ("verdict ok", f"All {len(CHECKS)} checks passed")
+    quick_ones = len(choose_quick(CHECKS))
     quick = write_report(warehouse, "--quick")
-    assert verdict_of(quick) == ("verdict warn", "No check failed; 41 of 41 checks passed")
+    assert verdict_of(quick) == ("verdict warn", f"No check failed; {quick_ones} of {quick_ones} checks passed")
     assert "6 checks not run" in read(quick).text
     warehouse.rows("DELETE FROM songplays WHERE item_in_session = 1")
     failed = write_report(warehouse)
