@@ -3,8 +3,8 @@ and Hive write `userid`.
 
 The first records of a file are looked at: an order of keys that keeps coming is recognised by one pattern (1 to 2
 microseconds), and only another one is parsed (6). Of many files those after the first 500 are asked for one key each,
-in turn (0.3): what writes a key in another case does so in all of its files, and once one is found those that follow are
-looked at. 15,000 files of one record are read in 0.2 s, so more would be felt.
+in turn (0.3): what writes a key in another case does so in all of its files, and once one is found those that follow
+are looked at. 15,000 files of one record are read in 0.2 s, so more would be felt.
 """
 
 from __future__ import annotations
@@ -59,17 +59,15 @@ class UnreadKeys:
         """Note the keys of the first records of a file, given as bytes or as the path of a plain file. What is no
         record is passed over: others judge that."""
         looked = self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
-        looked.files += 1
+        looked.files = files = looked.files + 1
         if isinstance(begins, str):
             with Path(begins).open("rb", buffering=0) as stream:
                 begins = stream.read(BEGINNING)
-        elif (
-            looked.files > THOROUGH and looked.in_order and looked.needles[looked.files % len(looked.needles)] in begins
-        ):
+        elif files > THOROUGH and looked.in_order and looked.needles[files % len(looked.needles)] in begins:
             return
         for key in looked.find(begins):
-            files, example, passed = self.found.get(key, (0, file_id, looked.files > THOROUGH))
-            self.found[key] = files + 1, example, passed
+            number, example, passed = self.found.get(key, (0, file_id, files > THOROUGH))
+            self.found[key] = number + 1, example, passed
             looked.in_order = False
 
 
