@@ -118,7 +118,8 @@ def load_all(script: Script, loader: StarLoader, work: Work) -> int:
 def tell_unread_keys(script: Script, loader: StarLoader) -> None:
     """Name the keys that are not read because of their case, also when a record was refused for want of one."""
     for key, seen in loader.unread.all().items():
-        found = f"the key {key.key} in {count(seen.files, f'{key.kind[:-1]} file')}, such as {seen.example}"
+        files = ("at least " if seen.at_least else "") + count(seen.files, f"{key.kind[:-1]} file")
+        found = f"the key {key.key} in {files}, such as {seen.example}"
         script.console.note(f"{found}, is not read: upper and lower case count, write {key.spelling}")
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwh.records import Strictness
-from dwh.unread_keys import LOOKED_AT, UnreadKeys
+from dwh.unread_keys import LOOKED_AT, THOROUGH, UnreadKeys
 
 READ = ("dwh_file_id", "userId", "page", "ts")
 RULES = {"events": Strictness(frozenset(READ), lenient=False, holds={})}
@@ -43,7 +43,7 @@ def test_patterns_find_what_a_parser_finds(files: list[tuple[list[dict[str, Any]
     for number, (records, layout) in enumerate(files * often):
         unread.look("events", number, "\n".join(json.dumps(record, **layout) for record in records).encode())
         expected.update(parsed(records))
-    assert {(key.key, key.spelling): files for key, (files, _) in unread.found.items()} == expected
+    assert {(key.key, key.spelling): files for key, (files, *_) in unread.found.items()} == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"  ", b"[]", b"{", b'{"userid": ', b"\xff{\xfe}", b'{"userid": 1', b"\0" * 9])
@@ -61,4 +61,16 @@ def test_the_beginning_of_a_large_file_is_enough(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{"userid": 1}\n' + b'{"page": "' + b"x" * 100_000 + b'"}\n{"TS": 1}\n')
     unread = UnreadKeys(RULES)
     unread.look("events", 3, str(tmp_path / "a.json"))
-    assert [(key.key, seen) for key, seen in unread.found.items()] == [("userid", (1, 3))]
+    assert [(key.key, seen) for key, seen in unread.found.items()] == [("userid", (1, 3, False))]
+
+
+def test_of_many_files_the_first_with_such_a_key_has_all_others_looked_at() -> None:
+    """Beyond the first files one key is asked for in each, in turn: what is in all of them is found within a round."""
+    good, bad = b'{"userId": 1, "page": "Home", "ts": 1}\n', b'{"userid": 1, "page": "Home", "ts": 1}\n'
+    unread = UnreadKeys(RULES)
+    for number in range(5 * THOROUGH):
+        unread.look("events", number, good if number < 2 * THOROUGH else bad)
+    [(files, example, at_least)] = unread.found.values()
+    assert at_least
+    assert 2 * THOROUGH <= example <= 2 * THOROUGH + len(READ)
+    assert files == 5 * THOROUGH - example

@@ -74,7 +74,7 @@ def test_p125_keys_in_another_case_are_named(warehouse: Warehouse) -> None:
 
 def unread(kind: str, key: str, spelling: str, files: int, example: str) -> dict[str, Any]:
     """Give one entry of --json."""
-    return {"kind": kind, "key": key, "spelling": spelling, "files": files, "example": example}
+    return {"kind": kind, "key": key, "spelling": spelling, "files": files, "example": example, "at_least": False}
 
 
 def test_p125_a_record_that_lacks_a_key_is_refused_beside_the_one_it_has(tmp_path: Path) -> None:

@@ -122,7 +122,10 @@ def test_p125_keys_in_another_case_are_named_in_objects(warehouse: RedshiftWareh
     [found] = warehouse.etl()["unread_keys"]
     assert len(copies(here, since)) == 3
     example = f"s3://{bucket}/log_data/1.json"
-    assert found == {"kind": "events", "key": "userid", "spelling": "userId", "files": 3, "example": example}
+    assert found | {"at_least": False} == found
+    assert [found[name] for name in ("kind", "key", "spelling", "files", "example")] == [
+        "events", "userid", "userId", 3, example,
+    ]  # fmt: skip
 
 
 def test_a_bad_record_in_a_large_object_is_found_as_anywhere_else(
