@@ -1949,7 +1949,8 @@ FROM (
     GROUP BY page
 ) AS p
 WHERE POSITION('nextsong' IN REPLACE(REPLACE(REPLACE(LOWER(page), ' ', ''), '_', ''), '-', '')) > 0
-AND NOT REPLACE(REPLACE(REPLACE(REPLACE(LOWER(page), ' ', ''), '_', ''), '-', ''), 'nextsong', '') ~ '[a-z0-9]'
+AND NOT REPLACE(REPLACE(REPLACE(REPLACE(LOWER(page), ' ', ''), '_', ''), '-', ''), 'nextsong', '')
+~ '([0-9]|[^0-9])*[a-z0-9]([0-9]|[^0-9])*'
 ORDER BY events DESC NULLS LAST, page ASC NULLS LAST
 LIMIT 3
 """

@@ -23,7 +23,7 @@ from dwh.errors import RecordsRefused
 from dwh.ledger import Entry, Pending, is_large
 from dwh.settings import Etl
 from dwh.sources import Sources, is_remote
-from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable, needs_care
+from dwh.spool import Changed, IncomingFile, Part, Spool, Unreadable
 from dwh.spool_folder import SpoolFolder
 from dwh.unread_keys import Sightings
 from star_owner import is_ours
@@ -35,8 +35,8 @@ from star_refusals import (
     ReadAgain,
     RollBack,
     engine_refuses,
+    find_careless,
     find_refused,
-    record_rules,
 )
 
 # Songs come before events, so that the plays of a load find its songs.
@@ -229,14 +229,7 @@ class StarLoader:
     def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:
         """Find the files to read record by record when the engine refused one of its own; all, if none looks bad."""
         rest = [f for f in files if self.arrivals.is_here(f.source) and f.source.path not in careful]
-        rules = record_rules(lenient=self.session.lenient_json)
-        found = set()
-        for kind, source, _ in rest:
-            try:
-                if needs_care(self.arrivals.place(source), rules[kind]):
-                    found.add(source.path)
-            except Changed:
-                raise LeaveOut({source.path}) from None
+        found = find_careless(rest, self.arrivals.place, lenient=self.session.lenient_json)
         return found or {file.source.path for file in rest}
 
     def _find_refused(self, files: Sequence[Pending]) -> str:

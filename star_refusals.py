@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import sql_queries as q
@@ -12,8 +12,11 @@ from dwh.console import count
 from dwh.digits import TEXT
 from dwh.errors import Busy, ConfigError, DataError
 from dwh.formats import conversion
+from dwh.ledger import Pending
 from dwh.listing import SETTINGS
 from dwh.records import Strictness
+from dwh.sources import SourceFile
+from dwh.spool import Changed, needs_care
 from star_other_files import OTHER, other_file, other_kind
 
 if TYPE_CHECKING:
@@ -57,6 +60,22 @@ class LeaveOut(Exception):
 
 class RollBack(Exception):
     """All that was asked of this transaction is known."""
+
+
+def find_careless(files: Sequence[Pending], place: Callable[[SourceFile], SourceFile], *, lenient: bool) -> set[str]:
+    """Find the files that hold something else than one good object a line; `place` says where each is read.
+
+    Raises LeaveOut for one that is no longer what was listed.
+    """
+    rules = record_rules(lenient=lenient)
+    found = set()
+    for kind, source, _ in files:
+        try:
+            if needs_care(place(source), rules[kind]):
+                found.add(source.path)
+        except Changed:
+            raise LeaveOut({source.path}) from None
+    return found
 
 
 def engine_refuses(said: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ from dwh.errors import ConfigError
 LOG, CATALOGUE = "log_data/2018/11/a.json", "song_data/A/a.json"
 ROWS = ["staging_events", "staging_songs", "rejected_lines", "songplays", "users", "songs", "artists", "time"]
 # what etl.py needs to run from another folder
-COPIED = ("etl.py", "star_load.py", "star_refusals.py", "star_owner.py", "sql_queries.py", "dwh")
+COPIED = ("etl.py", "sql_queries.py", "dwh", *(path.name for path in REPO.glob("star_*.py")))
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from postgres_server import PostgresWarehouse, Server
 from test_bad_records import BAD_LINE, between
 from warehouse import Warehouse, event, lines, song
 
-import star_load
 import star_refusals
 from dwh import records
 from dwh.errors import DataError
@@ -104,7 +103,6 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(records, "_write_values", lambda *_: None)  # the engine reads the text as it stands
     monkeypatch.setattr(star_refusals, "record_rules", without_keys)
-    monkeypatch.setattr(star_load, "record_rules", without_keys)
 
 
 TWICE = lines([event()]).strip()[:-1] + b', "page": "Home"}'
@@ -147,7 +145,7 @@ def test_p49_a_file_that_goes_while_it_is_searched_is_left_out(
         path.unlink(missing_ok=True)
         return needs_care(*args)
 
-    monkeypatch.setattr(star_load, "needs_care", vanish)
+    monkeypatch.setattr(star_refusals, "needs_care", vanish)
     assert warehouse.etl()["rows"]["songplays"] == 1
     check(warehouse)
 

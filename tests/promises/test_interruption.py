@@ -170,7 +170,7 @@ def kill_at(warehouse: Warehouse, line: int) -> int:
     with warehouse.started("etl", "-vv") as etl:
         for _ in range(line):
             etl.wait_for("")
-            assert "error" not in etl.said, etl.said
+            assert "\nerror: " not in etl.said, etl.said
         etl.process.kill()
         return etl.process.wait()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from postgres_server import Make, PostgresWarehouse, Server
-from warehouse import ELSEWHERE, LARGE, MARKER, Warehouse, event, lines, plays, song
+from warehouse import LARGE, MARKER, Warehouse, event, lines, plays, song
 
 import create_tables
 import sql_queries as q
@@ -233,24 +232,12 @@ def test_p154_what_stands_next_door_is_not_reached(engine: str, place: Warehouse
         assert place.rows(f"SELECT * FROM {name}") == [(42,)], name
 
 
-def start(warehouse: Warehouse, *argv: str) -> subprocess.Popen[str]:
-    """Start create_tables.py."""
-    return subprocess.Popen(
-        warehouse.command("create_tables", *argv),
-        cwd=warehouse.root / ELSEWHERE,
-        env=warehouse.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-
-
 def test_p155_of_two_create_tables_at_once_one_makes_the_tables(place: Warehouse) -> None:
     """Started together each ends with 0 or 4, one at least with 0; there is one mark, and all tables."""
-    started = [start(place), start(place)]
-    said = [process.communicate(timeout=60)[1] for process in started]
-    codes = sorted(process.returncode for process in started)
-    assert (codes[0], set(codes) <= {0, 4}) == (0, True), said
+    with place.started("create_tables") as one, place.started("create_tables") as other:
+        ended = [one.ended(), other.ended()]
+    codes = sorted(done.code for done in ended)
+    assert (codes[0], set(codes) <= {0, 4}) == (0, True), [done.err for done in ended]
     assert place.value(f"SELECT COUNT(*) FROM {MARKER}") == 1
     assert place.call("create_tables", "--json").json["changes"] == []
 
