@@ -787,11 +787,15 @@ AND TRIM(BOTH ' ' FROM artist_id) <> ''
 
 
 def _user_number(column: str) -> str:
-    """Give the number of a user from staging, where it is text as it came, with zeros or blanks around it."""
+    """Give the number of a user from staging, where it is text as it came, with zeros or blanks around it.
+
+    Digits are judged by what is left when they are taken off: two thirds of the CPU of a pattern, of a short text.
+    """
     trimmed = f"TRIM(BOTH ' ' FROM {column})"
     return f"""CAST(
         CASE
-            WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 18 AND NOT {column} ~ '{_FOREIGN}' THEN {column}
+            WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 18 AND OCTET_LENGTH(LTRIM({column}, '0123456789')) = 0
+                THEN {column}
             WHEN {_digits(trimmed)} THEN {trimmed}
         END AS BIGINT
     )"""

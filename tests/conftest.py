@@ -84,6 +84,9 @@ SLOW_TESTS = {
     "test_runs_from_any_folder_and_through_links",
     "test_the_star_goes_wrong_without",
     "test_forgetting_a_file_gives_the_star_without_it",
+    "test_p115_the_same_in_s3",
+    "test_p150_names_of_ours_that_are_not_ours_are_refused[duckdb]",
+    "test_p164_a_prefix_of_other_things_is_no_lake",
     "test_of_two_exports_to_a_bucket_the_first_to_end_stays",
     "test_an_export_that_is_killed_leaves_the_old_one",
 }

@@ -178,7 +178,7 @@ def test_p128_every_column_of_a_play_can_make_it_another(warehouse: Warehouse) -
     assert others > 5  # one for each column, or the world is too small
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(world=worlds())
 def test_p128_whatever_comes_plays_left_out_add_up(empty_database: Path, world: World) -> None:
     """In random histories too, by the reference."""
