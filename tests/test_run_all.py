@@ -180,11 +180,12 @@ def test_no_name_of_a_folder_becomes_shell(ran: tuple[Suite, Run]) -> None:
 
 def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path: Path) -> None:
     """Called through a link to a link it finds its scripts, and a relative --config starts at the caller's folder."""
-    (tmp_path / "bin").mkdir()
+    for folder in ("bin", "logs", "songs"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "near").symlink_to(ran[0].folder)
     (tmp_path / "bin" / "hop").symlink_to("../near/run_all.sh")
     (tmp_path / "bin" / "load").symlink_to("hop")
-    (tmp_path / "my own.cfg").write_text("[S3]\nLOG_DATA = bin\nSONG_DATA = bin\n[DUCKDB]\nPATH = mine.duckdb\n")
+    (tmp_path / "my own.cfg").write_text("[S3]\nLOG_DATA = logs\nSONG_DATA = songs\n[DUCKDB]\nPATH = mine.duckdb\n")
     (tmp_path / "dwh.local.cfg").write_text("[REPORT]\nPATH = page of mine.html\n")
     run = ran[0].run("--config", "my own.cfg", "--keep", command=str(tmp_path / "bin" / "load"), cwd=tmp_path)
     assert run.steps()[:3] == STEPS[:3], run.err
@@ -193,10 +194,12 @@ def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path
         "bin",
         "dwh.local.cfg",
         "lake",
+        "logs",
         "mine.duckdb",
         "my own.cfg",
         "near",
         "page of mine.html",
+        "songs",
     ]
 
 

@@ -242,6 +242,8 @@ class DuckDbSession:
         # after some errors DuckDB has ended the transaction by itself, and then there is nothing to roll back
         with suppress(duckdb.Error, RuntimeError):
             self._connection.execute("ROLLBACK")
+        with suppress(duckdb.Error):
+            self._connection.execute(_JOIN_AS_WRITTEN)  # load_through may have ended before it said so again
 
 
 # What TRIM(BOTH ' ' FROM x) means here, for one character: the built-in one walks through every character of every text

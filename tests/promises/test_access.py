@@ -80,16 +80,16 @@ def test_p78_no_path_of_a_database_becomes_sql(tmp_path: Path, value: str) -> No
 def test_p78_no_name_and_no_value_of_the_data_becomes_sql(warehouse: Warehouse) -> None:
     """Evil names of folders and files, evil values in each field, in good records and in bad ones: kept as they are."""
     for n, value in enumerate(EVIL):
-        name = value.replace("/", "_")
+        name = value.replace("/", "-")
         warehouse.write(f"log_data/{name}/{name}.json", [event(sessionId=n, song=value, level=value, location=value)])
         warehouse.write(f"song_data/{name}.json", [song(value, title=value, artist_name=value, artist_id=value)])
         warehouse.write(f"log_data/bad{name}.json", [{"page": value, "ts": value}])
     warehouse.etl("--on-bad-line", "quarantine")
-    names = [value.replace("/", "_") for value in EVIL]
+    names = [value.replace("/", "-") for value in EVIL]
     check(warehouse, {f"log_data/bad{name}.json": b"" for name in names})
     assert warehouse.value("SELECT COUNT(DISTINCT title) FROM songplays") == len({value.strip() for value in EVIL})
     for value in EVIL:
-        gone = str(warehouse.root / f"log_data/bad{value.replace('/', '_')}.json")
+        gone = str(warehouse.root / f"log_data/bad{value.replace('/', '-')}.json")
         Path(gone).unlink()
         warehouse.etl("--forget", gone)
     check(warehouse)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -160,8 +162,9 @@ def test_p127_another_play_under_the_same_key_has_its_own_name(warehouse: Wareho
 
 def flows_of(warehouse: Warehouse) -> Any:
     """Give the reconciliation of the report."""
-    script = begin("report", report.parser(), ["--config", str(warehouse.config), "-q"])
-    _, answers = report.ask(script, choose_quick(CHECKS), warehouse.root / "report.html")
+    with patch.dict(os.environ, warehouse.environment()):
+        script = begin("report", report.parser(), ["--config", str(warehouse.config), "-q"])
+        _, answers = report.ask(script, choose_quick(CHECKS), warehouse.root / "report.html")
     names = ("Files and records", "Named differences", "Events that are no play", "Rows of every table")
     files, differences, pages, rows = (answers[name] for name in names)
     return reconcile(files, dict(differences), pages[0][0] if pages else 0, dict(rows))

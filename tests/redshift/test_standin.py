@@ -37,7 +37,17 @@ def test_it_takes_every_statement_of_the_suite(connection: Any) -> None:
     for statement in (*q.TABLES.values(), *q.CREATE_INCOMING):
         run(connection, statement)
     values = {"INSERT_LOAD": (1, "run", "load", datetime(2018, 11, 1), 1.0, 1, 1, "sha"), "CHECK_AGE": ("2018-11-01",)}
-    values |= {"RECORD_FILES": (1, "2018-11-01"), "CHECK_MATCHES": (0.5,)}
+    values |= {
+        "RECORD_FILES": (1, "2018-11-01"),
+        "CHECK_MATCHES": (0.5,),
+        "CHECK_WAREHOUSE": (1,),
+        "FIND_RUN": ("run",),
+    }
+    values |= {
+        "INSERT_WAREHOUSE": (1, "me", datetime(2018, 11, 1)),
+        "UNMATCHED_NAMES": (9,),
+        "CATALOGUE_PAGE": ("a", 9),
+    }
     last = {text: name for name, text in named_statements() if name.startswith("DROP_")}
     given = {text: name for name, text in named_statements()}
     made = {*q.TABLES.values(), *q.CREATE_INCOMING, *last}
