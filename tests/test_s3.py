@@ -15,9 +15,9 @@ import faulty_s3
 import pytest
 from checker import check
 from faulty_s3 import FaultyS3
-from warehouse import WATCHDOG, Warehouse, event, lines, plays, song
+from warehouse import WATCHDOG, Warehouse, event, failure, lines, plays, song, text
 
-from dwh.errors import ConfigError, DwhError, EnvironmentFailure
+from dwh.errors import ConfigError, EnvironmentFailure
 
 KEYS = {"KEY": "AKIDEXAMPLE", "SECRET": "not-a-secret"}
 SONGS = "song_data/a/one.json"
@@ -65,18 +65,6 @@ def remember(warehouse: Warehouse, s3: FaultyS3) -> None:
     """Tell the checker what the objects hold now."""
     for key, body in s3.objects.items():
         warehouse.versions[faulty_s3.url(s3, key), faulty_s3.fingerprint(body)] = body
-
-
-def failure(warehouse: Warehouse, *argv: str) -> DwhError:
-    """Run etl, which must fail, and give the error."""
-    with pytest.raises(DwhError) as raised:
-        warehouse.etl(*argv)
-    return raised.value
-
-
-def text(error: DwhError) -> str:
-    """Give all of an error's text."""
-    return "\n".join((error.message, *error.evidence, *error.hint))
 
 
 # ------------------------------------------------------------------------------------------------- what is loaded

@@ -26,8 +26,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import duckdb
+import pytest
 from reference_star import Record, Star, in_order
 from worlds import Step, apply_step
+
+from dwh.errors import DwhError
 
 REPO = Path(__file__).resolve().parents[1]
 REAL = REPO.parent / "shared" / "real"
@@ -385,3 +388,15 @@ def _read_terminal(descriptor: int, until: str | None = None) -> str:
                 break
             shown += piece
     return shown.decode("utf-8", "replace")
+
+
+def failure(warehouse: Warehouse, *argv: str) -> DwhError:
+    """Run etl, which must fail, and give the error."""
+    with pytest.raises(DwhError) as raised:
+        warehouse.etl(*argv)
+    return raised.value
+
+
+def text(error: DwhError) -> str:
+    """Give all of an error's text."""
+    return "\n".join((error.message, *error.evidence, *error.hint))

@@ -20,9 +20,9 @@ import faulty_s3
 import pytest
 from faulty_s3 import FaultyS3
 from postgres_server import Make
-from warehouse import LARGE, Warehouse, event, lines, plays, song
+from warehouse import LARGE, Warehouse, event, failure, lines, plays, song, text
 
-from dwh.errors import ConfigError, DataError, DwhError, EnvironmentFailure
+from dwh.errors import ConfigError, DataError, EnvironmentFailure
 from dwh.listing import Names, describe_passed_over, only_passed_over
 from star_other_files import other_file
 
@@ -57,18 +57,6 @@ def point(warehouse: Warehouse, s3: FaultyS3, **keys: object) -> None:
     places = {"LOG_DATA": "s3://music/log_data", "SONG_DATA": "s3://music/song_data"}
     found = {**places, "ENDPOINT_URL": s3.endpoint, "REGION": "us-west-2", "TIMEOUT": 2, **keys}
     warehouse.configure(S3=found, AWS={"KEY": "AKIDEXAMPLE", "SECRET": "not-a-secret"})
-
-
-def failure(warehouse: Warehouse, *argv: str) -> DwhError:
-    """Run etl, which must fail, and give the error."""
-    with pytest.raises(DwhError) as raised:
-        warehouse.etl(*argv)
-    return raised.value
-
-
-def text(error: DwhError) -> str:
-    """Give all of an error's text."""
-    return "\n".join((error.message, *error.evidence, *error.hint))
 
 
 def notes(warehouse: Warehouse, *argv: str) -> list[str]:
