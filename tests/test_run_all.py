@@ -21,7 +21,7 @@ from warehouse import WATCHDOG, event, lines, song
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
-SHELL_SCRIPTS = ["run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
+SHELL_SCRIPTS = ["dev", "run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
 NOT_COPIED = shutil.ignore_patterns(
     ".git",
     ".venv",
