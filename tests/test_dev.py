@@ -1,4 +1,4 @@
-"""./dev runs the command that each task names, and the workflow runs its tasks."""
+"""./dev runs the command that each task names, the hooks of a commit are tasks of ./dev, and the workflow runs both."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,7 +151,28 @@ def test_every_shell_script_is_linted() -> None:
     assert scripts == set(LINT[3].split()[1:])
 
 
-# --------------------------------------------------------------------------------------------- the workflow
+# --------------------------------------------------------------------------------------------- commits and the workflow
+
+
+@pytest.fixture
+def pre_commit() -> str:
+    """The program, of the environment that runs the tests."""
+    found = shutil.which("pre-commit", path=sysconfig.get_path("scripts"))
+    return found or pytest.skip("pre-commit is not installed here (./run_tests.sh installs it)")
+
+
+def test_the_hooks_of_a_commit_format_its_files_and_lint(desk: Desk, pre_commit: str) -> None:
+    """A commit runs ./dev format on its Python files and ./dev lint on everything, without a network."""
+    shutil.copy(ROOT / ".pre-commit-config.yaml", desk.folder)
+    (desk.folder / "a b.py").touch()
+    for command in (["git", "init", "-q"], ["git", "add", "."], [pre_commit, "run"]):
+        done = subprocess.run(
+            command, cwd=desk.folder, env={**desk.environ, "PRE_COMMIT_HOME": f"{desk.folder.parent}/hooks"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    formatted = ["python -m ruff check --fix-only -- a b.py", "python -m ruff format -- a b.py"]
+    assert desk.calls() == [*formatted, *LINT]
 
 
 def test_the_workflow_runs_on_every_supported_python() -> None:
