@@ -21,10 +21,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 import sql_queries as q  # noqa: E402
-from dwh.errors import ExitCode  # noqa: E402
-from dwh.flags import EXIT_CODES  # noqa: E402
-from dwh.ownership import columns_of  # noqa: E402
-from dwh.settings import declared_keys  # noqa: E402
+from dwh.ownership.tables import columns_of  # noqa: E402
+from dwh.settings.sections import declared_keys  # noqa: E402
+from dwh.terminal.errors import ExitCode  # noqa: E402
+from dwh.terminal.flags import EXIT_CODES  # noqa: E402
 
 README = ROOT / "README.md"
 SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close", "make_sample")
@@ -33,7 +33,14 @@ LEAST_EXAMPLES = 2
 DRIVERS = {"duckdb", "rich", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2"}
 # Whose texts name commands: all that a user or a contributor reads.
 WITH_COMMANDS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.py"), *ROOT.glob("*.sh"), *ROOT.glob("dwh/**/*.py")]
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("*.py"),
+        *ROOT.glob("*.sh"),
+        *ROOT.glob("dwh/**/*.py"),
+        *ROOT.glob("star/**/*.py"),
+    ]
 )
 COMMAND = re.compile(r"\bpython ([\w/]+\.py)((?: [\w./=-]+)*)")
 REFERENCES = (
