@@ -1,0 +1,134 @@
+"""Runs the commands of a page in a copy of the suite, and compares what they print with what the page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from doc_pages import ROOT, Command
+from warehouse import WATCHDOG
+
+HOME = "/home/ann"  # what the pages call the folder that holds the suite, sparkify-warehouse
+ANYTHING = "..."  # a line of a page that stands for any lines
+MARK = "@@ end of command, exit code"
+NOT_COPIED = shutil.ignore_patterns(
+    ".*", "tests", "bench", "docs", "data", "data.partial-*", "lake", "report.html", "*.duckdb*", "dwh.local.cfg",
+    "__pycache__",
+)  # fmt: skip
+# What differs from run to run, in this order; all else has to be as the page shows it.
+DIFFERS = (
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "TIME"),
+    (re.compile(r"\bv-\d{8}T\d{6}Z-[0-9a-f]{8}\b"), "EXPORT"),
+    (re.compile(r"\b\d{8}-\d{6}\b"), "RUN"),
+    (re.compile(r"\b\d+m \d\ds\b|\b\d+(?:\.\d+)?s\b"), "SECONDS"),
+    (re.compile(r"(\"seconds\": |\"time\": )[\d.]+"), r"\1SECONDS"),
+    (re.compile(r"(\"bytes\": )\d+"), r"\1SIZE"),
+    (re.compile(r"\b\d[\d,]*(?:\.\d+)? (?:kB|MB|GB|bytes)(?!\w)"), "SIZE"),
+    (re.compile(r"\b(sparkify-warehouse|DuckDB|PostgreSQL|Python) v?\d+(?:\.\d+)+"), r"\1 VERSION"),
+    (re.compile(r"[ \t]+"), " "),  # columns move with the width of a number
+    (re.compile(r"^ | $"), ""),
+)
+ONCE = "setting up .venv (once) ..."  # the copy has its environment
+
+
+class Ran(NamedTuple):
+    """A command of a page, what it printed on both streams, and its exit code."""
+
+    command: Command
+    printed: tuple[str, ...]
+    code: int
+
+
+class Copy(NamedTuple):
+    """A copy of the suite in a folder of its own, and the environment of its commands."""
+
+    folder: Path
+    environ: dict[str, str]
+
+    def run(self, commands: Sequence[Command]) -> list[Ran]:
+        """Run commands in order, in one shell that stands in the folder, without a terminal."""
+        script = self.folder.parent / "commands.sh"
+        script.write_text("".join(f"{each.command}\nprintf '\\n{MARK} %s\\n' $?\n" for each in commands), "utf-8")
+        done = subprocess.run(
+            ["sh", script],
+            cwd=self.folder,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=WATCHDOG,
+            check=False,
+        )
+        pieces = re.split(rf"\n{MARK} (\d+)\n", done.stdout)
+        ended = list(zip(pieces[::2], pieces[1::2], strict=False))
+        assert len(ended) == len(commands), f"the shell ended early: {pieces[-1]}"
+        own = str(self.folder.parent)
+        return [
+            Ran(command, tuple(printed.replace(own, HOME).splitlines()), int(code))
+            for command, (printed, code) in zip(commands, ended, strict=True)
+        ]
+
+
+def copy_suite(parent: Path) -> Copy:
+    """Copy the suite below a folder, with a virtual environment that borrows the packages of this one."""
+    folder = parent / "sparkify-warehouse"
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    shutil.copy(ROOT / ".gitignore", folder)
+    venv = folder / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    next(venv.glob("lib/python3*/site-packages")).joinpath("borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    steering = ("DWH_", "SPARKIFY_", "AWS_", "PG", "LC_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    path = f"{venv / 'bin'}{os.pathsep}{kept['PATH']}"
+    environ = kept | {"PATH": path, "HOME": str(parent), "TERM": "dumb", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    stamp = ["sh", "-c", f"here=. venv='{venv}' && . ./setup_venv.sh && venv_stamp requirements.txt"]
+    made = subprocess.run(stamp, cwd=folder, env=environ, check=True, capture_output=True, text=True)
+    (venv / "requirements.txt.stamp").write_text(made.stdout)
+    return Copy(folder, environ)
+
+
+def alike(lines: Iterable[str]) -> list[str]:
+    """Replace what differs from run to run, and leave out empty lines at both ends."""
+    kept = []
+    for line in lines:
+        for pattern, instead in DIFFERS:
+            line = pattern.sub(instead, line)
+        if line != ONCE:
+            kept.append(line)
+    return "\n".join(kept).strip("\n").splitlines()
+
+
+def shows(shown: Iterable[str], printed: Iterable[str]) -> bool:
+    """Tell whether printed lines are what a page shows; its line `...` stands for any lines, or none."""
+    pattern = "".join(r"(?:.*\n)*?" if line == ANYTHING else re.escape(line) + r"\n" for line in alike(shown))
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in alike(printed))) is not None
+
+
+def fault_of(ran: Ran) -> str | None:
+    """Say what is wrong with a page about a command that ran; None when it printed what the page shows.
+
+    A command may fail only where the page shows its error.
+    """
+    shown, where = ran.command.shown, f"line {ran.command.line}: $ {ran.command.command}"
+    told = any(line.startswith("error:") for line in shown or ())
+    if (ran.code != 0) != told:
+        expected = "an error is shown" if told else "no error is shown"
+        return "\n".join((f"{where}\n{expected}, and it ended with {ran.code}:", *ran.printed))
+    if shown is None or shows(shown, ran.printed):
+        return None
+    return "\n".join((where, _first_difference(shown, ran.printed), "it prints:", *alike(ran.printed)))
+
+
+def _first_difference(shown: Sequence[str], printed: Sequence[str]) -> str:
+    for number in range(1, len(shown) + 1):
+        if not shows((*shown[:number], ANYTHING), printed):
+            return f"the first line that it does not print there: {shown[number - 1]}"
+    return "it prints more than the page shows"
