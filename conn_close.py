@@ -13,13 +13,14 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dwh.console import run, seconds
-from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
 from dwh.script import begin, until_free
-from star_owner import OURS
+from dwh.terminal.console import run
+from dwh.terminal.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
+from dwh.terminal.wording import seconds
+from star.owner import OURS
 
 if TYPE_CHECKING:
-    from dwh.engines import Change
+    from dwh.seam import Change
 
 
 def parser() -> ScriptParser:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dwh.console import run, seconds
-from dwh.flags import ScriptParser, duration, warehouse_parser
 from dwh.script import begin, until_free
+from dwh.terminal.console import run
+from dwh.terminal.flags import ScriptParser, duration, warehouse_parser
+from dwh.terminal.wording import seconds
 
 
 def parser() -> ScriptParser:

@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh import __version__
-from dwh.console import count, run, seconds
-from dwh.errors import ConfigError
-from dwh.flags import ScriptParser, confirmation_flag, warehouse_parser
-from dwh.ownership import columns_of
 from dwh.script import Script, begin
-from star_owner import OURS, check_owner
+from dwh.terminal.console import run
+from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
+from dwh.terminal.wording import count, seconds
+from star.owner import OURS, check_owner
+from star.tables import Step, plan
 
 if TYPE_CHECKING:
-    from dwh.engines import Session
-
-Step = tuple[str, str, str]  # a mark, what it is about, its statement
+    from dwh.seam import Session
 
 
 def parser() -> ScriptParser:
@@ -87,38 +85,6 @@ def change_tables(script: Script, session: Session, steps: Sequence[Step]) -> No
             session.execute(q.INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
         if any(name in q.STAR for name in made):
             session.execute(q.MARK_STAR_INCOMPLETE)
-
-
-def plan(session: Session, *, recreate: bool) -> list[Step]:
-    """Compare the tables that are there with the statements; gives the steps in order. The warehouse is ours.
-
-    Raises ConfigError when a column of staging or of the ledger is new: rows that are there cannot get it.
-    """
-    there = {name: session.columns(name) for name in (*q.TABLES, *session.extra_tables)}
-    missing = [("+", name, statement) for name, statement in session.extra_tables.items() if not there[name]]
-    if recreate:
-        drops = [("-", name, statement) for name, statement in OURS.drops.items() if there[name]]
-        return [*missing, *drops, *(("+", name, statement) for name, statement in q.TABLES.items())]
-    steps: list[Step] = [*missing]
-    for name, statement in q.TABLES.items():
-        if not there[name]:
-            steps.append(("+", name, statement))
-            continue
-        for column, kind in columns_of(statement).items():
-            if column in there[name]:
-                continue
-            if name not in q.STAR:
-                raise ConfigError(
-                    f"{name} has no column {column}, and its rows cannot get one",
-                    hint="python create_tables.py --recreate     (then etl.py loads everything again)",
-                )
-            steps.append(("~", f"{name}.{column}", add_column(name, column, kind)))
-    return steps
-
-
-def add_column(table: str, column: str, kind: str) -> str:
-    """Give the statement that adds a column; it is empty until the next etl.py, which notices and rebuilds the star."""
-    return f"ALTER TABLE {table} ADD COLUMN {column} {kind.removesuffix(' NOT NULL')}"
 
 
 def apply(session: Session, steps: Sequence[Step]) -> None:

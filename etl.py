@@ -14,21 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sql_queries as q
-from dwh.console import count, run, seconds
-from dwh.errors import ConfigError, WrongValue
-from dwh.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
-from dwh.ledger import Entry, Work, cut_loads, find_work, is_unread, refuse_other_sources
-from dwh.listing import SETTINGS, Listing, describe_passed_over, only_passed_over, refuse_shared_places
 from dwh.script import Script, begin
-from dwh.secrets import without_credentials
-from dwh.sources import is_under
-from star_owner import require_ours
+from dwh.settings.secrets import without_credentials
+from dwh.sources.files import is_under
+from dwh.sources.ledger import Entry, Work, cut_loads, find_work, is_unread, refuse_other_sources
+from dwh.sources.listing import SETTINGS, Listing, describe_passed_over, only_passed_over, refuse_shared_places
+from dwh.terminal.console import run
+from dwh.terminal.errors import ConfigError, WrongValue
+from dwh.terminal.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
+from dwh.terminal.wording import count, seconds
+from star.owner import require_ours
 
 if TYPE_CHECKING:
-    from star_load import StarLoader
+    from star.load import StarLoader
 
 SHOWN_FILES = 10
-COUNTED = ("staging_events", "staging_songs", "rejected_lines", "songplays", "users", "songs", "artists", "time")
+STAR = ("songplays", "users", "songs", "artists", "time")
+COUNTED = ("staging_events", "staging_songs", "rejected_lines", *STAR)
 
 
 def parser() -> ScriptParser:
@@ -58,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Find what is new, load it, say what changed."""
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
     refuse_shared_places(script.locations)
-    from dwh.spool_folder import open_spool
-    from star_load import StarLoader
-    from star_refusals import LedgerMoved, record_rules
+    from dwh.spool.folder import open_spool
+    from star.load import StarLoader
+    from star.refusals import LedgerMoved, record_rules
 
     script.console.title(", ".join(place for places in script.locations.values() for place in places))
     if script.args.rebuild and not script.args.dry_run:
@@ -161,7 +163,7 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
 
 def named_in_ledger(text: str) -> str:
     """Give the ledger's name of a file or folder that was named by hand. Raises ConfigError."""
-    from dwh.locations import ledger_path
+    from dwh.settings.locations import ledger_path
 
     try:
         if not text:  # the folder one stands in would be meant, and all that was ever loaded from it
@@ -257,10 +259,7 @@ def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
 def tell_star(script: Script, loader: StarLoader) -> dict[str, int]:
     """Say how many rows each table of the star has; gives the rows of every table."""
     rows = count_rows(loader)
-    script.console.result(
-        "the star: "
-        + "  ".join(f"{table} {rows[table]:,}" for table in ("songplays", "users", "songs", "artists", "time"))
-    )
+    script.console.result("the star: " + "  ".join(f"{table} {rows[table]:,}" for table in STAR))
     return rows
 
 

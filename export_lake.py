@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import sql_queries as q
 from dwh.checks import only_reading
-from dwh.console import count, run, seconds
-from dwh.engines import Extract
-from dwh.errors import DataError, DwhError, EnvironmentFailure
-from dwh.flags import ScriptParser, take_over_flag, warehouse_parser
-from dwh.lake import Lake, LakeTable, Manifest
-from dwh.marks import Mark, refuse_others
-from dwh.ownership import columns_of
-from dwh.script import Script, begin
-from star_checks import has_run, refuse_missing_tables
+from dwh.lake.export import Lake
+from dwh.lake.manifest import LakeTable, Manifest
+from dwh.ownership.marks import Mark
+from dwh.ownership.tables import columns_of
+from dwh.script import Script, begin, refuse_others
+from dwh.seam import Extract
+from dwh.terminal.console import run
+from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
+from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
+from dwh.terminal.wording import count, seconds
+from star.checks import has_run
+from star.tables import refuse_missing_tables
 
 if TYPE_CHECKING:
-    from dwh.engines import Address, Session
-    from dwh.lake_places import Place
+    from dwh.lake.place import Place
+    from dwh.seam import Address, Session
 
 EXTRACTS = {table: Extract(table, *how) for table, how in q.LAKE.items()}
 # An export by other queries is another export, even of the same star.
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read the star in one transaction that is rolled back, write it, and commit by replacing the manifest."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
-    from dwh.lake_places import open_place, refuse_sources
+    from dwh.lake.places import open_place, refuse_sources
 
     place = open_place(script.config, exports_to_s3=script.engine.name == "redshift")
     if script.args.check:
@@ -201,7 +204,7 @@ def check(script: Script, place: Place) -> int:
         raise EnvironmentFailure(f"there is no lake in {place.location}", hint="python export_lake.py")
     with script.connected() as session, only_reading(session):
         origin, totals = describe_star(script, session)
-    from dwh.lake_check import open_reader
+    from dwh.lake.check import open_reader
 
     differences: dict[str, list[str]] = {}
     with open_reader(place, script.config.duckdb) as reader:

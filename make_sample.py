@@ -22,9 +22,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from dwh.console import Console, count, run, seconds
-from dwh.errors import ConfigError, EnvironmentFailure
-from dwh.flags import ScriptParser
+from dwh.terminal.console import Console, run
+from dwh.terminal.errors import ConfigError, EnvironmentFailure
+from dwh.terminal.flags import ScriptParser
+from dwh.terminal.wording import count, seconds
 
 # fmt: off
 SIZES = {"songs": (71, 0), "events": (8000, 0), "days": (30, 1), "users": (100, 1)}  # default, least

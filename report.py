@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import sql_queries as q
 from dwh.checks import only_reading, run_checks
-from dwh.console import run, seconds
-from dwh.errors import ConfigError
-from dwh.flags import ScriptParser, take_over_flag, warehouse_parser
-from dwh.marks import in_words, near, refuse_others
-from dwh.script import Script, begin
+from dwh.ownership.marks import in_words
+from dwh.script import Script, begin, refuse_others
+from dwh.terminal.console import run
+from dwh.terminal.errors import ConfigError
+from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
+from dwh.terminal.wording import near, seconds
 
 if TYPE_CHECKING:
     from dwh.checks import Check, Result
-    from dwh.engines import Row
-    from report_pictures import Picture
+    from dwh.seam import Row
+    from star.report.pictures import Picture
 
 
 def parser() -> ScriptParser:
@@ -41,7 +42,7 @@ def parser() -> ScriptParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask everything in one transaction that is rolled back, draw it, and put the page where it belongs."""
     script = begin("report", parser(), argv, {"to": ("REPORT", "PATH")})
-    from star_checks import CHECKS, choose_quick
+    from star.checks import CHECKS, choose_quick
 
     console, target = script.console, Path(script.config.report.path)
     console.title(f"{near(target)}, {script.engine.name}, {script.engine.place}")
@@ -65,7 +66,8 @@ def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Res
 
     Raises EnvironmentFailure when tables are missing, and what `refuse_foreign` raises.
     """
-    from star_checks import has_run, refuse_missing_tables
+    from star.checks import has_run
+    from star.tables import refuse_missing_tables
 
     with script.connected() as session, only_reading(session):
         refuse_missing_tables(script, session)
@@ -78,8 +80,8 @@ def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Res
 
 def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]]) -> str:
     """Make the page of what was found."""
-    from report_page import Totals, judge, reconcile, render
-    from star_checks import CHECKS
+    from star.checks import CHECKS
+    from star.report.page import Totals, judge, reconcile, render
 
     totals = Totals(*answers["Totals"][0])
     pages = answers["Events that are no play"]
@@ -107,8 +109,8 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
 
 def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Picture]:
     """Draw the pictures for which there is something to draw."""
-    import report_pictures as pictures
-    from report_charts import drawing
+    from star.report import pictures as pictures
+    from star.report.charts import drawing
 
     if not plays:
         return []
@@ -127,7 +129,7 @@ def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Pict
 
 def refuse_foreign(script: Script, target: Path, has_run: Callable[[str], bool]) -> None:
     """Raise an error when the file is there and is no report, or that of another warehouse: it is not replaced."""
-    from report_page import read_mark
+    from star.report.page import read_mark
 
     try:
         with target.open("rb") as page:

@@ -245,7 +245,7 @@ DROP_TABLES = (
 # A load first lands in temporary tables, or passes as if through them, every value as text, so that types are judged by
 # the rules below and alike on every engine.
 # record_number, and in the careful way line_number, reason and record, are filled for files that were read record by
-# record (see dwh/records.py).
+# record (see dwh/spool/records.py).
 
 # JSON key -> column, in the order of the columns.
 PROVENANCE_KEYS = {"dwh_file_id": "file_id", "dwh_record_number": "record_number"}
@@ -295,8 +295,8 @@ FILE_KEYS = {
     "status": "status",
 }
 
-# What each column holds: text (the default), a whole number or a number. dwh/records.py refuses objects by this, and
-# writes other forms of a number as plain digits.
+# What each column holds: text (the default), a whole number or a number. dwh/spool/records.py refuses objects by
+# this, and writes other forms of a number as plain digits.
 _A_WHOLE, _A_NUMBER = "a whole number", "a number"
 NUMBERS = {
     "itemInSession": _A_WHOLE,
@@ -402,7 +402,7 @@ def _digits(text: str, most: str = _MOST) -> str:
 def _whole(column: str) -> str:
     """Give a value as text that is a whole number of 64 bits in plain digits, else NULL.
 
-    26.0 is 26 as far as a double keeps every digit. All other forms are written so by dwh/records.py.
+    26.0 is 26 as far as a double keeps every digit. All other forms are written so by dwh/spool/records.py.
     """
     return f"""CASE
     WHEN OCTET_LENGTH({column}) BETWEEN 1 AND 18 AND NOT {column} ~ '{_FOREIGN}' THEN {column}
@@ -445,7 +445,7 @@ def _refuse_number(column: str, key: str) -> str:
 
 
 def _may_be_json(*columns: str) -> str:
-    """Tell that a text begins as an object or a list does: only dwh/records.py knows whether it is one.
+    """Tell that a text begins as an object or a list does: only dwh/spool/records.py knows whether it is one.
 
     A file it has read has numbered records.
     """
@@ -2013,7 +2013,7 @@ WHERE matched < plays * CAST(%s AS DOUBLE PRECISION)
 BALANCE_MATCHES = "SELECT COUNT(*), COUNT(song_id) FROM songplays"
 
 # The names of the plays that found no song, each with its plays, led by the number of all such plays; and the
-# catalogue, page by page. star_matches.py holds one against the other.
+# catalogue, page by page. star/matches.py holds one against the other.
 UNMATCHED_NAMES = """
 SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), title, artist_name, COUNT(*)
 FROM songplays

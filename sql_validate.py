@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.checks import choose, conclude, list_checks, only_reading, run_checks, show, write_junit
-from dwh.console import count, run
-from dwh.errors import ConfigError
-from dwh.flags import ScriptParser, warehouse_parser
 from dwh.script import Script, begin
-from star_checks import CHECKS, choose_quick, refuse_missing_tables
+from dwh.terminal.console import run
+from dwh.terminal.errors import ConfigError
+from dwh.terminal.flags import ScriptParser, warehouse_parser
+from dwh.terminal.wording import count
+from star.checks import CHECKS, choose_quick
+from star.tables import refuse_missing_tables
 
 if TYPE_CHECKING:
-    from dwh.engines import Session
+    from dwh.seam import Session
 
 
 def parser() -> ScriptParser:

@@ -2,8 +2,8 @@
 
   .venv/bin/python bench/compaction.py --data big       of a folder with log_data and song_data; one core, no network
 
-Prints MB of JSON a CPU second for the spool (dwh/spool.py) of log files and of song files, for gzip level 1
-(dwh/engines/redshift_work.py), for both together, and how small gzip makes it.
+Prints MB of JSON a CPU second for the spool (dwh/spool/spool.py) of log files and of song files, for gzip level 1
+(dwh/engines/redshift/work.py), for both together, and how small gzip makes it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from dwh.engines.redshift_work import compress, cut  # noqa: E402
-from dwh.sources import list_files  # noqa: E402
-from dwh.spool import IncomingFile  # noqa: E402
-from dwh.spool_folder import open_spool  # noqa: E402
-from star_refusals import record_rules  # noqa: E402
+from dwh.engines.redshift.work import compress, cut  # noqa: E402
+from dwh.sources.folders import list_files  # noqa: E402
+from dwh.spool.folder import open_spool  # noqa: E402
+from dwh.spool.spool import IncomingFile  # noqa: E402
+from star.refusals import record_rules  # noqa: E402
 
 SLICES = 4
 

@@ -30,8 +30,8 @@ SONG = {"song_id": "SOMZWCG12A8C13C480", "title": "I Didn't Mean To", "artist_na
 
 def fetch_by_suite(endpoint: str, folder: Path) -> None:
     """List and fetch as etl.py does."""
-    from dwh.settings import S3, Aws
-    from dwh.sources import Sources
+    from dwh.settings.sections import S3, Aws
+    from dwh.sources.places import Sources
 
     s3 = S3({"endpoint_url": endpoint, "region": "us-east-1", "anonymous": True, "timeout": 60})
     sources = Sources(s3, Aws({}))

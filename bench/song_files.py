@@ -3,7 +3,7 @@
 python bench/song_files.py WAY FOLDER        prints seconds, CPU seconds and records as one JSON object
 
   bare               list, open, read, write: every file into one
-  spool              dwh/sources.py and dwh/spool.py: fingerprints, what is no plain object a line, the file's id
+  spool              dwh/sources and dwh/spool: fingerprints, what is no plain object a line, the file's id
   spool_and_read     the same, then DuckDB reads the spool file
   read_json          DuckDB reads the list of files, columns declared
 
@@ -25,11 +25,11 @@ sys.path[:0] = [str(ROOT)]
 import duckdb  # noqa: E402
 
 import sql_queries as q  # noqa: E402
-from dwh.sources import list_files  # noqa: E402
-from dwh.spool import IncomingFile  # noqa: E402
-from dwh.spool_folder import open_spool  # noqa: E402
-from star_load import KEYS  # noqa: E402
-from star_refusals import record_rules  # noqa: E402
+from dwh.sources.folders import list_files  # noqa: E402
+from dwh.spool.folder import open_spool  # noqa: E402
+from dwh.spool.spool import IncomingFile  # noqa: E402
+from star.load import KEYS  # noqa: E402
+from star.refusals import record_rules  # noqa: E402
 
 WAYS = ("bare", "spool", "spool_and_read", "read_json")
 READ = "SELECT COUNT(*), MAX(title), MAX(artist_name) FROM read_json(?, format = ?, columns = ?)"

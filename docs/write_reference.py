@@ -20,10 +20,10 @@ if str(ROOT) not in sys.path:
 
 import sql_queries as q  # noqa: E402
 from docs import json_keys  # noqa: E402
-from dwh.errors import MEANINGS  # noqa: E402
-from dwh.ownership import columns_of  # noqa: E402
-from dwh.settings import SECTIONS, declared_keys  # noqa: E402
-from star_checks import CHECKS  # noqa: E402
+from dwh.ownership.tables import columns_of  # noqa: E402
+from dwh.settings.sections import SECTIONS, declared_keys  # noqa: E402
+from dwh.terminal.errors import MEANINGS  # noqa: E402
+from star.checks import CHECKS  # noqa: E402
 
 PLACE = ROOT / "docs" / "reference"
 SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close", "make_sample")

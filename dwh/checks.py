@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from dwh.console import Console, count, printable, seconds
-from dwh.errors import ConfigError, DataError
+from dwh.terminal.console import Console
+from dwh.terminal.errors import ConfigError, DataError
+from dwh.terminal.wording import count, printable, seconds
 
 if TYPE_CHECKING:
-    from dwh.engines import Row, Session
-    from dwh.script import Script
-    from dwh.settings import Checks
+    from dwh.seam import Engine, Row, Session
+    from dwh.settings.config import Config
+    from dwh.settings.sections import Checks
+    from dwh.sources.listing import Listing
 
 SHOWN_WIDTH = 160  # characters of a sample row in the table, without -v
 SHOWN_CHECKS = 4  # in the error of a run in which more failed
 COLOURS = {"ok": "", "warn": "yellow", "fail": "red"}
 
 Status = Literal["ok", "warn", "fail"]
+
+
+class Run(Protocol):
+    """What checks know of the script that runs them."""
+
+    @property
+    def console(self) -> Console:
+        """Where it speaks."""
+
+    @property
+    def config(self) -> Config:
+        """Its settings."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the warehouse."""
+
+    @property
+    def locations(self) -> Mapping[str, Sequence[str]]:
+        """Where the files of each kind lie."""
+
+    def list_sources(self) -> Mapping[str, Listing]:
+        """List the files of each kind. Raises EnvironmentFailure when a location cannot be read."""
 
 
 class Finding(NamedTuple):
@@ -53,7 +78,7 @@ class Check(NamedTuple):
     needs: tuple[str, ...] = ()  # statements that run before, once
     trusts: Check | None = None  # a check without which this one cannot be run
     parameters: Callable[[Checks], Sequence[object]] = lambda _settings: ()  # of `offending`
-    look: Callable[[Script, Session], Finding | None] | None = None  # instead of SQL; None: it cannot be told
+    look: Callable[[Run, Session], Finding | None] | None = None  # instead of SQL; None: it cannot be told
     severity: Literal["warn", "fail"] = "fail"
     tolerated: str = ""  # a key of [CHECKS]: up to so many only warn
     mend: str = ""  # a command that mends it
@@ -102,7 +127,7 @@ class _RollBack(Exception):
     pass
 
 
-def run_checks(script: Script, session: Session, checks: Sequence[Check]) -> Iterator[Result]:
+def run_checks(run: Run, session: Session, checks: Sequence[Check]) -> Iterator[Result]:
     """Run checks in their order; one that cannot be told has no result.
 
     Where what a check trusts is broken, it is not run, and that other check's result is given, chosen or not.
@@ -114,26 +139,26 @@ def run_checks(script: Script, session: Session, checks: Sequence[Check]) -> Ite
             if needed is None or needed.name in broken:
                 continue
             if needed.trusts and broken[needed.trusts.name]:
-                script.console.note(f"{needed.name}: not checked, since {needed.trusts.name} is not so")
+                run.console.note(f"{needed.name}: not checked, since {needed.trusts.name} is not so")
                 continue
-            result = _run_check(script, session, needed, prepared)
+            result = _run_check(run, session, needed, prepared)
             broken[needed.name] = result is not None and result.status == "fail"
             if result is not None and (needed is check or broken[needed.name]):
                 yield result
 
 
-def _run_check(script: Script, session: Session, check: Check, prepared: set[str]) -> Result | None:
+def _run_check(run: Run, session: Session, check: Check, prepared: set[str]) -> Result | None:
     for statement in check.needs:
         if statement not in prepared:
             session.execute(statement)
             prepared.add(statement)
-    finding = check.look(script, session) if check.look else _measure(session, check, script.config.checks)
+    finding = check.look(run, session) if check.look else _measure(session, check, run.config.checks)
     if finding is None:
         return None
     names = check.shows.split()
     sample = [dict(zip(names, row, strict=True)) for row in finding.rows]
-    reasons = check.explain(session) if check.explain and script.console.verbosity else ()
-    return Result(check, _judge(check, finding, script.config.checks), finding.expected, finding.found, sample, reasons)
+    reasons = check.explain(session) if check.explain and run.console.verbosity else ()
+    return Result(check, _judge(check, finding, run.config.checks), finding.expected, finding.found, sample, reasons)
 
 
 def _measure(session: Session, check: Check, settings: Checks) -> Finding:
@@ -188,9 +213,9 @@ def show(console: Console, result: Result, width: int) -> None:
             console.result(f"        | {line}")
 
 
-def conclude(script: Script, tables: dict[str, int], results: Sequence[Result]) -> int:
+def conclude(run: Run, tables: dict[str, int], results: Sequence[Result]) -> int:
     """Say what came of all checks. Raises DataError when one failed; with --json the object tells that, and gives 1."""
-    console = script.console
+    console = run.console
     failed = [result for result in results if result.status == "fail"]
     warned = sum(result.status == "warn" for result in results)
     kept = f"{len(results) - warned - len(failed):,} ok, {count(warned, 'warning')}"
@@ -200,7 +225,7 @@ def conclude(script: Script, tables: dict[str, int], results: Sequence[Result]) 
         | ({"reasons": [reason._asdict() for reason in r.reasons]} if r.reasons else {})
         for r in results
     ]
-    console.finish({"engine": script.engine.name, "tables": tables, "checks": checks}, ok=not failed)
+    console.finish({"engine": run.engine.name, "tables": tables, "checks": checks}, ok=not failed)
     if not failed:
         return 0
     error = _gate_closed(failed, len(results))

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dwh.console import Console, end_with, seconds
-from dwh.errors import Busy, NotReady
-from dwh.flags import ScriptParser
-from dwh.listing import SETTINGS, Listing
-from dwh.sources import Sources
+from dwh.ownership.marks import Mark, in_words
+from dwh.sources.listing import SETTINGS, Listing
+from dwh.sources.places import Sources
+from dwh.terminal.console import Console, end_with
+from dwh.terminal.errors import Busy, EnvironmentFailure, NotReady
+from dwh.terminal.flags import ScriptParser
+from dwh.terminal.wording import seconds
 
 if TYPE_CHECKING:
-    from dwh.config import Config
-    from dwh.engines import Engine, Session, Trace
+    from dwh.seam import Engine, Session, Trace
+    from dwh.settings.config import Config
 
 RETRY_SECONDS = 0.2
 T = TypeVar("T")
@@ -73,8 +75,8 @@ def begin(
     """
     args = parser.parse_args(argv)
     # only now: --help is answered in a third of the time that these take
-    from dwh.config import load_config
-    from dwh.engines import open_engine
+    from dwh.engines.choose import open_engine
+    from dwh.settings.config import load_config
 
     overrides = {("WAREHOUSE", "ENGINE"): args.engine} | {
         key: getattr(args, flag) for flag, key in (flags or {}).items()
@@ -106,3 +108,26 @@ def until_free(action: Callable[[], T], wait: float, console: Console) -> T:
                 console.say(f"waiting up to {seconds(wait)}: {busy.message}")
                 told = True
             time.sleep(RETRY_SECONDS)
+
+
+def refuse_others(script: Script, what: str, mark: Mark, has_run: Callable[[str], bool], another: str) -> None:
+    """Raise EnvironmentFailure when `what`, which this run would replace, is that of another warehouse, and --take-over
+    was not given.
+
+    What names no address is this warehouse's when `has_run` finds the run in it. `another` is a value of --to.
+    """
+    own = script.engine.address
+    if script.args.take_over or mark.address == own:
+        return
+    if mark.address is None and mark.run_id and has_run(mark.run_id):
+        return
+    same = ("--to", script.args.to) if script.args.to else ()
+    named = f"that of {in_words(mark.address)}" if mark.address else "version 0.1 wrote it, from a load not known here"
+    raise EnvironmentFailure(
+        f"{what} is not this warehouse's, and is left as it is",
+        evidence=(f"it is: {named}", f"this is: {in_words(own)}"),
+        hint=(
+            script.command("--to", another),
+            f"{script.command(*same, '--take-over')}     (after a move of the warehouse: replaces it, for good)",
+        ),
+    )

@@ -15,7 +15,7 @@ CALLS = ("os.fsync", "os.replace", "os.makedirs", "pathlib.Path.mkdir", "shutil.
 @contextmanager
 def at_call(number: int, act: Callable[[], None]) -> Iterator[list[int]]:
     """For the block, act before that call; gives a list with an entry for each call so far."""
-    from dwh.engines.duckdb import DuckDbSession
+    from dwh.engines.duckdb.session import DuckDbSession
 
     made: list[int] = []
 

@@ -17,7 +17,7 @@ import pytest
 from checker import check
 from warehouse import LARGE, NOON, Warehouse, event, lines, plays, song
 
-from dwh.errors import DataError
+from dwh.terminal.errors import DataError
 
 LOG, SONGS = "log_data/case.json", "song_data/case.json"
 FIRST, LAST = event(sessionId=1), event(sessionId=2)  # the neighbours of what a case is about

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from warehouse import Warehouse
 
-from dwh.config import Config, load_config
-from dwh.errors import ConfigError
-from dwh.older_projects import ALIASES
-from dwh.secrets import masked
-from dwh.settings import SECTIONS, declared_keys
+from dwh.settings.config import Config, load_config
+from dwh.settings.older_projects import ALIASES
+from dwh.settings.sections import SECTIONS, declared_keys
+from dwh.terminal.errors import ConfigError
+from dwh.terminal.wording import masked
 
 CANARY = "CANARY-7f3-do-not-show"
 PATH = ("DUCKDB", "PATH")

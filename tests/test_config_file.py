@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from warehouse import Warehouse
 
-from dwh.config import Config, load_config
-from dwh.errors import ConfigError
-from dwh.older_projects import ALIASES
-from dwh.settings import declared_keys, is_secret
+from dwh.settings.config import Config, load_config
+from dwh.settings.older_projects import ALIASES
+from dwh.settings.sections import declared_keys, is_secret
+from dwh.terminal.errors import ConfigError
 
 CANARY = "CANARY-7f3-do-not-show"
 ENDPOINT = "dwhcluster.abc123.us-west-2.redshift.amazonaws.com"

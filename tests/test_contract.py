@@ -17,7 +17,7 @@ from reference_star import Star
 from warehouse import LARGE, NOON, PATIENTLY, Warehouse, event, lines, plays, song
 from worlds import World, every_tie, expected_star, worlds
 
-from dwh.errors import Busy, DataError, EnvironmentFailure
+from dwh.terminal.errors import Busy, DataError, EnvironmentFailure
 
 ENGINES = ("duckdb", "postgres", "redshift")
 LOG, SONGS = "log_data/case.json", "song_data/case.json"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from docs.write_reference import SCRIPTS, flags_of
-from dwh.flags import EXIT_CODES
-from dwh.settings import declared_keys
+from dwh.settings.sections import declared_keys
+from dwh.terminal.flags import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAST_EXAMPLES = 2

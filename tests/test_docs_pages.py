@@ -19,8 +19,8 @@ from doc_pages import ROOT, Block, Command, anchors, blocks, commands, links, na
 from postgres_server import Make, PostgresWarehouse
 from warehouse import Warehouse
 
-from dwh.config import load_config
-from dwh.errors import ConfigError
+from dwh.settings.config import load_config
+from dwh.terminal.errors import ConfigError
 
 MOST_LINES_OF_README = 120
 SAMPLE = ("--events", "1000", "--days", "40")  # two months, and every kind of play

@@ -11,8 +11,8 @@ import pytest
 from warehouse import REPO, Warehouse, event, lines, plays, song
 
 from docs import json_keys, write_reference
-from dwh.errors import MEANINGS, ExitCode
-from dwh.settings import declared_keys
+from dwh.settings.sections import declared_keys
+from dwh.terminal.errors import MEANINGS, ExitCode
 
 NOTHING_ELSE = {"input.md"}  # written by hand
 

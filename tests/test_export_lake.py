@@ -30,14 +30,15 @@ from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
 from reference_star import Star, in_order
 from warehouse import MARKER, NOON, REPO, STAR_QUERIES, TABLES, WATCHDOG, Warehouse, event, lines, song
 
-from dwh import settings
-from dwh.config import load_config
-from dwh.engines import open_engine, parquet
+from dwh.engines.choose import open_engine
+from dwh.engines.duckdb import parquet
 from dwh.engines.libpq import server_name
-from dwh.engines.postgres import PostgresEngine
-from dwh.errors import Busy, ConfigError, DataError, EnvironmentFailure
-from dwh.lake_s3 import Prefix
-from dwh.marks import in_words
+from dwh.engines.postgres.engine import PostgresEngine
+from dwh.lake.s3 import Prefix
+from dwh.ownership.marks import in_words
+from dwh.settings import sections as settings
+from dwh.settings.config import load_config
+from dwh.terminal.errors import Busy, ConfigError, DataError, EnvironmentFailure
 
 DAY = 86_400_000
 # All that text can do to a file format in between: CSV's own signs, line ends, an empty-looking value, an emoji.

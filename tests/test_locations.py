@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from warehouse import Warehouse, event, plays, song
 
-from dwh.config import Config, load_config
-from dwh.errors import ConfigError
+from dwh.settings.config import Config, load_config
+from dwh.terminal.errors import ConfigError
 
 CANARY = "CANARY-7f3-do-not-show"
 

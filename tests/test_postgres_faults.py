@@ -18,7 +18,7 @@ from checker import check
 from postgres_server import Make, PostgresWarehouse, Server
 from warehouse import PATIENTLY, Running, Warehouse, event, lines, plays, song
 
-from dwh.errors import Busy
+from dwh.terminal.errors import Busy
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # libpq's message of this statement
 LOADS = 3
@@ -259,7 +259,7 @@ def test_a_drop_gives_up_on_a_reader_that_stays(postgres: PostgresWarehouse, mon
         cursor.execute(f"SET search_path TO {postgres.schema_name}")
         cursor.execute("BEGIN")
         cursor.execute("SELECT COUNT(*) FROM songs")
-        monkeypatch.setattr("dwh.engines.postgres.READER_SECONDS", 0.2)
+        monkeypatch.setattr("dwh.engines.postgres.session.READER_SECONDS", 0.2)
         with pytest.raises(Busy, match="at work"):
             postgres.call("create_tables", "--recreate", "--yes")
     check(postgres)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwh import record_reader
-from dwh.record_reader import read_pieces, read_records
-from dwh.records import BYTE_ORDER_MARK, LONGEST_RECORD, Record, Strictness
-from dwh.splice import count_lines, read_blocks, splice
+from dwh.spool import record_reader
+from dwh.spool.record_reader import read_pieces, read_records
+from dwh.spool.records import BYTE_ORDER_MARK, LONGEST_RECORD, Record, Strictness
+from dwh.spool.splice import count_lines, read_blocks, splice
 
 STRICT = Strictness(frozenset(), lenient=False, holds={})
 MARK = BYTE_ORDER_MARK

@@ -24,13 +24,13 @@ from postgres_server import Make, PostgresWarehouse, Server
 from warehouse import NOON, REPO, WATCHDOG, Warehouse, event, plays, song
 
 import report
-import report_charts
-import report_pictures
 import sql_queries as q
-from dwh.errors import ConfigError, EnvironmentFailure
-from dwh.marks import in_words
+from dwh.ownership.marks import in_words
 from dwh.script import begin
-from star_checks import CHECKS, choose_quick
+from dwh.terminal.errors import ConfigError, EnvironmentFailure
+from star.checks import CHECKS, choose_quick
+from star.report import charts as report_charts
+from star.report import pictures as report_pictures
 
 DAY = 86_400_000  # milliseconds
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -344,7 +344,7 @@ def test_it_can_be_read_in_the_dark_on_a_phone_and_on_paper(page: Path) -> None:
 
 def test_colours_can_be_told_apart() -> None:
     """Text has the contrast that WCAG asks for, in light and in dark; the two colours of columns differ in grey."""
-    css = (REPO / "templates" / "report.css").read_text(encoding="utf-8")
+    css = (REPO / "star" / "report" / "page.css").read_text(encoding="utf-8")
     schemes = [
         dict(re.findall(r"--([\w-]+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     ]

@@ -17,7 +17,7 @@ from checker import check
 from faulty_s3 import FaultyS3
 from warehouse import WATCHDOG, Warehouse, event, failure, lines, plays, song, text
 
-from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.terminal.errors import ConfigError, EnvironmentFailure
 
 KEYS = {"KEY": "AKIDEXAMPLE", "SECRET": "not-a-secret"}
 SONGS = "song_data/a/one.json"

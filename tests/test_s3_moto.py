@@ -14,7 +14,7 @@ from postgres_server import PostgresWarehouse
 from reference_star import star_of
 from warehouse import Warehouse, lines, plays, song
 
-from dwh import objects
+from dwh.sources import objects
 
 SOURCES = {"LOG_DATA": "s3://real/log_data", "SONG_DATA": "s3://real/song_data"}
 

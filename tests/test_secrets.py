@@ -16,8 +16,8 @@ import pytest
 from postgres_server import Make, PostgresWarehouse, machine_binaries, machine_server
 from warehouse import REPO, Result, Warehouse, event, lines, plays, song
 
-from dwh.config import load_config
-from dwh.settings import declared_keys, is_secret
+from dwh.settings.config import load_config
+from dwh.settings.sections import declared_keys, is_secret
 
 CANARY = "CANARY-7f3"
 IN_FILE = {(section, key): f"{CANARY}-{section}-{key}" for section, key in declared_keys() if is_secret(section, key)}
@@ -38,7 +38,7 @@ def connect(**given):
 psycopg2.connect = connect
 sys.path.insert(0, sys.argv.pop(1))
 import etl
-from dwh.console import run
+from dwh.terminal.console import run
 raise SystemExit(run(etl.main))
 """
 

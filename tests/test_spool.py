@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dwh.digits import TEXT, WHOLE
-from dwh.records import Strictness
-from dwh.sources import list_files
-from dwh.spool import Changed, IncomingFile
-from dwh.spool_folder import open_spool
+from dwh.sources.folders import list_files
+from dwh.spool.digits import TEXT, WHOLE
+from dwh.spool.folder import open_spool
+from dwh.spool.records import Strictness
+from dwh.spool.spool import Changed, IncomingFile
 
 RULES = Strictness(frozenset(), lenient=False, holds={"page": TEXT, "ts": WHOLE})
 LINE = b'{"page": "Home", "ts": 1}\n'

@@ -26,9 +26,9 @@ import etl
 import sql_queries as q
 import sql_validate
 from dwh.checks import Check
-from dwh.errors import ConfigError, DataError, EnvironmentFailure
-from dwh.ownership import columns_of
-from star_checks import CHECKS
+from dwh.ownership.tables import columns_of
+from dwh.terminal.errors import ConfigError, DataError, EnvironmentFailure
+from star.checks import CHECKS
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "real"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwh.records import Strictness
-from dwh.unread_keys import LOOKED_AT, THOROUGH, UnreadKeys
+from dwh.spool.records import Strictness
+from dwh.spool.unread_keys import LOOKED_AT, THOROUGH, UnreadKeys
 
 READ = ("dwh_file_id", "userId", "page", "ts")
 RULES = {"events": Strictness(frozenset(READ), lenient=False, holds={})}

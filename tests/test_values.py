@@ -18,8 +18,8 @@ from postgres_server import Make
 from warehouse import NOON, Warehouse, event
 
 import sql_queries as q
-from dwh.digits import NUMBER, plain_digits
-from dwh.errors import DataError
+from dwh.spool.digits import NUMBER, plain_digits
+from dwh.terminal.errors import DataError
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 SECONDS = "ts looks like seconds: milliseconds since 1970 are expected"

@@ -30,7 +30,7 @@ import pytest
 from reference_star import Record, Star, in_order
 from worlds import Step, apply_step
 
-from dwh.errors import DwhError
+from dwh.terminal.errors import DwhError
 
 REPO = Path(__file__).resolve().parents[1]
 REAL = REPO.parent / "shared" / "real"

@@ -4,4 +4,11 @@ There is no state file: AWS is asked, and what carries the tag dwh-suite=<[CLUST
 ever changed or removed. Starting after a kill is the normal start.
 
 Marks such as [B] or [U] in comments say where a fact about AWS comes from: docs/cloud-check.md explains them.
+
+Other rooms use:
+
+    account    Account
+    lifecycle  Lifecycle
+    network    own_address
+    watching   GOING, UP
 """

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dwh.aws import aws_error, open_session
-from dwh.errors import ConfigError, DwhError, EnvironmentFailure, NotReady
+from dwh.settings.aws import aws_error, open_session
+from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, NotReady
 
 if TYPE_CHECKING:
     from boto3.session import Session
     from botocore.exceptions import ClientError
 
-    from dwh.config import Config
+    from dwh.settings.config import Config
 
 TAG = "dwh-suite"
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 30, 4

@@ -12,11 +12,11 @@ from dwh.cluster.network import Network
 from dwh.cluster.provisioned import SNAPSHOT_DAYS, Provisioned, Surroundings, check_settings
 from dwh.cluster.role import Role
 from dwh.cluster.watching import GOING, await_gone
-from dwh.engines import Change, Tell
-from dwh.errors import EnvironmentFailure
+from dwh.seam import Change, Tell
+from dwh.terminal.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
-    from dwh.config import Config
+    from dwh.settings.config import Config
 
 
 class Lifecycle:

@@ -6,11 +6,11 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import Account, Declined
-from dwh.engines import Change, Tell
-from dwh.errors import Busy, ConfigError, EnvironmentFailure
+from dwh.seam import Change, Tell
+from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
-    from dwh.config import Config
+    from dwh.settings.config import Config
 
 # Answers with the address that asked, as one line of text.
 ADDRESS_SERVICE = "https://checkip.amazonaws.com"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dwh.settings import S3
+    from dwh.settings.sections import S3
 
 Policy = dict[str, Any]
 VERSION = "2012-10-17"

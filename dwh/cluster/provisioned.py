@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account, Declined
 from dwh.cluster.watching import GOING, UP, await_available, await_gone, broken
-from dwh.engines import Change, Tell
-from dwh.errors import Busy, ConfigError, DwhError, EnvironmentFailure, NotReady
+from dwh.seam import Change, Tell
+from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure, NotReady
 
 if TYPE_CHECKING:
-    from dwh.config import Config
-    from dwh.settings import Cluster
+    from dwh.settings.config import Config
+    from dwh.settings.sections import Cluster
 
 SNAPSHOT_DAYS = 7
 # What CreateCluster takes [B redshift/2012-12-01].

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import Account, Declined
 from dwh.cluster.policies import copy_policy, trust_policy
-from dwh.engines import Change, Tell
-from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.seam import Change, Tell
+from dwh.terminal.errors import ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
-    from dwh.config import Config
+    from dwh.settings.config import Config
 
 POLICY = "copy-and-unload"
 LONGEST_NAME = 64  # [B iam/2010-05-08]

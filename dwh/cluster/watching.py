@@ -5,14 +5,11 @@ boto's own waiters are silent, and sit for 30 minutes on a cluster that has fail
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from dwh.cluster.account import ROLE_SECONDS, Declined
-from dwh.engines import Tell
-from dwh.errors import Busy, EnvironmentFailure
-
-if TYPE_CHECKING:
-    from dwh.cluster.provisioned import Provisioned
+from dwh.cluster.account import ROLE_SECONDS, Account, Declined
+from dwh.seam import Tell
+from dwh.terminal.errors import Busy, EnvironmentFailure
 
 UP = ("available", "available, prep-for-resize", "available, resize-cleanup")
 GOING = ("deleting", "final-snapshot")
@@ -34,12 +31,23 @@ _BROKEN = {
 }
 
 
+class Watched(Protocol):
+    """A cluster as it is looked at: by which account, under which name, and in which status it was seen last."""
+
+    account: Account
+    name: str
+    seen: str | None
+
+    def look(self) -> dict[str, Any] | None:
+        """Give its description as AWS has it; None when there is none of that name."""
+
+
 def broken(status: str) -> str:
     """Say why a cluster in this status will not be available however long one waits; empty when it may be."""
     return _BROKEN.get(status, ("", ""))[0]
 
 
-def await_available(cluster: Provisioned, tell: Tell, patience: float, role: str = "") -> dict[str, Any]:
+def await_available(cluster: Watched, tell: Tell, patience: float, role: str = "") -> dict[str, Any]:
     """Look until the cluster is available, and the role is in use where one is named; gives its description.
 
     Raises EnvironmentFailure for a status that waiting does not change, Busy when `patience` seconds are over.
@@ -67,7 +75,7 @@ def await_available(cluster: Provisioned, tell: Tell, patience: float, role: str
     )
 
 
-def await_gone(cluster: Provisioned, name: str, tell: Tell, patience: float) -> None:
+def await_gone(cluster: Watched, name: str, tell: Tell, patience: float) -> None:
     """Look until there is no cluster of a name any more. Raises Busy when `patience` seconds are over."""
     status = "deleting"
     for elapsed in cluster.account.looks(patience):

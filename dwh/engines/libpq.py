@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from dwh.engines import Row, Thing, Trace
-from dwh.errors import DwhError, EnvironmentFailure
-from dwh.signals import cancelled_by
+from dwh.seam import Row, Thing, Trace
+from dwh.terminal.errors import DwhError, EnvironmentFailure
+from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
     import psycopg2

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dwh.errors import DwhError, EnvironmentFailure
+from dwh.terminal.errors import DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     import psycopg2

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from dwh.engines import Change, Session, Thing
-from dwh.errors import EnvironmentFailure
-from dwh.ownership import find_owner, name_some, refuse_strangers
+from dwh.ownership.tables import find_owner, name_some, refuse_strangers
+from dwh.seam import Change, Session, Thing
+from dwh.terminal.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
-    from dwh.engines import Tell
-    from dwh.ownership import Ours
+    from dwh.seam import Ours, Tell
 
 NEVER_DROPPED = "public"  # every database has it from the beginning, and everybody may count on it
 

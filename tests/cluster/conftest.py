@@ -21,7 +21,7 @@ from warehouse import Result, Warehouse
 from cluster.cloud import ENDPOINT, OUR_KEY, REGION, Cloud
 from cluster.door import Door
 from dwh.cluster.account import Account
-from dwh.console import run
+from dwh.terminal.console import run
 
 SESSION = boto3.Session(aws_access_key_id=OUR_KEY, aws_secret_access_key="CANARY-7f3-key", region_name=REGION)
 CLIENTS: dict[tuple[str, str, bool], Any] = {}
@@ -62,7 +62,7 @@ class Rig:
         main = importlib.import_module(script).main
         with (
             patch.dict(os.environ, self.cloud.environment),
-            patch("dwh.signals.listen"),
+            patch("dwh.terminal.signals.listen"),
             patch("sys.argv", [f"{script}.py"]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

@@ -19,9 +19,9 @@ from cluster.conftest import Rig
 from cluster.test_faults import NOTHING
 from dwh.cluster.network import checked_cidr
 from dwh.cluster.policies import copy_policy, trust_policy
-from dwh.config import load_config
-from dwh.errors import ConfigError
-from dwh.settings import S3
+from dwh.settings.config import load_config
+from dwh.settings.sections import S3
+from dwh.terminal.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = ROOT / "docs" / "policies"
@@ -71,7 +71,7 @@ def test_p75_what_is_no_ipv4_network_is_refused(text: str) -> None:
 
 def test_p74_nobody_turns_verification_off() -> None:
     """No `verify=False`, no weaker sslmode, anywhere in the Redshift code."""
-    files = [*(ROOT / "dwh" / "cluster").glob("*.py"), *(ROOT / "dwh" / "engines").glob("redshift*.py")]
+    files = [*(ROOT / "dwh" / "cluster").glob("*.py"), *(ROOT / "dwh" / "engines" / "redshift").glob("*.py")]
     assert len(files) >= 8
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
@@ -97,7 +97,7 @@ def test_p70_no_secret_is_shown(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_p
         elif fails == "AWS":
             rig.cloud.fail("redshift:CreateCluster", "InvalidParameterCombination")
         elif fails == "a bug":
-            monkeypatch.setattr("dwh.engines.redshift_connect._worded", lambda *_args: 1 / 0)
+            monkeypatch.setattr("dwh.engines.redshift.connect._worded", lambda *_args: 1 / 0)
             rig.door.passwords = {}
         for argv in (("conn_start", "-vv", "--json"), ("conn_close", "-vv", "--yes")):
             done = rig.end(*argv)

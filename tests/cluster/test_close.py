@@ -10,7 +10,7 @@ from warehouse import Result
 
 from cluster.cloud import NAME, Call
 from cluster.conftest import Rig, foreign_things
-from dwh.errors import Busy, ConfigError, EnvironmentFailure
+from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
 NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
 ALL_GONE = f"= all gone: nothing tagged dwh-suite={NAME} is left in us-west-2"

@@ -12,7 +12,7 @@ from warehouse import Result
 from cluster.cloud import NAME
 from cluster.conftest import Rig
 from dwh.cluster.account import Account, Answer
-from dwh.errors import DwhError
+from dwh.terminal.errors import DwhError
 
 NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
 BILLED = "is up and billed by the hour; this ends it: python conn_close.py --engine redshift"
@@ -160,7 +160,7 @@ def test_p68_every_script_says_last_what_goes_on_costing(rig: Rig) -> None:
 def test_p68_also_after_a_bug(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 70 is a way out like any other."""
     rig.call("conn_start")
-    monkeypatch.setattr("dwh.engines.redshift.connect", lambda *_args: 1 / 0)
+    monkeypatch.setattr("dwh.engines.redshift.engine.connect", lambda *_args: 1 / 0)
     failed = rig.end("conn_start")
     assert (failed.code, last_line(failed)) == (70, f"us-west-2/{NAME} {BILLED}")
 

@@ -14,7 +14,7 @@ import pytest
 from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, TEMPORARY, Call
 from cluster.conftest import ADDRESS, Rig
 from cluster.door import Door
-from dwh.errors import ConfigError, EnvironmentFailure
+from dwh.terminal.errors import ConfigError, EnvironmentFailure
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_p74_a_certificate_for_another_name_is_refused(up: Rig, tmp_path: Path) 
 
 def test_a_name_that_nobody_knows(up: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS: the host is named; right after a start it is tried for a minute, because a new name takes a moment."""
-    monkeypatch.setattr("dwh.engines.redshift.SETTLING_SECONDS", 0.05)
+    monkeypatch.setattr("dwh.engines.redshift.engine.SETTLING_SECONDS", 0.05)
     monkeypatch.setitem(up.cloud.__dict__, "endpoint", ("no-such-cluster.invalid", 5439))
     environment = {key: value for key, value in up.cloud.environment.items() if key != "PGHOSTADDR"}
     with pytest.raises(EnvironmentFailure, match=r"there is no host no-such-cluster\.invalid"):
@@ -142,7 +142,7 @@ def test_a_name_that_nobody_knows(up: Rig, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_port_where_nobody_listens(up: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused at once: the port is named."""
-    monkeypatch.setattr("dwh.engines.redshift.SETTLING_SECONDS", 0.05)
+    monkeypatch.setattr("dwh.engines.redshift.engine.SETTLING_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         free = listener.getsockname()[1]
     up.cloud.endpoint = (ENDPOINT, free)
@@ -151,7 +151,7 @@ def test_a_port_where_nobody_listens(up: Rig, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_cluster_that_begins_to_listen_is_waited_for(up: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first answer after `available` may be a refusal: it is tried again."""
-    monkeypatch.setattr("dwh.engines.redshift.SETTLING_PAUSE", 0.01)
+    monkeypatch.setattr("dwh.engines.redshift.engine.SETTLING_PAUSE", 0.01)
     right, wrong = up.cloud.endpoint, (ENDPOINT, 1)
     up.cloud.endpoint = wrong
     looks: list[Call] = []
@@ -169,7 +169,7 @@ def test_a_cluster_that_begins_to_listen_is_waited_for(up: Rig, monkeypatch: pyt
 @pytest.fixture
 def silent(up: Rig, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A port that takes connections and never says a word, as behind a rule that drops what it does not know."""
-    monkeypatch.setattr("dwh.engines.redshift_connect.CONNECT_SECONDS", 2)  # the shortest that libpq knows
+    monkeypatch.setattr("dwh.engines.redshift.connect.CONNECT_SECONDS", 2)  # the shortest that libpq knows
     with socket.create_server(("127.0.0.1", 0)) as listener:
         up.cloud.endpoint = (ENDPOINT, listener.getsockname()[1])
         yield listener

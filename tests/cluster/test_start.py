@@ -12,9 +12,9 @@ from cluster.cloud import ACCOUNT, ENDPOINT, NAME, PASSWORD, REGION, Call
 from cluster.conftest import ADDRESS, Rig, foreign_things
 from dwh.cluster.account import Account
 from dwh.cluster.watching import _BROKEN
-from dwh.config import load_config
-from dwh.engines.redshift import RedshiftEngine
-from dwh.errors import Busy, ConfigError, EnvironmentFailure
+from dwh.engines.redshift.engine import RedshiftEngine
+from dwh.settings.config import load_config
+from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
 IN_ORDER = [
     "iam:CreateRole",

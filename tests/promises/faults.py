@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 
 from warehouse import WATCHDOG, Warehouse
 
-from dwh import console
-from dwh.engines.duckdb import DuckDbSession
+from dwh.engines.duckdb.session import DuckDbSession
+from dwh.terminal import console
 
 KILLED = 9
 COUNTED_OF_FILES = ("read", "readline", "readinto", "read1", "write", "writelines", "flush")

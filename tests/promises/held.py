@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dwh import console
-from dwh.engines.duckdb import DuckDbSession
+from dwh.engines.duckdb.session import DuckDbSession
+from dwh.terminal import console
 
 # DuckDB asks for `say_held` once, when the query is under way, and goes on counting for days.
 ENDLESS = "SELECT COUNT(*) FROM range(1000000000000000) AS r(n) WHERE n > 0 OR say_held(n)"

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from warehouse import REPO
 
-from dwh.errors import ConfigError, DwhError
-from dwh.settings import SECTIONS, declared_keys
+from dwh.settings.sections import SECTIONS, declared_keys
+from dwh.terminal.errors import ConfigError, DwhError
 
 COMMENT = re.compile(r"\s{3,}\(.*\)$|\s{3,}or: .*$|, then .*$")
 COMMANDS = ("ls -la ", "git checkout ", "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",

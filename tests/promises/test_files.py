@@ -22,9 +22,9 @@ from faulty_s3 import FaultyS3
 from postgres_server import Make
 from warehouse import LARGE, Warehouse, event, failure, lines, plays, song, text
 
-from dwh.errors import ConfigError, DataError, EnvironmentFailure
-from dwh.listing import Names, describe_passed_over, only_passed_over
-from star_other_files import other_file
+from dwh.sources.listing import Names, describe_passed_over, only_passed_over
+from dwh.terminal.errors import ConfigError, DataError, EnvironmentFailure
+from star.other_files import other_file
 
 ENGINES = ("duckdb", "postgres", "redshift")
 PLAYS = "SELECT COUNT(*) FROM songplays"

@@ -27,8 +27,8 @@ from postgres_server import Make, PostgresWarehouse
 from reference_star import star_of
 from warehouse import LARGE, REPO, Warehouse, event, lines, plays, song
 
-from dwh.errors import DataError
-from dwh.formats import conversion
+from dwh.sources.formats import conversion
+from dwh.terminal.errors import DataError
 
 ENGINES = ("duckdb", "postgres", "redshift")
 MARK = b"\xef\xbb\xbf"

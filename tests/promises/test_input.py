@@ -21,12 +21,12 @@ from postgres_server import PostgresWarehouse, Server
 from test_bad_records import BAD_LINE, between
 from warehouse import Warehouse, event, lines, song
 
-import star_refusals
-from dwh import records
-from dwh.errors import DataError
-from dwh.spool import needs_care
+from dwh.spool import records
+from dwh.spool.spool import needs_care
+from dwh.terminal.errors import DataError
 from promises.mutations import Damaged, damaged_files
 from promises.seed import SEED
+from star import refusals as star_refusals
 
 
 def member(text: bytes) -> bytes:

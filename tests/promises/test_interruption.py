@@ -20,7 +20,7 @@ import pytest
 from checker import check
 from warehouse import REPO, Warehouse, lines, plays, song
 
-from dwh.errors import EnvironmentFailure
+from dwh.terminal.errors import EnvironmentFailure
 from promises.faults import KILLED, Faults, in_a_child, kill, run_script
 from promises.seed import SEED
 
@@ -231,8 +231,8 @@ def test_p05_a_second_ctrl_c_leaves_at_once(warehouse: Warehouse) -> None:
     """While the first one waits for a roll-back that takes long, the second ends the process: nothing else would."""
     code = (
         "import sys, threading; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from dwh import console\n"
-        "from dwh.engines.duckdb import DuckDbSession\n"
+        "from dwh.terminal import console\n"
+        "from dwh.engines.duckdb.session import DuckDbSession\n"
         "def slow(session):\n"
         "    print('rolling back', file=sys.stderr, flush=True)\n"
         "    threading.Event().wait()\n"

@@ -12,7 +12,7 @@ from warehouse import LARGE, MARKER, Warehouse, event, lines, plays, song
 
 import create_tables
 import sql_queries as q
-from dwh.errors import Busy, EnvironmentFailure
+from dwh.terminal.errors import Busy, EnvironmentFailure
 
 ENGINES = ("duckdb", "postgres", "redshift")
 FAMILY = "(user_id INTEGER, first_name VARCHAR(9), last_name VARCHAR(9), gender VARCHAR(1), level VARCHAR(9))"
@@ -186,7 +186,7 @@ def test_p152_a_later_version_is_left_alone(warehouse: Warehouse) -> None:
 
 def test_p153_a_mark_that_goes_while_a_load_waits_ends_it(warehouse: Warehouse) -> None:
     """The mark is looked at once more under the lock: what somebody made of the warehouse meanwhile is not filled."""
-    from star_load import StarLoader
+    from star.load import StarLoader
 
     seen: list[int] = []
     real = StarLoader.read_ledger

@@ -20,10 +20,10 @@ from warehouse import LARGE, NOON, Warehouse, event, lines, plays, song
 from worlds import World, every_tie, worlds
 
 import report
-import star_matches
 from dwh.script import begin
-from report_page import reconcile
-from star_checks import CHECKS, choose_quick
+from star import matches as star_matches
+from star.checks import CHECKS, choose_quick
+from star.report.page import reconcile
 
 EMPTY_COLUMNS, NO_PLAYS = "staging: every column is filled", "staging_events: every file has plays"
 PAGES, OTHERS = "staging_events: a play is NextSong", "songplays: no other play under the same key"

@@ -149,7 +149,7 @@ def guest(warehouse: Warehouse) -> Callable[..., Result]:
     said.chmod(0o666)
     # everything a script imports, before this user may not read it any more
     assert run_script(warehouse, "etl", "--dry-run") == 0
-    importlib.import_module("star_checks")
+    importlib.import_module("star.checks")
 
     def run(script: str, *argv: str) -> Result:
         def child() -> int:

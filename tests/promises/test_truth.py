@@ -10,10 +10,10 @@ import pytest
 from checker import check
 from warehouse import NOON, REPO, Warehouse, event, plays, song
 
-from dwh.errors import DwhError, EnvironmentFailure
+from dwh.terminal.errors import DwhError, EnvironmentFailure
 from promises.hints import assert_real, fault_of
 
-PRODUCT = sorted([*REPO.glob("*.py"), *(REPO / "dwh").rglob("*.py")])
+PRODUCT = sorted([*REPO.glob("*.py"), *(REPO / "star").rglob("*.py"), *(REPO / "dwh").rglob("*.py")])
 
 
 FILLED_IN = "\0"

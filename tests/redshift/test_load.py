@@ -16,10 +16,10 @@ from reference_star import star_of
 from warehouse import REPO, event, lines, plays, song
 
 import sql_queries as q
-from dwh.buckets import Buckets
-from dwh.engines.redshift_session import RedshiftSession
-from dwh.engines.redshift_work import PIECE, WORTH_SPREADING, cut
-from dwh.errors import Busy, ConfigError, DataError, DwhError
+from dwh.engines.redshift.session import RedshiftSession
+from dwh.engines.redshift.work import PIECE, WORTH_SPREADING, cut
+from dwh.sources.buckets import Buckets
+from dwh.terminal.errors import Busy, ConfigError, DataError, DwhError
 from redshift.grammar import parse_all
 from redshift.warehouse_on_redshift import REGION, WORK, Cloud, RedshiftWarehouse, cloud
 
@@ -91,7 +91,7 @@ def test_a_large_object_is_read_by_the_warehouse_itself(
     put(here, bucket, "packed.json.gz", gzip.compress(lines(packed), 1))
     put(here, bucket, "small.json", lines(small))
     fetched: list[str] = []
-    from dwh import objects
+    from dwh.sources import objects
 
     original = objects._get
 
@@ -273,8 +273,8 @@ def test_a_misspelt_path_is_noticed(
 
 def misspell(monkeypatch: pytest.MonkeyPatch, right: bytes, wrong: bytes) -> None:
     """Have the JSONPaths files of events written with a fault."""
-    from dwh import jsonpaths
-    from dwh.engines import redshift_work
+    from dwh.engines.redshift import work as redshift_work
+    from dwh.sources import jsonpaths
 
     def write(keys: Any) -> bytes:
         return jsonpaths.write_paths(keys).replace(right, wrong)

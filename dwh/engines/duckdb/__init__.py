@@ -1,0 +1,8 @@
+"""DuckDB: the warehouse is one file. It also reads and writes the Parquet of the lake, for PostgreSQL too.
+
+Other rooms use:
+
+    engine   DuckDbEngine, open_file
+    parquet  cannot_write, name_files, write_parquet
+    session  DuckDbSession
+"""

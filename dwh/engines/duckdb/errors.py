@@ -1,0 +1,86 @@
+"""What DuckDB's errors mean for whoever runs a script."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, RecordsRefused
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def server_error(error: duckdb.Error, place: str) -> DwhError:
+    """Sort an error of the driver by what the user can do about it; what is not known here is a bug."""
+    text = str(error)
+    first = text.splitlines()[0]
+    for pattern, kind, message, evidence, hints in _CASES:
+        found = re.search(pattern, text)
+        if found:
+            words = {"place": place, "first": first}
+            return kind(
+                message.format(*found.groups(), **words), evidence=[e.format(**words) for e in evidence], hint=hints
+            )
+    return DwhError(f"DuckDB: {first}", evidence=text.splitlines()[1:], hint="report this; -vv shows the statement")
+
+
+# What DuckDB 2.0 says (its error classes are too coarse), our class, our words, the evidence, what to try.
+_CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        r"lock is held in (?:.*/)?(.*) \(PID ([0-9]+)\)",
+        Busy,
+        "{place} is open in another program: {0} (process {1})",
+        ("DuckDB allows one program at a time; readers are shut out too while it is open",),
+        ("close it (a notebook?) and run this again", "python etl.py --wait 5m"),
+    ),
+    (
+        r"No space left on device|File too large",
+        EnvironmentFailure,
+        "the disk is full: {place} needs more room",
+        ("{first}", "what was under way was rolled back; earlier loads are intact"),
+        ("free space and run this again", "[DUCKDB] PATH = /bigger/disk/sparkify.duckdb"),
+    ),
+    (
+        r"^Out of Memory Error",
+        EnvironmentFailure,
+        "MEMORY_LIMIT is too small for {place}",
+        ("{first}", "what was under way was rolled back; earlier loads are intact"),
+        ("[DUCKDB] MEMORY_LIMIT = 4 GB",),
+    ),
+    (
+        r"does not have a column|Referenced column",
+        EnvironmentFailure,
+        "the tables in {place} are older than sql_queries.py",
+        ("{first}",),
+        ("python create_tables.py",),
+    ),
+    (
+        r"^Catalog Error: Could not drop the table",
+        EnvironmentFailure,
+        "something of somebody else needs a table of ours in {place}: nothing was removed",
+        ("{first}",),
+        ("move that table elsewhere, or drop it     (when it is yours)",),
+    ),
+    (
+        r"Table with name (\w+) does not exist",
+        EnvironmentFailure,
+        "table {0} does not exist in {place}",
+        (),
+        ("python create_tables.py",),
+    ),
+    (
+        r"^Invalid Input Error: .*JSON|^Conversion Error|^Out of Range Error",
+        RecordsRefused,
+        "DuckDB refused a record that this suite found nothing wrong with",
+        ("{first}", "nothing of this load was stored"),
+        ("report this, with the file that the line above names",),
+    ),
+    (
+        r"^IO Error",
+        EnvironmentFailure,
+        "{place} cannot be used",
+        ("{first}",),
+        ("[DUCKDB] PATH = another file",),
+    ),
+)

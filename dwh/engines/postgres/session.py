@@ -1,0 +1,165 @@
+"""One connection to PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dwh.engines.duckdb.engine import open_file
+from dwh.engines.duckdb.parquet import write_parquet
+from dwh.engines.libpq import LibpqSession
+from dwh.engines.postgres.catalog import COLUMNS, CONTENTS
+from dwh.engines.postgres.export import Rows
+from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
+from dwh.seam import Extract, Part, Thing, Trace, Written
+from dwh.spool.folder import private_folder
+
+if TYPE_CHECKING:
+    from dwh.settings.sections import DuckDb
+
+COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
+LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much before it goes to disk
+WORTH_STATISTICS = 1000  # rows
+READER_SECONDS = 5.0  # that a transaction with a lock waits for each lock it needs on top
+ALL_ROWS = "SELECT * FROM rows"
+_MORE_MEMORY = (
+    "SELECT set_config('work_mem', %s, true) FROM pg_settings WHERE name = 'work_mem' AND CAST(setting AS BIGINT) < %s"
+)
+_CREATE = re.compile(r"\s*CREATE (TEMP )?TABLE (IF NOT EXISTS )?\w+ \(")
+_FILL = re.compile(r"\s*(?:INSERT INTO|CREATE TEMP TABLE) (\w+)")
+_WIDTH = re.compile(r"VARCHAR\(\d+\)")
+_COLLATED = re.compile(r"VARCHAR\(\d+\)|\bTEXT\b")
+
+
+class PostgresSession(LibpqSession):
+    """One connection, all our tables in one schema. `duckdb` bounds the DuckDB that writes Parquet."""
+
+    reads_files = True
+    reads_objects = False
+    exports_to_s3 = False
+    duckdb: DuckDb
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> int:
+        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is; those
+        of temporary ones take every length, which the rules of a record judge in bytes.
+
+        A table that has just been filled is analyzed: without statistics the planner joins a million plays row by row.
+        """
+        made = _CREATE.match(sql)
+        if made:
+            sql = _COLLATED.sub(r'\g<0> COLLATE "C"', _WIDTH.sub("TEXT", sql) if made[1] else sql)
+        changed = self._run(sql, params)[0]
+        self._analyze_filled(sql, changed)
+        return changed
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Give the columns of a table, also of one that this user may not read."""
+        return dict(self._run(COLUMNS, (self._schema, table))[1])
+
+    def contents(self) -> list[Thing]:
+        """Name all that stands in the schema."""
+        return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
+
+    @contextmanager
+    def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
+        """Open a transaction. Without a lock it sees one state of the warehouse from beginning to end."""
+        self._run("BEGIN ISOLATION LEVEL READ COMMITTED" if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ", ())
+        try:
+            self._run(_MORE_MEMORY, (f"{LOAD_MEMORY_KB}kB", LOAD_MEMORY_KB))
+            self._run("SET LOCAL jit = off", ())  # each statement runs once: compiling them costs more than it saves
+            if lock:
+                # 0 would mean to wait for ever
+                self._run(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}", ())
+                self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
+                # for readers that are in the way of a DROP; autovacuum gives way within a second
+                self._run(f"SET LOCAL lock_timeout = {int(max(READER_SECONDS, patience) * 1000)}", ())
+            yield
+            self._commit()
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Bulk load JSON lines: COPY takes every line as one text, SQL takes the keys out of it."""
+        columns = ", ".join(keys.values())
+        for records, params in self._copy_parts(table, keys, parts):
+            self._run(f"INSERT INTO {table} ({columns}) {records}", params)
+
+    def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Run the INSERT on the keys as SQL takes them out of the lines; its table is analyzed once, at the end."""
+        added = 0
+        for records, params in self._copy_parts(table, keys, parts):
+            added += self._run(insert.replace(f"FROM {table}", f"FROM ({records}) AS {table}"), params)[0]
+        self._analyze_filled(insert, added)
+
+    def _analyze_filled(self, sql: str, rows: int) -> None:
+        filled = _FILL.match(sql)
+        if filled and rows >= WORTH_STATISTICS:
+            self._run(f"ANALYZE {filled[1]}", ())
+
+    def _copy_parts(
+        self, table: str, keys: Mapping[str, str], parts: Sequence[Part]
+    ) -> Iterator[tuple[str, Sequence[object]]]:
+        """Copy in one part after the other; gives for each the query of its records, and the parameters of that."""
+        if not parts:
+            return
+        types = self._column_types(table)
+        self._run(CREATE_LINES, ())
+        for part in parts:
+            self._copy_lines(part.path)
+            named = part.file_id is None
+            yield select_records(keys, types, named=named), () if named else (part.file_id,)
+            self._run(EMPTY_LINES, ())
+        self._run(DROP_LINES, ())
+
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet: by way of a DuckDB file in a private folder."""
+        with (
+            private_folder() as folder,
+            closing(open_file(self.duckdb, folder / "rows.duckdb", self._trace, str(folder))) as session,
+        ):
+            rows = Rows(session, self._types(extract.query), folder)
+            self._copy_out(extract.query, rows)
+            rows.close()
+            yield from write_parquet(session, extract._replace(query=ALL_ROWS), target)
+
+    def _types(self, query: str) -> dict[str, int]:
+        def ask() -> dict[str, int]:
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"SELECT * FROM ({query}) AS r LIMIT 0")  # noqa: S608
+                return {column.name: column.type_code for column in cursor.description or ()}
+
+        return self._waiting(ask)
+
+    def _copy_out(self, query: str, rows: Rows) -> None:
+        sql = f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER false, ENCODING 'UTF8')"
+
+        def receive() -> int:
+            with self._connection.cursor() as cursor:
+                cursor.copy_expert(sql, rows)
+                return int(cursor.rowcount)
+
+        started = time.monotonic()
+        number = self._waiting(receive)
+        self._trace(Trace(sql, number, time.monotonic() - started))
+
+    def _column_types(self, table: str) -> dict[str, str]:
+        query = (
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = CAST(%s AS REGCLASS) AND attnum > 0 AND NOT attisdropped"
+        )
+        return dict(self._run(query, (table,))[1])
+
+    def _copy_lines(self, path: str) -> None:
+        def send() -> int:
+            with Path(path).open("rb", buffering=0) as file, self._connection.cursor() as cursor:
+                cursor.copy_expert(COPY_LINES, Escaped(file), COPY_BYTES)
+                return int(cursor.rowcount)
+
+        started = time.monotonic()
+        rows = self._waiting(send)
+        self._trace(Trace(COPY_LINES, rows, time.monotonic() - started))

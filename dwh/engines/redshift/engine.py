@@ -1,0 +1,207 @@
+"""Amazon Redshift: a cluster that is made, watched and taken down, or a warehouse that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from dwh.cluster.account import Account
+from dwh.cluster.lifecycle import Lifecycle
+from dwh.cluster.network import own_address
+from dwh.cluster.watching import GOING, UP
+from dwh.engines.libpq import server_name
+from dwh.engines.redshift.connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
+from dwh.engines.redshift.session import RedshiftSession, Storage
+from dwh.engines.redshift.work import WorkPrefix
+from dwh.engines.removal import Place as SchemaPlace
+from dwh.engines.removal import plan_schema, remove_from_schema
+from dwh.ownership.tables import name_some
+from dwh.seam import Address, Change, Engine, Session, Tell, Trace
+from dwh.sources.buckets import Buckets
+from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PgConnection  # noqa: N812
+
+    from dwh.seam import Ours
+    from dwh.settings.config import Config
+
+# The name of a new endpoint takes a moment to be known everywhere [U].
+SETTLING_SECONDS, SETTLING_PAUSE = 60.0, 5.0
+# Slices of a node [D23 mgmt/working-with-clusters.html; ra3.large G]; of the rg types nothing is known [U].
+SLICES = {"ra3.large": 2, "ra3.xlplus": 2, "ra3.4xlarge": 4, "ra3.16xlarge": 16}
+LEAST_SLICES = 2
+
+
+class RedshiftEngine(Engine):
+    """A cluster of ours (`stop` deletes it), or with [CLUSTER] HOST somebody's warehouse, in which no more than a
+    schema and our tables are made and removed."""
+
+    name = "redshift"
+    patience = 1800.0
+    another = "[CLUSTER] SCHEMA = another"
+
+    def __init__(self, config: Config, account: Account | None = None) -> None:
+        self._config = config
+        self._buckets = Buckets(config.s3, config.aws)
+        self.settings = config.cluster
+        self.account = account or Account(config)
+        self._lifecycle = None if config.cluster.host else Lifecycle(self.account, config)
+        there = f"{config.cluster.host}:{config.cluster.db_port}/{config.cluster.db_name}"
+        region = f"{config.aws.region}/" if config.aws.region else ""
+        self.place = there if config.cluster.host else region + config.cluster.identifier
+
+    @property
+    def address(self) -> Address:
+        """Name region and cluster, or the endpoint of [CLUSTER] HOST; database and schema. Raises ConfigError when no
+        region is set."""
+        cluster = self.settings
+        if cluster.host:
+            where = {"endpoint": server_name(cluster.host, cluster.db_port)}
+        else:
+            where = {"region": self.account.region, "cluster": cluster.identifier.lower()}
+        return {"engine": self.name, **where, "database": cluster.db_name, "schema": cluster.schema}
+
+    def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
+        """Say what an action would change: asks AWS, changes nothing."""
+        if self._lifecycle is None:
+            if action != "delete" or ours is None:
+                return [self._not_ours()]
+            with self._session() as session:
+                return plan_schema(session, ours, self._schema, self.settings.schema)
+        if action == "start":
+            return self._lifecycle.plan_start()
+        going = self._lifecycle.plan_stop(snapshot=self._snapshot(action))
+        return going if ours is None else [*going, *self._tell_others(ours)]
+
+    def start(self, tell: Tell) -> list[Change]:
+        """Make what is missing, wait until the cluster is available, and connect to it.
+
+        Raises Busy when `patience` seconds are over, EnvironmentFailure when it cannot be made or reached.
+        """
+        changes = self._lifecycle.start(tell, self.patience) if self._lifecycle else [self._not_ours()]
+        for _ in self.account.looks(min(SETTLING_SECONDS, self.patience), SETTLING_PAUSE):
+            try:
+                session = self._session()
+            except Unreachable as error:
+                failure = error
+                tell(f"{error.message}; trying again")
+                continue
+            with session:
+                tell(f"signed in as {session.user} over TLS, verified")
+                session.make_schema()
+            return changes
+        raise failure
+
+    def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
+        """Delete the cluster that `start` made, and what is around it; without `delete` in a final snapshot first,
+        unless [CLUSTER] FINAL_SNAPSHOT = no. In a warehouse that [CLUSTER] HOST names, `delete` drops our tables.
+
+        Raises EnvironmentFailure naming what is left, Busy when it takes longer than `patience` seconds.
+        """
+        if self._lifecycle is None:
+            if delete is None:
+                return [self._not_ours()]
+            with self._session() as session:
+                return remove_from_schema(session, delete, self._schema, self.settings.schema, tell)
+        snapshot = self._snapshot("delete" if delete else "stop")
+        return self._lifecycle.stop(tell, self.patience, snapshot=snapshot)
+
+    def connect(self, trace: Callable[[Trace], None]) -> Session:
+        """Connect; raises EnvironmentFailure when the warehouse is not up."""
+        return self._session(trace)
+
+    def _session(self, trace: Callable[[Trace], None] = lambda _trace: None) -> RedshiftSession:
+        storage = Storage(self._work, self._buckets, self._role())
+        return RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+
+    @property
+    def _schema(self) -> SchemaPlace:
+        return SchemaPlace(f"schema {self.settings.schema} of {self.place}", self.another)
+
+    def _tell_others(self, ours: Ours) -> list[Change]:
+        """Say which tables of others go with the cluster, when it is up and lets us in."""
+        if self._lifecycle is None or self._lifecycle.cluster.seen not in UP:
+            return []
+        try:
+            with self._session() as session:
+                names = {*ours.tables, *session.extra_tables}
+                others = [thing for thing in session.everything() if thing.name not in names]
+        except DwhError as error:
+            return [Change("=", f"it could not be asked what others have in it: {error.message}", beside=True)]
+        return [Change("-", f"in it, and not of this suite: {name_some(others)}", beside=True)] if others else []
+
+    def _work(self) -> WorkPrefix:
+        """Give the prefix that COPY reads from; it is asked for when there is something to load."""
+        slices = SLICES.get(self.settings.node_type, LEAST_SLICES) * self.settings.num_nodes
+        return WorkPrefix(self._buckets, self._config.s3.work, slices)
+
+    def _role(self) -> str:
+        """Name the role of COPY and UNLOAD: [IAM_ROLE] ARN, else the default one of the warehouse (`start` sets it)."""
+        return self._config.iam_role.arn or "default"
+
+    def open_connection(self) -> PgConnection:
+        """Open a connection over verified TLS.
+
+        Raises EnvironmentFailure when there is no cluster or it cannot be reached, Busy while it is being made.
+        """
+        if self._lifecycle is None:
+            return connect(self.account, self.settings, given_place(self.settings), self._no_answer)
+        cluster = self._lifecycle.look()
+        start = "python conn_start.py --engine redshift"
+        if cluster is None or cluster["ClusterStatus"] in GOING:
+            raise EnvironmentFailure(f"there is no cluster {self.place}", hint=start)
+        if cluster["ClusterStatus"] not in UP:
+            raise Busy(f"cluster {self.place} is {cluster['ClusterStatus']}", hint=f"{start}     (waits for it)")
+        # while a cluster is being made it may have no endpoint [U], so it is asked for only now
+        endpoint = cluster.get("Endpoint", {})
+        place = Place(
+            str(endpoint.get("Address", "")),
+            int(endpoint.get("Port", self.settings.db_port)),
+            str(cluster["ClusterIdentifier"]),
+            str(cluster.get("MasterPasswordSecretArn", "")),
+        )
+        public = bool(cluster.get("PubliclyAccessible"))
+        return connect(self.account, self.settings, place, lambda: self._no_answer(public))
+
+    def last_word(self) -> str:
+        """Say that a cluster is up and billed, or may be, and how that ends."""
+        if self._lifecycle is None or self._lifecycle.cluster.seen == "":
+            return ""
+        end = "this ends it: python conn_close.py --engine redshift"
+        status = self._lifecycle.cluster.seen
+        if status is None:
+            return f"if {self.place} is up, it is billed by the hour; {end}"
+        if status in GOING:
+            return f"{self.place} is being deleted; this makes sure: python conn_close.py --engine redshift"
+        if status in UP:
+            return f"{self.place} is up and billed by the hour; {end}"
+        return (
+            f"{self.place} ({status}) is billed by the hour; {end}; "
+            "this goes on with it: python conn_start.py --engine redshift"
+        )
+
+    def _snapshot(self, action: str) -> bool:
+        return self.settings.final_snapshot and action != "delete"
+
+    def _not_ours(self) -> Change:
+        return Change("=", f"{self.place}, given by [CLUSTER] HOST: it is neither made nor deleted here")
+
+    def _no_answer(self, public: bool = True) -> DwhError:
+        """Word a time-out: nearly always the rule of the security group, so it gives both addresses."""
+        port, evidence = self.settings.db_port, []
+        try:
+            if self._lifecycle:
+                evidence.append(f"allowed: {', '.join(self._lifecycle.network.allowed()) or 'nobody'}")
+            evidence.append(f"your address now: {own_address()}")
+        except DwhError as error:  # a second failure must not hide the first
+            evidence.append(error.message)
+        hints = ["python conn_start.py --engine redshift     (updates the rule)"] if self._lifecycle else []
+        if not public:
+            evidence.append("it is not public: only machines inside its VPC reach it")
+            hints = ["[CLUSTER] PUBLIC = yes, then python conn_start.py --engine redshift"]
+        return EnvironmentFailure(
+            f"{self.place} is there, but port {port} does not answer from here ({CONNECT_SECONDS}s)",
+            evidence=evidence,
+            hint=[*hints, f"on a company network: ask for outbound {port}"],
+        )

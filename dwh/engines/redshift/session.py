@@ -1,0 +1,242 @@
+"""One connection to Redshift: statements as they stand, one lock, and COPY from what we put into S3.
+
+Tested against stand-ins only (tests/redshift): docs/cloud-check.md says what to look at first on a real warehouse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dwh.engines.libpq import LibpqSession
+from dwh.engines.libpq_errors import server_error
+from dwh.engines.redshift.errors import CASES
+from dwh.engines.redshift.work import Upload, WorkPrefix
+from dwh.seam import OUR_KEYS, Extract, Thing, Trace, Written
+from dwh.sources.files import is_remote
+from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PgConnection  # noqa: N812
+
+    from dwh.seam import Part
+    from dwh.sources.buckets import Buckets
+
+# A COPY tries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
+STATEMENT_SECONDS = 3600
+LOCK_SECONDS = 2.0  # a free lock is given at once; the way there and back takes its time
+FIRST_LOAD_ERROR = """
+SELECT file_name, line_number, column_name, error_message
+FROM sys_load_error_detail
+WHERE session_id = pg_backend_pid()
+ORDER BY query_id DESC, file_name, line_number
+LIMIT 1
+"""
+# LOCK shuts readers out too [D23 dg/r_LOCK.html], and everybody reads the ledger: so a table of its own is locked.
+LOCK_TABLE = "dwh_lock"
+CREATE_LOCK = """
+CREATE TABLE IF NOT EXISTS dwh_lock (
+    held INTEGER
+)
+"""
+# What shares the names of tables [D23 dg/c_schemas-and-tables], and what else keeps a schema from being dropped.
+CONTENTS = """
+SELECT CASE WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'relation' END,
+    CAST(c.relname AS VARCHAR(128))
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind NOT IN ('i', 't')
+UNION
+SELECT 'function', CAST(p.proname AS VARCHAR(128)) || '()'
+FROM pg_proc AS p
+JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = %s
+ORDER BY 1, 2
+"""
+# Tables and views of everybody in this database, except those of the engine.
+ELSEWHERE = """
+SELECT table_type, table_schema, table_name
+FROM svv_tables
+WHERE table_schema NOT IN ('information_schema', 'catalog_history') AND SUBSTRING(table_schema, 1, 3) <> 'pg_'
+ORDER BY table_schema, table_name
+"""
+
+
+class Storage(NamedTuple):
+    """What the warehouse reads and writes beside itself: `work` for COPY, buckets for UNLOAD, and the ARN of the role
+    that both use, or `default`."""
+
+    work: Callable[[], WorkPrefix]
+    buckets: Buckets
+    role: str
+
+
+class RedshiftSession(LibpqSession):
+    """One connection, and the S3 beside it."""
+
+    reads_files = False
+    reads_objects = True
+    exports_to_s3 = True
+    extra_tables: Mapping[str, str] = {LOCK_TABLE: CREATE_LOCK}
+
+    def __init__(
+        self,
+        connection: PgConnection,
+        trace: Callable[[Trace], None],
+        schema: str,
+        storage: Storage,
+        place: str,
+    ) -> None:
+        super().__init__(
+            connection, trace, schema, lambda error, lost: server_error(error, place, "Redshift", CASES, lost=lost)
+        )
+        self._storage = storage
+        self._place = place
+        self._filled: set[str] = set()
+        self._temporary: set[str] = set()
+        self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> int:
+        """Run one statement."""
+        changed = self._run(sql, params)[0]
+        if made := _TEMPORARY.match(sql):
+            self._temporary.add(made[1])
+        elif filled := _FILL.match(sql):
+            self._filled.add(filled[1])
+        return changed
+
+    def contents(self) -> list[Thing]:
+        """Name all that stands in the schema."""
+        return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
+
+    def everything(self) -> list[Thing]:
+        """Name the tables and views of the whole database, whoever made them."""
+        found = self._run(ELSEWHERE, ())[1]
+        return [
+            Thing("view" if "VIEW" in kind else "table", name if schema == self._schema else f"{schema}.{name}")
+            for kind, schema, name in found
+        ]
+
+    def make_schema(self) -> None:
+        """Make the schema, unless it is there: who may make none may still use it."""
+        if not self.has_schema():
+            self.execute_alone("CREATE SCHEMA IF NOT EXISTS {}", self._schema)
+
+    @contextmanager
+    def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
+        """Open a transaction. The default isolation, SNAPSHOT, lets two loads collide without a word
+        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. ANALYZE follows the
+        commit."""
+        self._filled.clear()
+        self._run("BEGIN", ())
+        try:
+            if lock:
+                self._lock(patience)
+            yield
+            self._commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        for table in sorted(self._filled - self._temporary) if lock else ():
+            self._run(f"ANALYZE {table}", ())
+
+    def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Bulk load through WORK. A value longer than its column is cut here and refused by the rules of
+        sql_queries.py, whose limits are all below the widths of these columns."""
+        for part in parts:
+            if is_remote(part.path):
+                self._load_object(table, keys, part)
+        paths = [part.path for part in parts if not is_remote(part.path) and Path(part.path).stat().st_size]
+        if not paths:
+            return
+        work = self._storage.work()
+        with work.upload(paths, list(keys)) as upload:
+            self._copy(table, list(keys.values()), upload, work.region)
+            self._recount(table, keys, upload)
+
+    def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
+        """Load, then insert: COPY fills tables only."""
+        self.load(table, keys, parts)
+        self.execute(insert)
+
+    def export(self, extract: Extract, target: str) -> Iterator[Written]:
+        """Write the rows of a query as Parquet to S3."""
+        from dwh.engines.redshift.unload import unload
+
+        return unload(self._run, self._storage.buckets, self._storage.role, extract, target)
+
+    def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
+        """Have the warehouse read one object of the source by itself; the file is bound to its rows after."""
+        own = {key: column for key, column in keys.items() if not key.startswith(OUR_KEYS)}
+        work = self._storage.work()
+        with work.name(part.path, list(own)) as upload:
+            self._copy(table, list(own.values()), upload, work.region_of(part.path))
+            (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
+            self._find_empty(table, own, upload, "file_id IS NULL")
+        bound = self._run(f"UPDATE {table} SET file_id = %s WHERE file_id IS NULL", (part.file_id,))[0]  # noqa: S608
+        if bound != copied:
+            raise _miscounted(table, f"{copied:,} records came, {bound:,} were bound to {part.path}")
+
+    def _copy(self, table: str, columns: Sequence[str], upload: Upload, region: str) -> None:
+        """Run COPY, always in the load's transaction: outside of one it would go on after we are gone [D23]."""
+        named = self._storage.role != "default"
+        sql = (
+            f"COPY {table} ({', '.join(columns)}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
+            f"FORMAT JSON AS %s MANIFEST {'GZIP ' if upload.packed else ''}REGION %s "
+            "TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
+        )
+        params = (upload.manifest, *((self._storage.role,) if named else ()), upload.jsonpaths, region)
+        try:
+            self._run(sql, params)
+        except RecordsRefused as refused:
+            self._roll_back()  # nothing can be asked in a transaction that has failed
+            found = self._run(FIRST_LOAD_ERROR, ())[1]
+            for file, line, column, message in found:
+                told = f"{str(file).strip()} line {line}, column {str(column).strip()}: {str(message).strip()}"
+                raise RecordsRefused(refused.message, evidence=told, hint=refused.hint) from refused
+            raise
+
+    def _recount(self, table: str, keys: Mapping[str, str], upload: Upload) -> None:
+        """Make sure that every record arrived, and under its keys: COPY that misreads its JSONPaths file maps by
+        column name instead, and loads NULLs without a word [D23]. The first column is never NULL in what we write."""
+        column = next(iter(keys.values()))
+        (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
+        (missing,) = self._run(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NULL", ())[1][0]  # noqa: S608
+        if copied != upload.records or missing:
+            raise _miscounted(
+                table, f"{upload.records:,} records written, {copied:,} came, {missing:,} without {column}"
+            )
+        self._find_empty(table, keys, upload, "TRUE")
+
+    def _find_empty(self, table: str, keys: Mapping[str, str], upload: Upload, which: str) -> None:
+        """Make sure that no column is all NULL whose key holds values: what a misspelt JSONPath leads to."""
+        counts = ", ".join(f"COUNT({column})" for column in keys.values())
+        counted = self._run(f"SELECT {counts} FROM {table} WHERE {which}", ())[1][0]  # noqa: S608
+        empty = [key for key, values in zip(keys, counted, strict=True) if not values and key in upload.filled]
+        if empty:
+            raise _miscounted(table, f"{', '.join(empty)}: values in the source, none in the table")
+
+    def _lock(self, patience: float) -> None:
+        """Be the only load, waiting no longer than asked: LOCK has no NOWAIT here, so the statement is timed."""
+        wait = max(LOCK_SECONDS, patience)
+        self._run("SET statement_timeout TO %s", (int(wait * 1000),))
+        try:
+            self._run(f"LOCK {LOCK_TABLE}", ())
+        except Busy:
+            raise Busy(f"somebody else is loading into {self._place}", hint="python etl.py --wait 5m") from None
+        self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
+
+
+def _miscounted(table: str, evidence: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"COPY into {table} did not bring what it was given",
+        evidence=(evidence, "nothing of this load was stored"),
+        hint="the same command again; when it stays, report it",
+    )
+
+
+_FILL = re.compile(r"\s*INSERT INTO (\w+)")
+_TEMPORARY = re.compile(r"\s*CREATE TEMP TABLE (\w+)")

@@ -1,0 +1,181 @@
+"""What COPY reads: our records as gzip objects under [S3] WORK, the manifest that names them, and the JSONPaths file.
+
+COPY splits no JSON file, and what a file costs it is more than what a record does: so a few objects of 8 to 64 MB, a
+multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html].
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from dwh.sources.buckets import Buckets, S3Path, split
+from dwh.sources.jsonpaths import write_paths
+from dwh.sources.objects import in_threads, read_opening
+from dwh.terminal.errors import ConfigError, RecordsRefused
+
+PIECE = 128 * 1024 * 1024  # bytes of JSON: 8 to 20 MB as gzip, measured on the sample
+WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
+CHUNK = 1024 * 1024  # bytes
+LEVEL = 1  # of gzip: twice the speed of the default for a tenth more bytes
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
+LOOKED_AT = 100  # records at the beginning of a piece whose keys are noted
+PREFIX = "dwh-load"
+
+
+class Upload(NamedTuple):
+    """What one COPY is given: two URLs, the number of records in the objects of the manifest, and keys that hold a
+    value in some of them, so that their columns cannot come out empty. `packed`: the objects are gzip."""
+
+    manifest: str
+    jsonpaths: str
+    records: int
+    filled: frozenset[str]
+    packed: bool
+
+
+class Piece(NamedTuple):
+    """A part of a spool file that begins and ends with a line: its first byte, and the one after its last."""
+
+    path: str
+    start: int
+    end: int
+
+
+class WorkPrefix:
+    """The prefix that the warehouse reads from and we write to. Raises ConfigError when there is none."""
+
+    def __init__(self, buckets: Buckets, location: str, slices: int) -> None:
+        if not location:
+            raise ConfigError("[S3] WORK is empty; COPY reads what we write there", hint="[S3] WORK = s3://bucket/work")
+        self._buckets = buckets
+        self._place = split(location)
+        self._slices = slices
+
+    @property
+    def region(self) -> str:
+        """Give the region of its bucket."""
+        return self.region_of(str(self._place))
+
+    def region_of(self, path: str) -> str:
+        """Give the region of a bucket."""
+        return str(self._buckets.open(split(path).bucket).config["region"])
+
+    @contextmanager
+    def name(self, path: str, keys: Sequence[str]) -> Iterator[Upload]:
+        """Name an object that is in S3 already, for the block. WORK has to be in the region of the object
+        [D23 dg/copy-parameters-data-source-s3.html].
+
+        Raises RecordsRefused when something else than a JSON object is at its beginning: nobody says what COPY makes of
+        a byte order mark before JSON, and what it says of a zip archive helps nobody."""
+        opening = read_opening(self._buckets, path)
+        if not opening.plain.lstrip(b" \t\r\n").startswith(b"{"):
+            raise RecordsRefused(f"{path} does not begin with a JSON object", hint="mend it, or move it elsewhere")
+        folder = self._new_folder()
+        manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
+        try:
+            self._put_names(manifest, [path], jsonpaths, keys)
+            yield Upload(self._url(manifest), self._url(jsonpaths), -1, filled_keys(opening.lines), opening.packed)
+        finally:
+            self._remove([manifest, jsonpaths])
+
+    @contextmanager
+    def upload(self, paths: Sequence[str], keys: Sequence[str]) -> Iterator[Upload]:
+        """Write the lines of the files, one record each, for the block; all of it is removed at its end.
+
+        `keys` are the JSON keys of a record, in the order of the columns that COPY is to fill.
+        """
+        folder = self._new_folder()
+        pieces = {
+            f"{folder}/{number:05}.json.gz": piece
+            for number, piece in enumerate(piece for path in paths for piece in cut(path, self._slices))
+        }
+        manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
+        try:
+            records = sum(in_threads(lambda key: self._put_piece(key, pieces[key]), pieces))
+            self._put_names(manifest, [self._url(key) for key in pieces], jsonpaths, keys)
+            filled = frozenset[str]().union(*(_filled_keys_of(piece) for piece in pieces.values()))
+            yield Upload(self._url(manifest), self._url(jsonpaths), records, filled, packed=True)
+        finally:
+            self._remove([*pieces, manifest, jsonpaths])
+
+    def _new_folder(self) -> str:
+        return f"{self._place.key}/{PREFIX}-{uuid.uuid4().hex}".lstrip("/")
+
+    def _put_names(self, manifest: str, urls: Sequence[str], jsonpaths: str, keys: Sequence[str]) -> None:
+        self._put(jsonpaths, write_paths(keys))
+        # not mandatory would mean that a missing object is silently left out [D23]
+        entries = [{"url": url, "mandatory": True} for url in urls]
+        self._put(manifest, json.dumps({"entries": entries}).encode())
+
+    def _url(self, key: str) -> str:
+        return str(S3Path(self._place.bucket, key))
+
+    def _put_piece(self, key: str, piece: Piece) -> int:
+        body, records = compress(piece)
+        self._put(key, body)
+        return records
+
+    def _put(self, key: str, body: bytes) -> None:
+        import obstore
+
+        store = self._buckets.open(self._place.bucket)
+        self._buckets.ask("PutObject", S3Path(self._place.bucket, key), lambda: obstore.put(store, key, body))
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        import obstore
+
+        store = self._buckets.open(self._place.bucket)
+        self._buckets.ask("DeleteObject", self._place, lambda: obstore.delete(store, list(keys)))
+
+
+def cut(path: str, slices: int) -> list[Piece]:
+    """Cut a file into pieces of whole lines: one when it is small, else a multiple of the slices."""
+    size = Path(path).stat().st_size
+    number = -(-size // PIECE)
+    if size > WORTH_SPREADING:
+        number = -(-number // slices) * slices
+    ends = []
+    with Path(path).open("rb") as lines:
+        for end in range(1, number):
+            lines.seek(end * size // number)
+            lines.readline()
+            ends.append(lines.tell())
+    borders = sorted({0, *ends, size})
+    return [Piece(path, start, end) for start, end in pairwise(borders)]
+
+
+def compress(piece: Piece) -> tuple[bytes, int]:
+    """Give a piece as gzip, and the number of its lines."""
+    packer, packed, records = zlib.compressobj(LEVEL, wbits=GZIP_FORMAT), [], 0
+    with Path(piece.path).open("rb") as stream:
+        stream.seek(piece.start)
+        rest = piece.end - piece.start
+        while rest and (chunk := stream.read(min(CHUNK, rest))):
+            rest -= len(chunk)
+            records += chunk.count(b"\n")
+            packed.append(packer.compress(chunk))
+    return b"".join((*packed, packer.flush())), records
+
+
+def filled_keys(lines: Iterable[bytes]) -> frozenset[str]:
+    """Give the keys that hold a value in one of the first records; a line that is no record is passed over."""
+    found: set[str] = set()
+    for line in islice(lines, LOOKED_AT):
+        with suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                found |= {key for key, value in record.items() if isinstance(value, (str, int, float))}
+    return frozenset(found)
+
+
+def _filled_keys_of(piece: Piece) -> frozenset[str]:
+    with Path(piece.path).open("rb") as lines:
+        lines.seek(piece.start)
+        return filled_keys(lines)

@@ -1,0 +1,75 @@
+"""What every place of a lake can do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from dwh.engines.duckdb.parquet import cannot_write
+from dwh.lake.manifest import MANIFEST, VERSION, LakeFile
+from dwh.seam import Written
+
+CHUNK = 1024 * 1024  # bytes
+
+
+class Place(Protocol):
+    """Where a lake lies. Every method raises EnvironmentFailure when it cannot be read or written."""
+
+    location: str
+
+    def held(self) -> AbstractContextManager[None]:
+        """Keep other exports out for the block, where that can be done. Raises Busy."""
+
+    def versions(self) -> set[str]:
+        """Name the versions that are there, whole or not."""
+
+    def others(self) -> set[str]:
+        """Name what is there and is no part of a lake; what an empty folder may hold is passed over."""
+
+    def read(self) -> tuple[bytes, str] | None:
+        """Give the manifest, and a tag that changes with it."""
+
+    def replace(self, manifest: bytes, tag: str, version: str) -> None:
+        """Replace the manifest at once; `tag` is that of the one that was read. Raises Busy when it is another now."""
+
+    def sizes(self, version: str) -> dict[str, int]:
+        """Give path and bytes of every file of a version."""
+
+    def workspace(self, version: str) -> AbstractContextManager[str]:
+        """Give the folder or prefix that an engine writes the files of a version to."""
+
+    def keep(self, version: str, written: Written, workspace: str) -> LakeFile:
+        """Bring a file that was written to its place in the version, for good."""
+
+    def remove(self, version: str) -> None:
+        """Remove a version and all files in it."""
+
+    def copies(self, files: Sequence[LakeFile]) -> Iterator[list[tuple[LakeFile, str]]]:
+        """Give local paths of files, some at a time; those given before may be gone then."""
+
+
+def is_foreign(name: str) -> bool:
+    """Tell whether something of this name is no part of a lake, and nothing that file systems put into empty folders:
+    hidden names, such as .DS_Store and .gitkeep, and lost+found."""
+    return not (name in (MANIFEST, "lost+found") or name.startswith(".") or VERSION.fullmatch(name))
+
+
+def sha256(path: str) -> str:
+    """Give the digest of a file."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def worded(path: Path) -> Iterator[None]:
+    """Word what the file system refuses. Raises EnvironmentFailure."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(str(path), str(error)) from error

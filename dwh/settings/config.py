@@ -1,0 +1,182 @@
+"""The settings of one run: flag, then environment, then dwh.local.cfg, then dwh.cfg, then default; and where each
+came from."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dwh.settings.config_file import Given, Key, guess, prefer, read_file
+from dwh.settings.locations import covers_more, unquoted
+from dwh.settings.older_projects import ALIASES
+from dwh.settings.secrets import without_credentials
+from dwh.settings.sections import (
+    S3,
+    SECTIONS,
+    Aws,
+    Checks,
+    Cluster,
+    DuckDb,
+    Etl,
+    IamRole,
+    Lake,
+    Postgres,
+    Report,
+    Warehouse,
+    declared_keys,
+    is_secret,
+    is_several,
+)
+from dwh.terminal.errors import ConfigError, WrongValue
+
+SCRIPTS_FOLDER = Path(__file__).resolve().parents[2]
+CONFIG_NAME = "dwh.cfg"
+LOCAL_NAME = "dwh.local.cfg"
+
+
+class Config(NamedTuple):
+    """All settings. `origins` says of every (section, key) where its value came from; `notes` are worth telling the
+    user."""
+
+    warehouse: Warehouse
+    s3: S3
+    lake: Lake
+    report: Report
+    aws: Aws
+    duckdb: DuckDb
+    postgres: Postgres
+    cluster: Cluster
+    iam_role: IamRole
+    etl: Etl
+    checks: Checks
+    path: Path
+    origins: Mapping[tuple[str, str], str]
+    notes: tuple[str, ...]
+
+
+_Values = dict[Key, Given]
+
+
+def load_config(path: str | None, flags: Mapping[tuple[str, str], str | None], environ: Mapping[str, str]) -> Config:
+    """Read the settings: flag, then environment, then dwh.local.cfg, then dwh.cfg, then default.
+
+    Raises ConfigError for a file that is missing or cannot be read, an unknown key (with what was probably meant),
+    and a value of the wrong form.
+    """
+    main = _find(path or environ.get("DWH_CONFIG"))
+    notes: list[str] = []
+    values: _Values = {k: Given(meta.default, "default", SCRIPTS_FOLDER) for k, meta in declared_keys().items()}
+    for file in (main, main.parent / LOCAL_NAME):
+        if file.exists():
+            found = read_file(file)
+            notes += _exposed_secrets(file, found)
+            values.update(found)
+    values = {k: Given(v.text, v.origin, main.parent) if v.origin == "default" else v for k, v in values.items()}
+    values.update(_from_environment(environ))
+    values.update({k: Given(text, "flag", Path.cwd()) for k, text in flags.items() if text is not None})
+    return _typed(values, main, tuple(notes))
+
+
+def _find(path: str | None) -> Path:
+    if path is not None:
+        if not os.path.isfile(path):
+            raise ConfigError(f"{path} not found", hint="python etl.py --config /path/to/dwh.cfg")
+        return Path(os.path.abspath(path))
+    for folder in (Path.cwd(), SCRIPTS_FOLDER):
+        if (folder / CONFIG_NAME).is_file():
+            return folder / CONFIG_NAME
+    raise ConfigError(
+        f"{CONFIG_NAME} not found in {SCRIPTS_FOLDER}",
+        hint=("git checkout dwh.cfg", "python etl.py --config /path/to/dwh.cfg"),
+    )
+
+
+def _exposed_secrets(file: Path, values: _Values) -> list[str]:
+    """Say of a file with a secret in it that others can read it, or that git would carry it away."""
+    secrets = [
+        f"[{section}] {name}" for (section, name), v in values.items() if unquoted(v.text) and is_secret(section, name)
+    ]
+    if not secrets:
+        return []
+    reasons = []
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        reasons.append(f"readable by other users of this machine (chmod 600 {file.name})")
+    if _tracked(file):
+        reasons.append(f"tracked by git (move it to {LOCAL_NAME})")
+    return [f"{file.name} holds a secret ({', '.join(secrets)}) and is {reason}" for reason in reasons]
+
+
+def _tracked(file: Path) -> bool:
+    import subprocess
+
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "--error-unmatch", file.name], cwd=file.parent, capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return listed.returncode == 0
+
+
+def _from_environment(environ: Mapping[str, str]) -> _Values:
+    names = {f"DWH_{section}_{name}": (section, name) for section, name in declared_keys()} | {
+        "DWH_ENGINE": ("WAREHOUSE", "ENGINE")
+    }
+    today: _Values = {}
+    older: _Values = {}
+    for variable, text in environ.items():
+        given = Given(text, f"environment {variable}", Path.cwd())
+        if variable in names:
+            today[names[variable]] = given
+        elif variable in ALIASES:
+            older |= {target: given for target in (ALIASES[variable],) if target}
+        elif variable.startswith(tuple(f"DWH_{section}_" for section in SECTIONS)):
+            raise ConfigError(
+                f"unknown environment variable {variable}", hint=guess(variable, list(names)) or f"unset {variable}"
+            )
+    return prefer(today, older)
+
+
+def _typed(values: _Values, main: Path, notes: tuple[str, ...]) -> Config:
+    sections: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for (section, name), meta in declared_keys().items():
+        given = values[section, name]
+        text = given.text if is_several(section, name) else unquoted(given.text)
+        try:
+            if not unquoted(text) and (given.origin == "flag" or is_several(section, name)):
+                raise WrongValue("a value, not nothing")
+            empty = not text and given.origin != "default"
+            value = meta.parse(*(meta.default, main.parent) if empty else (text, given.folder))
+        except ValueError as error:
+            raise _wrong(section, name, given, error) from error
+        if is_several(section, name) and covers_more(text, value):
+            said = f"[{section}] {name} = {without_credentials(text)} ({given.origin})"
+            notes += (f"{said} is taken for all JSON files below {', '.join(value)}",)
+        sections[section][name.lower()] = value
+    # each section is of the class that SECTIONS names for it, which a type checker cannot see
+    read: dict[str, Any] = {section.lower(): cls(sections[section]) for section, cls in SECTIONS.items()}
+    return Config(**read, path=main, origins={k: v.origin for k, v in values.items()}, notes=notes)
+
+
+def _wrong(section: str, name: str, given: Given, error: ValueError) -> ConfigError:
+    instead = error.instead if isinstance(error, WrongValue) else ()
+    return ConfigError(
+        f"[{section}] {name} = {without_credentials(unquoted(given.text))} ({given.origin})",
+        evidence=f"expected: {error}",
+        hint=[_edit(section, name, given, right) for right in instead or (declared_keys()[section, name].default,)],
+    )
+
+
+def _edit(section: str, name: str, given: Given, right: str) -> str:
+    """Say how to set what was wrong to what is right, in the place that counts."""
+    if given.origin == "flag":
+        return f"type {shlex.quote(right)} instead"
+    kind, _, variable = given.origin.partition(" ")
+    if kind != "environment":
+        return f"[{section}] {name} = {right}"
+    value, _, more = right.partition(", ") if name == "HOST" else (right, "", "")
+    return f"{variable}={shlex.quote(value)}" + (f"     (and in [{section}]: {more})" if more else "")

@@ -1,0 +1,222 @@
+"""Reading one dwh.cfg: which keys stand in it and where, and what in it cannot be meant as it stands."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from dwh.settings.locations import unquoted
+from dwh.settings.older_projects import ALIASES, ELSEWHERE
+from dwh.settings.secrets import without_credentials
+from dwh.settings.sections import SECTIONS, declared_keys, is_secret, is_several
+from dwh.terminal.errors import ConfigError
+
+Key = tuple[str, str]
+SHOWN_UNKNOWN = 4
+# Quotes around a whole word: what stands in them is part of the value.
+_QUOTED = re.compile(r"(?<!\S)([\"'])(?:(?!\1).)*\1(?!\S)", re.DOTALL)
+_COMMENT = re.compile(r"(?:^|\s+)([#;])")
+
+
+class Given(NamedTuple):
+    """The text of a setting, where it stands, and the folder that relative paths in it start from."""
+
+    text: str
+    origin: str
+    folder: Path
+
+
+def read_file(file: Path) -> dict[Key, Given]:
+    """Read the keys of a file.
+
+    Raises ConfigError with the line for a file of another form or encoding, for all unknown keys (with what was
+    probably meant), and for a comment behind a value.
+    """
+    lines = _read_lines(file)
+    parser = _parse(file, lines)
+    today: dict[Key, Given] = {}
+    older: dict[Key, Given] = {}
+    unknown = []
+    for section in parser.sections():
+        if section.upper() not in (*SECTIONS, "DWH"):
+            unknown.append(
+                (f"line {_line_of(lines, section)}: unknown section [{section.upper()}]", section.upper(), "")
+            )
+            continue
+        for name, text in parser.items(section):
+            number = _line_of(lines, section, name)
+            try:
+                key = known_key(section.upper(), name.upper())
+            except KeyError:
+                said = f"line {number}: unknown key {name.upper()!r} in [{section.upper()}]"
+                unknown.append((said, section.upper(), name.upper()))
+                continue
+            if key:
+                given = Given(text, f"{file.name} line {number}", file.parent)
+                _refuse_more_than_a_value(file, given, (section.upper(), name.upper()), key)
+                (older if section.upper() == "DWH" else today)[key] = given
+    if unknown:
+        raise _unknown(file, unknown)
+    return prefer(today, older)
+
+
+def prefer(today: Mapping[Key, Given], older: Mapping[Key, Given]) -> dict[Key, Given]:
+    """Join the keys of today and those of older projects: one of today counts more, unless it is empty."""
+    filled = {key: given for key, given in older.items() if unquoted(given.text)}
+    return {**older, **{key: given for key, given in today.items() if unquoted(given.text) or key not in filled}}
+
+
+def known_key(section: str, name: str) -> Key | None:
+    """Give the key of today that is meant; None for one that is no longer needed. Raises KeyError for another."""
+    if section == "DWH":
+        return ALIASES[name]
+    if (section, name) not in declared_keys():
+        raise KeyError(name)
+    return section, name
+
+
+def guess(word: str, words: Sequence[str]) -> str | None:
+    """Give the word that was probably meant."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, words, n=1)), None)
+
+
+def _read_lines(file: Path) -> list[str]:
+    utf8 = f"edit {file}: save it as UTF-8"
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        hint = "python etl.py --config /path/to/dwh.cfg"
+        raise ConfigError(f"{file} cannot be read", evidence=str(error), hint=hint) from error
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or content[:2].count(0) == 1:
+        raise ConfigError(f"{file.name} is UTF-16, and only UTF-8 is read", hint=utf8)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # the error itself holds the whole file, with the secrets in it: it is not chained
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{file.name} line {line} is not UTF-8",
+            evidence=f"byte {content[error.start]:#04x}: an editor of Windows saves cp1252 (ANSI)",
+            hint=utf8,
+        ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ConfigError(f"{file.name} line {line} holds a NUL character", hint=f"edit {file}")
+    return re.split("\r\n|\r|\n", text)
+
+
+def _parse(file: Path, lines: Sequence[str]) -> configparser.ConfigParser:
+    """Parse the lines. The parser's own messages repeat a line, which may hold a secret: they are neither told nor
+    chained, because -vv shows the chain."""
+    parser = configparser.ConfigParser(interpolation=None, default_section="(none)")
+    try:
+        parser.read_string("\n".join(lines), source=file.name)
+    except (configparser.DuplicateOptionError, configparser.DuplicateSectionError) as error:
+        raise _twice(file, error.lineno, error.section, getattr(error, "option", "")) from None
+    except configparser.Error as error:
+        number = re.search(r"line:? *([0-9]+)", str(error))
+        where = f" line {number[1]}" if number else ""
+        raise ConfigError(
+            f"{file.name}{where}: {type(error).__name__}",
+            evidence="expected: [SECTION] lines and KEY = value lines",
+            hint=f"edit {file}",
+        ) from None
+    seen: set[str] = set()
+    for section in parser.sections():
+        if section.upper() in seen:
+            raise _twice(file, _lines_of_section(lines, section)[-1], section, "")
+        seen.add(section.upper())
+    return parser
+
+
+def _twice(file: Path, line: int | None, section: str, name: str) -> ConfigError:
+    # only a name that is ours is repeated: of anything else nobody knows what it is
+    known = [name.upper()] if any(name.upper() == declared for _, declared in declared_keys()) else []
+    known += [name.upper()] if name.upper() in ALIASES else []
+    what = f"{known[0] if known else 'a key'} in [{section.upper()}]" if name else f"section [{section.upper()}]"
+    return ConfigError(
+        f"{file.name} line {line}: {what} is there twice",
+        evidence="which of two values counts would be a guess",
+        hint=f"edit {file}: one of them goes",
+    )
+
+
+def _refuse_more_than_a_value(file: Path, given: Given, written: Key, key: Key) -> None:
+    """Refuse a comment behind a value, and lines below it that would be a part of it."""
+    section, name = written
+    first, *below = [line.strip() for line in given.text.split("\n")]
+    names = {known for _, known in declared_keys()} | set(ALIASES)
+    swallowed = any((found := re.match(r"(\w+)\s*[=:]", line)) and found[1].upper() in names for line in below)
+    if swallowed or (below and first and not is_several(*key)):
+        raise ConfigError(
+            f"{given.origin}: the value of [{section}] {name} goes on in the line below, which begins with a blank",
+            hint=f"edit {file}: no blank at the beginning of a line",
+        )
+    if is_secret(*key):
+        return
+    bare = _QUOTED.sub(lambda quoted: "_" * len(quoted[0]), given.text)
+    comment = _COMMENT.search(bare)
+    if not comment:
+        return
+    value, whole = given.text[: comment.start()], given.text
+    hints = [f"edit {file}: the comment on a line of its own, or the whole value in quotes"]
+    if without_credentials(whole) == whole and "\n" not in whole:
+        hints = [f"[{key[0]}] {key[1]} = {value}     (the comment on a line of its own)"]
+        quote = "'" if '"' in whole else '"'
+        if value and quote not in whole:
+            hints.append(f"[{key[0]}] {key[1]} = {quote}{whole}{quote}     (if it is part of the value)")
+    raise ConfigError(
+        f"{given.origin}: a comment behind the value of [{section}] {name}",
+        evidence=f"{comment[1]} begins a comment only where a line begins; here it would be part of the value",
+        hint=hints,
+    )
+
+
+def _unknown(file: Path, unknown: Sequence[tuple[str, str, str]]) -> ConfigError:
+    """Word all names of a file that are not known, so that it is put right at once."""
+    first, *others = [(said, _meant(section, name)) for said, section, name in unknown]
+    evidence = [f"{said}; try {meant[0]}" for said, meant in others[:SHOWN_UNKNOWN]]
+    if len(others) > SHOWN_UNKNOWN:
+        evidence.append(f"and {len(others) - SHOWN_UNKNOWN} more")
+    return ConfigError(f"{file.name} {first[0]}", evidence=evidence, hint=first[1])
+
+
+def _meant(section: str, name: str) -> tuple[str, ...]:
+    """Give what was probably meant by a section, or by a key of one."""
+    if not name:
+        return (ELSEWHERE.get(section) or guess(section, list(SECTIONS)) or f"one of {', '.join(SECTIONS)}",)
+    names = list(ALIASES) if section == "DWH" else [k for s, k in declared_keys() if s == section]
+    close = guess(name, names)
+    if moved := ELSEWHERE.get(name) or _alias(name):
+        return (moved,)
+    if close:
+        return (close,)
+    others = [f"[{s}] {k}" for s, k in declared_keys() if k == name]
+    return tuple(others) or (f"one of {', '.join(names)}",)
+
+
+def _alias(name: str) -> str:
+    target = ALIASES.get(name)
+    return f"[{target[0]}] {target[1]}" if target else ""
+
+
+def _line_of(lines: Sequence[str], section: str, name: str | None = None) -> int:
+    """Say on which line a section begins, or a key of it stands."""
+    inside = False
+    for number, line in enumerate(lines, 1):
+        if line.strip().startswith("["):
+            inside = line.strip().upper().startswith(f"[{section.upper()}]")
+            if inside and name is None:
+                return number
+        elif inside and name is not None and re.match(rf"\s*{re.escape(name)}\s*[=:]", line, re.IGNORECASE):
+            return number
+    return 0
+
+
+def _lines_of_section(lines: Sequence[str], section: str) -> list[int]:
+    return [n for n, line in enumerate(lines, 1) if line.strip().upper().startswith(f"[{section.upper()}]")]

@@ -1,0 +1,285 @@
+"""Every key of dwh.cfg: its section, its default, its meaning, and how its text is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dwh.settings.hosts import read_endpoint, read_identifier, read_server, read_service_url
+from dwh.settings.locations import read_database, read_locations, read_path, read_place, read_prefix
+from dwh.settings.secrets import Secret
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+
+# A parser gets the text and the folder that relative paths start from; it raises ValueError with what would be right.
+Parse = Callable[[str, Path], Any]
+
+
+def _text(text: str, _folder: Path) -> str:
+    return text
+
+
+def _secret(text: str, _folder: Path) -> Secret:
+    return Secret(text)
+
+
+def _integer(text: str, _folder: Path) -> int:
+    if not re.fullmatch(r"[0-9]+", text):
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _positive(text: str, folder: Path) -> int:
+    if _integer(text, folder) == 0:
+        raise ValueError("a whole number above 0")
+    return int(text)
+
+
+def _seconds(text: str, _folder: Path) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not float(text):
+        raise ValueError("a number of seconds above 0")
+    return float(text)
+
+
+def _optional_integer(text: str, folder: Path) -> int | None:
+    return None if text.lower() in ("", "off") else _integer(text, folder)
+
+
+def _ratio(text: str, _folder: Path) -> float:
+    if not re.fullmatch(r"0(\.[0-9]+)?|1(\.0+)?", text):
+        raise ValueError("a number from 0 to 1")
+    return float(text)
+
+
+def _boolean(text: str, _folder: Path) -> bool:
+    if text.lower() not in ("yes", "no", "true", "false", "on", "off", "1", "0"):
+        raise ValueError("yes or no")
+    return text.lower() in ("yes", "true", "on", "1")
+
+
+def _size(text: str, _folder: Path) -> int:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([a-z]*)", text.lower())
+    if not match or match[2] not in _UNITS or not float(match[1]):
+        raise ValueError("a size such as 500 MB or 2 GiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _patterns(text: str, _folder: Path) -> tuple[str, ...]:
+    patterns = tuple(text.split())
+    for pattern in patterns:
+        if "/" in pattern or pattern.endswith(",") or pattern[0] in "._":
+            raise ValueError("shell patterns of file names, separated by blanks (names with . or _ first stay hidden)")
+    return patterns
+
+
+def _one_of(*choices: str) -> Parse:
+    def parse(text: str, _folder: Path) -> str:
+        if text.lower() not in choices:
+            raise ValueError(" or ".join(choices))
+        return text.lower()
+
+    return parse
+
+
+class Setting(NamedTuple):
+    """A key: its default as it would stand in dwh.cfg, what it means, and how its text is read."""
+
+    default: str
+    meaning: str
+    parse: Parse
+
+
+def setting(default: str, meaning: str, parse: Parse = _text) -> Any:
+    """Declare a key of a section."""
+    return Setting(default, meaning, parse)
+
+
+class Section:
+    """One section of dwh.cfg: an attribute a key, which cannot be set again.
+
+    Not a dataclass: importing those takes as long as everything else that --help needs.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        raise AttributeError(f"{name} is a setting and stays as it was read")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+class Warehouse(Section):
+    """Which engine."""
+
+    engine: str = setting("duckdb", "duckdb, postgres or redshift", _one_of("duckdb", "postgres", "redshift"))
+
+
+class S3(Section):
+    """Where the data is."""
+
+    log_data: tuple[str, ...] = setting(
+        "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", read_locations
+    )
+    song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", read_locations)
+    log_jsonpath: str = setting("", "not needed; Redshift: has to name the keys of an event", read_place)
+    pattern: tuple[str, ...] = setting(
+        "", "shell patterns of more file names to read than *.json and the like, such as part-*", _patterns
+    )
+    work: str = setting("", "s3:// prefix the suite may write to", read_prefix)
+    lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", read_place)
+    endpoint_url: str = setting(
+        "", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself", read_service_url
+    )
+    region: str = setting("", "region of the buckets; empty: S3 is asked")
+    anonymous: bool = setting("no", "read public buckets without credentials", _boolean)
+    timeout: int = setting("60", "seconds a request may take, and is tried again while S3 fails", _positive)
+
+
+class Lake(Section):
+    """The exports in [S3] LAKE."""
+
+    keep: int = setting("2", "exports that stay, the current one among them; older ones are removed", _positive)
+
+
+class Report(Section):
+    """The page of report.py."""
+
+    path: str = setting("report.html", "the page that report.py writes", read_path)
+
+
+class Aws(Section):
+    """Who is asking."""
+
+    key: Secret = setting("", "access key id; empty: the standard AWS credential chain", _secret)
+    secret: Secret = setting("", "secret access key", _secret)
+    region: str = setting("", "region of the cluster")
+    profile: str = setting("", "profile of ~/.aws/config")
+
+
+class DuckDb(Section):
+    """The embedded engine."""
+
+    path: str = setting("sparkify.duckdb", "the database file", read_database)
+    memory_limit: int = setting("2 GB", "most memory DuckDB may use; beyond it, it spills to disk", _size)
+    threads: int = setting("0", "0: one for each core", _integer)
+
+
+class Postgres(Section):
+    """A PostgreSQL server."""
+
+    host: str = setting("localhost", "server, or the folder of its socket", read_server)
+    port: int = setting("5432", "port", _positive)
+    db_name: str = setting("sparkify", "database")
+    db_user: str = setting("", "user; empty: libpq's own (PGUSER, or the name of who runs this)")
+    db_password: Secret = setting("", "password; empty: PGPASSWORD or ~/.pgpass", _secret)
+    schema: str = setting("sparkify", "schema of the tables")
+    sslmode: str = setting("", "TLS mode of libpq; empty: prefer on this machine, verify-full elsewhere")
+    sslrootcert: str = setting("", "CA bundle; empty: certifi's", read_path)
+
+
+class Cluster(Section):
+    """An Amazon Redshift cluster."""
+
+    identifier: str = setting(
+        "sparkify-dwh",
+        "name of the cluster, in lower case, and value of the tag dwh-suite on all that is made for it",
+        read_identifier,
+    )
+    node_type: str = setting("ra3.large", "node type: ra3.large, rg.large and larger")
+    num_nodes: int = setting("1", "number of nodes; ra3.4xlarge and larger need 2", _positive)
+    db_name: str = setting("dwh", "database")
+    db_user: str = setting("awsuser", "admin user, who owns all tables")
+    db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", _secret)
+    db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", _positive)
+    schema: str = setting("public", "schema of the tables")
+    host: str = setting(
+        "", "endpoint of an existing warehouse, provisioned or Serverless: nothing is made or deleted", read_endpoint
+    )
+    sslrootcert: str = setting("", "CA bundle; empty: certifi's", read_path)
+    public: bool = setting(
+        "no", "reachable from the internet, by ALLOW_CIDR only; no: from inside its VPC only", _boolean
+    )
+    allow_cidr: str = setting("", "who may connect, at most a /24; empty: this machine's address")
+    subnet_group: str = setting("", "cluster subnet group; empty: the default VPC")
+    final_snapshot: bool = setting("yes", "conn_close.py keeps the data in a snapshot for 7 days", _boolean)
+    poll_seconds: float = setting("15", "seconds between two looks at the status", _seconds)
+
+
+class IamRole(Section):
+    """The role that COPY uses."""
+
+    name: str = setting("", "role that is made for COPY and UNLOAD; empty: IDENTIFIER-copy")
+    arn: str = setting("", "an existing role to use: none is made or deleted")
+
+
+class Etl(Section):
+    """How files are loaded."""
+
+    on_bad_line: str = setting(
+        "stop",
+        "stop: a bad record rolls its load back; quarantine: it goes to rejected_lines",
+        _one_of("stop", "quarantine"),
+    )
+    max_load_files: int = setting("100000", "most files in one load (= one transaction)", _positive)
+    max_load_bytes: int = setting("1 GiB", "most bytes in one load; a larger file is a load of its own", _size)
+    direct_copy_bytes: int = setting(
+        "256 MiB", "objects of S3 from this size on are read by Redshift itself, not by this machine", _size
+    )
+
+
+class Checks(Section):
+    """What sql_validate.py accepts."""
+
+    max_rejected: int = setting("0", "rejected records beyond this fail sql_validate, up to it they warn", _integer)
+    min_match_ratio: float = setting("0.01", "warn when a smaller share of the plays finds its song (0 to 1)", _ratio)
+    max_age_days: int | None = setting("off", "warn when the last play is older (days)", _optional_integer)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "WAREHOUSE": Warehouse,
+    "S3": S3,
+    "LAKE": Lake,
+    "REPORT": Report,
+    "AWS": Aws,
+    "DUCKDB": DuckDb,
+    "POSTGRES": Postgres,
+    "CLUSTER": Cluster,
+    "IAM_ROLE": IamRole,
+    "ETL": Etl,
+    "CHECKS": Checks,
+}
+
+
+def declared_keys() -> dict[tuple[str, str], Setting]:
+    """Give every (section, key) with its default, its meaning and its parser, in the order of the reference."""
+    return {
+        (section, name.upper()): declared
+        for section, cls in SECTIONS.items()
+        for name, declared in vars(cls).items()
+        if isinstance(declared, Setting)
+    }
+
+
+def is_secret(section: str, name: str) -> bool:
+    """Tell whether a key holds a secret."""
+    return declared_keys()[section, name].parse is _secret
+
+
+def is_several(section: str, name: str) -> bool:
+    """Tell whether a key holds several values, separated by blanks."""
+    return declared_keys()[section, name].parse is read_locations

@@ -1,0 +1,94 @@
+"""The private folder of a run: nobody else looks into it, and what a killed run left is removed by the next."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from dwh.spool.records import Strictness
+from dwh.spool.spool import Spool, open_private
+
+FOLDER_PREFIX = "dwh-spool-"
+
+
+class SpoolFolder:
+    """The private folder of one run: `start` begins an empty spool in it, one at a time."""
+
+    def __init__(self, path: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
+        self.path = path
+        self._fetched = 0
+        self._rules = rules
+        self._in_place = in_place
+        self._spool: Spool | None = None
+
+    def start(self) -> Spool:
+        """Remove what the last spool held, and begin an empty one."""
+        self.close()
+        for file in self.path.glob("*.json"):
+            file.unlink()
+        self._spool = Spool(self.path, self._rules, in_place=self._in_place)
+        return self._spool
+
+    def fetched(self, *, more: bool) -> Path:
+        """Give a folder, not there yet, for copies of what lies elsewhere. Those of before go, unless there are
+        `more` to come beside them."""
+        for number in range(0 if more else self._fetched):
+            shutil.rmtree(self.path / f"fetched-{number}", ignore_errors=True)
+        self._fetched = self._fetched + 1 if more else 1
+        return self.path / f"fetched-{self._fetched - 1}"
+
+    def close(self) -> None:
+        """Close the files of the last spool."""
+        if self._spool:
+            self._spool.close()
+
+
+@contextmanager
+def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Iterator[SpoolFolder]:
+    """Make the private folder of a run's spool. `in_place`: the engine reads large files where they are; otherwise
+    they are copied into the spool as well."""
+    with private_folder() as folder:
+        spools = SpoolFolder(folder, rules, in_place=in_place)
+        try:
+            yield spools
+        finally:
+            spools.close()
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder (0700) among the temporary ones for the block; it is removed at its end.
+
+    Folders that killed runs left behind are removed first: one whose lock nobody holds.
+    """
+    for leftover in Path(tempfile.gettempdir()).glob(FOLDER_PREFIX + "*"):
+        _remove_if_abandoned(leftover)
+    unlocked = Path(tempfile.mkdtemp(prefix="dwh-"))
+    folder = unlocked.with_name(unlocked.name.replace("dwh-", FOLDER_PREFIX))
+    try:
+        with open_private(unlocked / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # only now may others see it: a folder of that name without a lock is one whose run was killed
+            unlocked.rename(folder)
+            yield folder
+    finally:
+        for path in (folder, unlocked):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    try:
+        if folder.stat().st_uid != os.getuid():
+            return
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        pass  # killed while it was being removed, which takes the lock away before the rest
+    except OSError:
+        return
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""The quick way of good records: by their bytes, without looking into any. What is not plain is read record by record.
+
+Wherever `{` follows `}` a record begins, as far as a block of bytes tells. Where that is in the middle of a text,
+neither half is taken for a record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from dwh.spool.record_reader import BLANKS, FLAT
+from dwh.spool.records import LONGEST_RECORD
+
+CHUNK = 1024 * 1024  # bytes
+SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are looked through again and again
+LONGEST_GAP = 64  # bytes between two records of one line
+
+_ODD_ESCAPE = re.compile(rb"\\u00(?:00|64|77|68|5[fF])")  # a NUL, or a character of OUR_KEYS
+_GAP = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*\Z")
+
+
+def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
+    """Give whole records one a line, each with the id of its file, and their number; None when the bytes are not
+    plainly JSON objects."""
+    body = data.strip()
+    if not body:
+        return b"", 0
+    mark = b'{"dwh_file_id":%d,' % file_id
+    breaks = body.count(b"\n")
+    ends = body[:1] + body[-1:]
+    if ends != b"{}" or body.count(b"\n{") != breaks or (body.count(b"}") > breaks + 1 and _may_share_lines(body)):
+        return _splice_shared(body, mark)
+    if is_odd(body):
+        return None
+    if b"\r" in body:
+        body = body.replace(b"\r\n", b"\n")
+        if b"\r" in body:  # between two values it is a blank, which COPY would refuse; in one it is refused
+            return None
+    rest = body[1:].replace(b"\n{", b"\n" + mark) if breaks else body[1:]
+    return b"%b%b\n" % (mark, rest), breaks + 1
+
+
+def _splice_shared(body: bytes, mark: bytes) -> tuple[bytes, int] | None:
+    """The same where records share lines, and where byte order marks stand between them: of objects without another
+    object or a list in them, which one pattern takes whole, texts with brackets included."""
+    if body[1:2] == b"\0" or is_odd(body):
+        return None
+    parts, at = [], 0
+    while found := FLAT.match(body, BLANKS.match(body, at).end()):  # type: ignore[union-attr]  # matches everywhere
+        parts.append(found[0][1:])
+        at = found.end()
+    if BLANKS.match(body, at).end() < len(body):  # type: ignore[union-attr]
+        return None
+    return b"".join(b"%b%b\n" % (mark, part) for part in parts), len(parts)
+
+
+def read_blocks(source: BinaryIO) -> Iterator[bytes | None]:
+    """Give a file in blocks that end where a record ends, as far as bytes tell; None is the last when what comes is
+    no record of a size that is taken."""
+    rest = b""
+    while chunk := source.read(CHUNK):
+        block = rest + chunk if rest else chunk
+        cut = _last_record(block)
+        if (not cut and len(block) > LONGEST_RECORD) or (cut > LONGEST_RECORD and not _fits(block[:cut])):
+            yield None
+            return
+        if cut:
+            yield block[:cut]
+        rest = block[cut:]
+    yield rest if _fits(rest) else None
+
+
+def count_lines(path: str) -> int | None:
+    """Count the lines of a file; None when it does not begin with one object a line, when a line is longer than a
+    record may be, or may hold a NUL character."""
+    lines, unbroken, last = 0, 0, b""
+    with Path(path).open("rb", buffering=0) as stream:
+        while chunk := stream.read(SCANNED):
+            if not last and not _begins_plainly(chunk):
+                return None
+            if b"\\u0000" in last[-5:] + chunk[:5] or b"\\u0000" in chunk:
+                return None
+            lines += chunk.count(b"\n")
+            first_break = chunk.find(b"\n")
+            unbroken += len(chunk) if first_break < 0 else first_break
+            if unbroken > LONGEST_RECORD:
+                return None
+            unbroken = unbroken if first_break < 0 else len(chunk) - 1 - chunk.rfind(b"\n")
+            last = chunk
+    return lines + (last[-1:] != b"\n")
+
+
+def is_odd(text: bytes) -> bool:
+    """Tell whether there may be a key of ours in it, or a NUL, with or without escapes: only a careful reader can."""
+    return b'"dwh_' in text or (b"\\u00" in text and _ODD_ESCAPE.search(text) is not None)
+
+
+def _begins_plainly(chunk: bytes) -> bool:
+    start = chunk.lstrip(b" \t\r\n")
+    return start[:1] == b"{" and start[1:2] != b"\0" and not _may_share_lines(chunk)
+
+
+def _may_share_lines(body: bytes) -> bool:
+    """Tell whether two objects may stand on one line: a closing bracket, then an opening one."""
+    return any(piece.lstrip(b" \t\r\xef\xbb\xbf")[:1] == b"{" for piece in body.split(b"}")[1:])
+
+
+def _fits(block: bytes) -> bool:
+    """Tell whether no record of a block is longer than a record may be: none is when no line is."""
+    return len(block) <= LONGEST_RECORD or max(map(len, block.split(b"\n"))) <= LONGEST_RECORD
+
+
+def _last_record(block: bytes) -> int:
+    """Find where the last record of a block begins that is not its first; 0: nowhere."""
+    at = len(block)
+    while (at := block.rfind(b"{", 0, at)) > 0:
+        before = block[max(0, at - LONGEST_GAP) : at]
+        gap = _GAP.search(before)
+        if gap and before[: gap.start()].endswith(b"}"):
+            return at
+    return 0

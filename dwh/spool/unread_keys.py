@@ -1,0 +1,168 @@
+"""Keys of a record that are not read because only upper and lower case set them apart from one that is: Glue, Athena
+and Hive write `userid`.
+
+The first records of a file are looked at: an order of keys that keeps coming is recognised by one pattern (1 to 2
+microseconds), and only another one is parsed (6). Of many files those after the first 500 are asked for one key each,
+in turn (0.3): what writes a key in another case does so in all of its files, and once one is found those that follow
+are looked at. 15,000 files of one record are read in 0.2 s, so more would be felt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from dwh.seam import OUR_KEYS
+from dwh.spool.records import Strictness
+
+THOROUGH = 500  # files of a kind
+LOOKED_AT = 3  # records at the beginning of a file
+BEGINNING = 16 * 1024  # bytes
+RECOGNISED = 3  # times that a layout is met before a pattern is made for it
+MOST_LAYOUTS = 8  # of a kind that are recognised by a pattern; making one takes as long as parsing 200 records
+# text without an escaped quote, or what is no text; each has one way to match, so one that does not fails at once
+_VALUE = rb'(?: ?"[^"]*"|[^",}]+)'
+_DECODER = json.JSONDecoder(object_pairs_hook=lambda pairs: [key for key, _ in pairs], parse_int=str, parse_float=str)
+
+
+class UnreadKey(NamedTuple):
+    """A key as files of a kind spell it, and the spelling that is read."""
+
+    kind: str
+    key: str
+    spelling: str
+
+
+class Sighting(NamedTuple):
+    """In how many files a key was found, one of them, and whether there may be more: files that were not looked at."""
+
+    files: int
+    example: str
+    at_least: bool
+
+
+class UnreadKeys:
+    """What was found in the files of one load: of each key the number of files, the id of one, and whether files went
+    by before that were not looked at."""
+
+    def __init__(self, rules: Mapping[str, Strictness]) -> None:
+        self._rules = rules
+        self._kinds: dict[str, _Kind] = {}
+        self.found: dict[UnreadKey, tuple[int, int, bool]] = {}
+
+    def look(self, kind: str, file_id: int, begins: bytes | str) -> None:
+        """Note the keys of the first records of a file, given as bytes or as the path of a plain file. What is no
+        record is passed over: others judge that."""
+        looked = self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
+        looked.files = files = looked.files + 1
+        if isinstance(begins, str):
+            with Path(begins).open("rb", buffering=0) as stream:
+                begins = stream.read(BEGINNING)
+        elif files > THOROUGH and looked.in_order and looked.needles[files % len(looked.needles)] in begins:
+            return
+        for key in looked.find(begins):
+            number, example, passed = self.found.get(key, (0, file_id, files > THOROUGH))
+            self.found[key] = number + 1, example, passed
+            looked.in_order = False
+
+
+class Sightings:
+    """What was found in the files of all loads of a run."""
+
+    def __init__(self) -> None:
+        self._kept: dict[UnreadKey, Sighting] = {}
+        self._open: dict[UnreadKey, Sighting] = {}
+
+    def begin(self) -> None:
+        """Begin another load: what the one before found stays."""
+        self._kept, self._open = self.all(), {}
+
+    def note(self, unread: UnreadKeys, read: Mapping[int, tuple[str, int]]) -> None:
+        """Say what was found in the files of this load, instead of what an earlier try of it found; `read` gives the
+        path of each file."""
+        self._open = {key: Sighting(n, read[file_id][0], more) for key, (n, file_id, more) in unread.found.items()}
+
+    def all(self) -> dict[UnreadKey, Sighting]:
+        """Give the keys in order, each with the number of its files and one of them."""
+        found = dict(self._kept)
+        for key, seen in self._open.items():
+            files, example, at_least = found.get(key, Sighting(0, *seen[1:]))
+            found[key] = Sighting(files + seen.files, example, at_least or seen.at_least)
+        return dict(sorted(found.items()))
+
+
+_NOTHING: frozenset[UnreadKey] = frozenset()
+
+
+class _Layout(NamedTuple):
+    """The keys of a record in their order, and those among them that are not read."""
+
+    match: Callable[[bytes, int], re.Match[bytes] | None]
+    unread: frozenset[UnreadKey]
+
+
+class _Kind:
+    """The files of one kind, and the layouts that were met more than once."""
+
+    def __init__(self, kind: str, keys: Iterable[str]) -> None:
+        self._kind = kind
+        self._spellings = {key.lower(): key for key in keys if not key.startswith(OUR_KEYS)}
+        self.files = 0
+        self.in_order = True  # no key was found yet that is not read
+        self.needles = [f'"{key}":'.encode() for key in self._spellings.values()]
+        self._layouts: list[_Layout] = []
+        self._met: Counter[tuple[str, ...]] = Counter()
+
+    def find(self, data: bytes) -> frozenset[UnreadKey]:
+        """Give the keys that are not read in the first records."""
+        found = _NOTHING
+        at = 0
+        for _ in range(LOOKED_AT):
+            for layout in self._layouts:
+                if match := layout.match(data, at):
+                    unread, end = layout.unread, match.end()
+                    break
+            else:
+                unread, end = self._parse(data, at)
+            if unread:
+                found |= unread
+            at = data.find(b"\n{", end) + 1
+            if not at:
+                break
+        return found
+
+    def _parse(self, data: bytes, at: int) -> tuple[frozenset[UnreadKey], int]:
+        """Parse the record that begins at the next bracket; gives its keys that are not read, and where it ends (that
+        bracket, when it is no record)."""
+        begin = max(data.find(b"{", at), 0)
+        for end in (data.find(b"\n", begin), begin + BEGINNING):
+            with suppress(ValueError, RecursionError):
+                text = data[begin:end].decode("utf-8", "replace")
+                keys, length = _DECODER.raw_decode(text)
+                unread = self._unread(keys)
+                self._learn(tuple(keys), unread)
+                return unread, begin + len(text[:length].encode())
+        return _NOTHING, begin
+
+    def _unread(self, keys: list[str]) -> frozenset[UnreadKey]:
+        meant = {key: self._spellings.get(key.lower()) for key in keys}
+        there = frozenset(keys)
+        return frozenset(
+            UnreadKey(self._kind, key, right)
+            for key, right in meant.items()
+            if right and right != key and right not in there
+        )
+
+    def _learn(self, keys: tuple[str, ...], unread: frozenset[UnreadKey]) -> None:
+        """Recognise a layout that keeps coming; of some writers every record has another one."""
+        if not keys or len(self._layouts) >= MOST_LAYOUTS or len(self._met) > LOOKED_AT * MOST_LAYOUTS:
+            return
+        self._met[keys] += 1
+        if self._met[keys] == RECOGNISED:
+            pairs = (re.escape(json.dumps(key, ensure_ascii=False).encode()) + b":" + _VALUE for key in keys)
+            self._layouts.append(_Layout(re.compile(rb"\{" + b", ?".join(pairs) + rb"\}").match, unread))

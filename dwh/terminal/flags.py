@@ -1,0 +1,73 @@
+"""The flags that scripts share, and the form of every --help."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from dwh import __version__
+from dwh.terminal.errors import MEANINGS, ConfigError
+
+EXIT_CODES = "exit codes: " + ", ".join(f"{int(code)} {meaning.short}" for code, meaning in MEANINGS.items())
+
+
+class ScriptParser(argparse.ArgumentParser):
+    """An argument parser whose help is the script's docstring and whose mistakes are errors in the suite's own form."""
+
+    def __init__(self, script: str, doc: str | None) -> None:
+        super().__init__(
+            prog=f"{script}.py",
+            usage="%(prog)s [options]",
+            description=(doc or "").strip(),
+            epilog=EXIT_CODES,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=110),
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.what = self.add_argument_group("what")
+        self.how = self.add_argument_group("how")
+        self.output = self.add_argument_group("output")
+        self.output.add_argument("-h", "--help", action="help", help="show this and exit")
+        self.output.add_argument("--version", action="version", version=f"sparkify-warehouse {__version__}")
+        self.output.add_argument("-q", "--quiet", action="store_true", help="errors only")
+        self.output.add_argument("--json", action="store_true", help="one JSON object on stdout, also on failure")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a ConfigError instead of printing usage and leaving."""
+        raise ConfigError(f"{self.prog}: {message}", hint=f"python {self.prog} --help")
+
+
+def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
+    """Make the parser of a script that works on the warehouse: the flags which all of those share."""
+    parser = ScriptParser(script, doc)
+    parser.how.add_argument("--config", metavar="FILE", help="default: dwh.cfg here, else the one beside the scripts")
+    parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default), postgres or redshift")
+    parser.output.add_argument(
+        "-v", "--verbose", action="count", default=0, help="each statement; -vv: its SQL, and tracebacks"
+    )
+    parser.output.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR=1)")
+    parser.output.add_argument(
+        "--log-file", metavar="FILE", help="write everything that -vv shows to this file as well"
+    )
+    return parser
+
+
+def confirmation_flag(parser: ScriptParser) -> None:
+    """Add `--yes`, for the scripts that ask before they destroy something."""
+    parser.how.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def take_over_flag(parser: ScriptParser) -> None:
+    """Add `--take-over`, for the scripts that replace what they wrote before."""
+    parser.how.add_argument(
+        "--take-over", action="store_true", help="replace it even if the warehouse of another place wrote it"
+    )
+
+
+def duration(text: str) -> float:
+    """Read a duration such as `90`, `90s`, `5m` or `1h`, in seconds. Raises argparse.ArgumentTypeError for anything
+    else."""
+    number, unit = (text[:-1], text[-1]) if text.endswith(("s", "m", "h")) else (text, "s")
+    if not number.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration (90s, 5m, 1h)")
+    return float(number) * {"s": 1, "m": 60, "h": 3600}[unit]

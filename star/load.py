@@ -1,0 +1,298 @@
+"""One load: some files, one transaction, all or nothing. etl.py decides which; sql_queries.py has the statements.
+
+The star is a function of the contents loaded: any order, any split into loads, any retry or kill gives the same star.
+So a load finds the keys that its rows touch (those that come, and those of an earlier version that go), deletes them
+from the star and chooses them again from staging.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import sql_queries as q
+from dwh.seam import Part, Session
+from dwh.settings.sections import Etl
+from dwh.sources.arrivals import Arrivals
+from dwh.sources.files import is_remote
+from dwh.sources.ledger import Entry, Pending, is_large
+from dwh.sources.places import Sources
+from dwh.spool.folder import SpoolFolder
+from dwh.spool.spool import Changed, IncomingFile, Spool, Unreadable
+from dwh.spool.unread_keys import Sightings
+from dwh.terminal.console import Console
+from dwh.terminal.errors import RecordsRefused
+from dwh.terminal.wording import count
+from star.owner import is_ours
+from star.refusals import (
+    CAREFUL_KEYS,
+    OWN_KEYS,
+    LeaveOut,
+    LedgerMoved,
+    ReadAgain,
+    RollBack,
+    engine_refuses,
+    find_careless,
+    find_refused,
+    narrow_down,
+)
+
+# Songs come before events, so that the plays of a load find its songs.
+KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
+INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
+STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
+REPORT_EVERY = 500  # files, between two moves of the progress line
+_MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
+STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
+CAREFUL_STEPS = len((*q.WIDEN_INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS))
+
+
+class Load(NamedTuple):
+    """One committed load: its id in the table `loads`, how many files and records it read, and how long it took."""
+
+    load_id: int
+    files: int
+    records: int
+    seconds: float
+
+
+class StarLoader:
+    """The loads of one run: `loads` are those committed, `left` the files that changed while they were read;
+    `other_plays` counts plays under the key of another, `unread` names keys that are not read."""
+
+    def __init__(
+        self, session: Session, console: Console, sources: Sources, spools: SpoolFolder, settings: Etl, wait: float
+    ) -> None:
+        self.session = session
+        self.console = console
+        self.spools = spools
+        self.locations = sources.locations
+        direct_bytes = settings.direct_copy_bytes if session.reads_objects else None
+        self.arrivals = Arrivals(sources, spools, console, direct_bytes)
+        self.quarantine = settings.on_bad_line == "quarantine"
+        self.wait = wait
+        self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        self.loads, self.left = list[Load](), set[str]()
+        self.other_plays, self.unread = 0, Sightings()
+        self._given_up: dict[str, str] = {}  # files that cannot be loaded although they look good, and why
+        self._last_load: tuple[int, str] | None = None
+        self._advance: Callable[[int], None] = lambda _steps: None
+        self._made: set[str] = set()  # temporary tables of the load that is under way
+
+    def read_ledger(self) -> list[Entry]:
+        """Read which files are loaded, and remember up to which load that is known."""
+        self._last_load = self._find_last_load()
+        return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
+
+    def star_is_outdated(self) -> bool:
+        """Tell whether other statements than today's made the star."""
+        return self._last_load is not None and self._last_load[1] != STAR_SHA256
+
+    def rebuild(self) -> None:
+        """Empty the star and build all of it again from staging."""
+        with self._transaction("rebuild", files=0):
+            self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.TOUCH_KEYS, *q.EMPTY_STAR, *q.REBUILD_TOUCHED))
+
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """Drop the rows of files, take them out of the ledger, and build again what they touched."""
+        with self._transaction("forget", files=len(entries)):
+            self._run(q.CREATE_INCOMING)
+            self._name_going([entry.file_id for entry in entries], self.spools.start())
+            self._rebuild_touched()
+
+    def load(self, files: Sequence[Pending]) -> None:
+        """Load files. What the engine or a rule refuses is looked for record by record, in another try of this load.
+
+        Raises DataError at a bad record without a quarantine: nothing of this load is stored, earlier loads stay.
+        """
+        self.unread.begin()
+        self.left |= self.arrivals.begin([file.source for file in files])
+        careful: set[str] = set()
+        while files := [file for file in files if file.source.path not in self.left]:
+            try:
+                return self._try_or_search(files, careful)
+            except LeaveOut as changed:
+                self.left |= changed.paths
+            except ReadAgain as again:
+                careful |= again.paths
+                self.left |= self.arrivals.bring(file.source for file in files if file.source.path in careful)
+        return None
+
+    def _try_or_search(self, files: Sequence[Pending], careful: set[str]) -> None:
+        """Load files; after the engine refused a record raise ReadAgain with the files to read record by record, or
+        without any when that finds nothing: then one file that the engine refuses is given up."""
+        try:
+            self._try(files, careful)
+        except RecordsRefused as refused:
+            found = self._find_careless(files, careful)
+            if not found:
+                path = narrow_down(files, self._refuses).source.path
+                if path in self._given_up:
+                    raise
+                self._given_up[path] = engine_refuses(refused.evidence)
+            raise ReadAgain(found) from refused
+
+    def _try(self, files: Sequence[Pending], careful: set[str]) -> None:
+        spool = self.spools.start()
+        with self._transaction("load", files=len(files)) as count_records:
+            self._run(q.CREATE_INCOMING)
+            incoming = self._spool(files, careful, spool)
+            self.unread.note(spool.unread, incoming)
+            count_records(sum(records for _, records in incoming.values()))
+            all_good = not careful and not spool.faults  # as far as is known
+            steps = (STEPS + (0 if all_good else CAREFUL_STEPS)) if is_large(files) else 0
+            with self.console.progress("loading", steps, "steps") as self._advance:
+                if all_good:
+                    self._stage_good(spool)
+                else:
+                    self._load_spooled(spool)
+                    self._recount(careful)
+                    self._refuse(incoming, careful)
+                    self._run(q.STAGE_RECORDS)
+                self._name_going([file.replaces for file in files if file.replaces is not None], spool)
+                self._rebuild_touched()
+            changed = self.arrivals.changed(file.source for file in files)
+            if changed:
+                raise LeaveOut(changed)
+
+    def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
+        """Bring the files in and name them in incoming_files; gives path and number of records of each file_id."""
+        first_id: int = self.session.rows(q.SELECT_NEXT_FILE_ID)[0][0]
+        incoming: dict[int, tuple[str, int]] = {}
+        rows = []
+        with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
+            for file_id, (kind, source, _) in enumerate(files, first_id):
+                file, status = IncomingFile(file_id, kind, self.arrivals.place(source)), "loaded"
+                try:
+                    if source.path in self._given_up:
+                        raise Unreadable(self._given_up[source.path])
+                    records = self._bring_in(file, spool, carefully=source.path in careful)
+                except Unreadable as reason:
+                    records, status = spool.add_unreadable(file, str(reason)), "rejected"
+                except Changed:
+                    raise LeaveOut({source.path}) from None
+                except RecordsRefused:
+                    raise ReadAgain({source.path}) from None
+                incoming[file_id] = source.path, records
+                rows.append((file_id, kind, source.path, source.fingerprint, records, status))
+                if not len(rows) % REPORT_EVERY:
+                    advance(REPORT_EVERY)
+        part = spool.add_rows("files", (dict(zip(q.FILE_KEYS, row, strict=True)) for row in rows))
+        self.session.load("incoming_files", q.FILE_KEYS, [part])
+        return incoming
+
+    def _bring_in(self, file: IncomingFile, spool: Spool, *, carefully: bool) -> int:
+        if not is_remote(file.source.path):
+            return spool.add(file, carefully=carefully)
+        self.session.load(INCOMING[file.kind], KEYS[file.kind], [Part(file.source.path, file.file_id)])
+        spool.unread.look(file.kind, file.file_id, self.arrivals.first_lines(file.source))
+        records: int = self.session.rows(q.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
+        return records
+
+    def _stage_good(self, spool: Spool) -> None:
+        """Judge all records on their way into staging; raises ReadAgain with the files of which one is not there."""
+        for kind, table in INCOMING.items():
+            self.session.load_through(q.STAGE_GOOD_RECORDS[kind], table, KEYS[kind], spool.parts(kind))
+            self._advance(1)
+        again = {path for (path,) in self.session.rows(q.SELECT_UNSTAGED_FILES)}
+        if again:
+            raise ReadAgain(again)
+
+    def _recount(self, careful: set[str]) -> None:
+        """Make sure that every record that was read has arrived."""
+        miscounted = self.session.rows(q.SELECT_MISCOUNTED_FILES)
+        again = {path for _, path, _, _ in miscounted} - careful
+        if again:
+            raise ReadAgain(again)
+        for _, path, read, loaded in miscounted:
+            self._given_up[path] = engine_refuses([f"{count(read, 'record')} read, {loaded:,} arrived"])
+        if miscounted:
+            raise ReadAgain(set())
+
+    def _refuse(self, incoming: dict[int, tuple[str, int]], careful: set[str]) -> None:
+        """Judge every record by the rules; set the bad ones aside, or stop at the first."""
+        self._run(q.REFUSE_RECORDS)
+        again = {incoming[file_id][0] for (file_id,) in self.session.rows(q.SELECT_FILES_TO_READ_AGAIN)} - careful
+        if again:
+            raise ReadAgain(again)
+        if find_refused(self.session, self.locations, quarantine=self.quarantine):
+            self._run(q.QUARANTINE_RECORDS)
+
+    def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:
+        """Find the files to read record by record when the engine refused one of its own; all, if none looks bad."""
+        rest = [f for f in files if self.arrivals.is_here(f.source) and f.source.path not in careful]
+        found = find_careless(rest, self.arrivals.place, lenient=self.session.lenient_json)
+        return found or {file.source.path for file in rest}
+
+    def _refuses(self, files: Sequence[Pending]) -> bool:
+        """Tell whether the engine refuses one of the files: load them, and roll back."""
+        try:
+            with self.session.transaction("loaded_files", self.wait):
+                self._run(q.CREATE_INCOMING)
+                spool = self.spools.start()
+                self._spool(files, {file.source.path for file in files}, spool)
+                self._load_spooled(spool)
+                raise RollBack
+        except RecordsRefused:
+            return True
+        except RollBack:
+            return False
+
+    def _load_spooled(self, spool: Spool) -> None:
+        self._run(q.WIDEN_INCOMING)
+        for kind, table in INCOMING.items():
+            self.session.load(table, CAREFUL_KEYS[kind], spool.parts(kind))
+            self._advance(1)
+
+    def _name_going(self, file_ids: Sequence[int], spool: Spool) -> None:
+        if file_ids:
+            part = spool.add_rows("going", ({"file_id": file_id} for file_id in file_ids))
+            self.session.load("going_files", {"file_id": "file_id"}, [part])
+
+    def _rebuild_touched(self) -> None:
+        self._run((q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
+
+    def _run(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            self.session.execute(statement)
+            self._made.update(_MADE.findall(statement))
+            self._advance(1)
+
+    def _find_last_load(self) -> tuple[int, str] | None:
+        return next((tuple(row) for row in self.session.rows(q.SELECT_LAST_LOAD)), None)
+
+    @contextmanager
+    def _transaction(self, action: str, files: int) -> Iterator[Callable[[int], None]]:
+        """Open one load, and record it with its files at the end of the block, which says how many records it read.
+
+        Raises Busy when somebody else loaded since the ledger was read: what there is to do has to be found out again.
+        """
+        started = time.monotonic()
+        records = 0
+        self._made.clear()
+
+        def count_records(number: int) -> None:
+            nonlocal records
+            records = number
+
+        with self.session.transaction("loaded_files", self.wait):
+            if not is_ours(self.session) or self._find_last_load() != self._last_load:
+                raise LedgerMoved("somebody else has just loaded into this warehouse", hint="the same command again")
+            yield count_records
+            left_out = self.session.rows(q.COUNT_LEFT_OUT)[0][0]
+            others = self.session.rows(q.COUNT_OTHER_PLAYS)[0][0] if left_out else 0
+            load_id = (self._last_load[0] if self._last_load else 0) + 1
+            took, now = time.monotonic() - started, datetime.now(UTC).replace(tzinfo=None)
+            self.session.execute(q.INSERT_LOAD, (load_id, self.run_id, action, now, took, files, records, STAR_SHA256))
+            if action == "load":
+                self.session.execute(q.RECORD_FILES, (load_id, now))
+            # what stands there under such a name, and this load has not made, is somebody else's
+            self._run([drop for drop in q.DROP_TEMPORARY if drop.split()[-1] in self._made])
+        self._last_load = (load_id, STAR_SHA256)
+        self.other_plays += others
+        self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))

@@ -1,0 +1,240 @@
+"""What the pictures of report.py show: a sentence, one or two drawings, and a table of the numbers that were drawn.
+
+Each function takes the rows of one statement of sql_queries.py, and gives None where there is nothing to draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from dwh.terminal.wording import count, printable
+from star.report.charts import COLUMN, PAGE, Bar, Cell, compact, draw_bars, draw_changes, draw_grid, draw_ranking
+
+if TYPE_CHECKING:
+    from dwh.seam import Row
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MOST_BARS = 92  # a quarter of a year in days; from there on weeks, months, years
+MOST_STATES, MOST_WEEKS = 11, 26
+UNKNOWN = "elsewhere or unknown"
+
+
+class Picture(NamedTuple):
+    """One picture of the page: its drawings (for a phone and for a wide page, where they differ) and their numbers."""
+
+    name: str  # of the statement in sql_queries.REPORT
+    sentence: str
+    drawings: Sequence[str]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    key: Sequence[str] = ()  # what dark and light mean
+    heading: str = ""  # instead of the name
+
+
+def picture_days(rows: Sequence[Row]) -> Picture | None:
+    """Show plays by day; by week, month or year where the days are too many to be told apart."""
+    if not rows:
+        return None
+    unit, start_of = _choose_unit(rows[0][0], rows[-1][0])
+    totals: dict[date, list[int]] = {day: [0, 0, 0] for day in _every(unit, start_of, rows[0][0], rows[-1][0])}
+    for day, *numbers in rows:
+        kept = totals.setdefault(start_of(day), [0, 0, 0])
+        totals[start_of(day)] = [a + b for a, b in zip(kept, numbers, strict=True)]
+    ordered = sorted(totals.items())
+    busiest, most = max(ordered, key=lambda item: item[1][2])
+    name = f"on {WEEKDAYS[busiest.weekday()]} {busiest}" if unit == "day" else _named(busiest, unit)
+    sentence = f"Most in one {unit}: {most[2]:,} plays, {name}."
+    drawings = []
+    for width in (COLUMN, PAGE):
+        bars = [
+            Bar(label, paid, plays - paid, unit == "day" and start.weekday() >= 5)
+            for (start, (paid, _, plays)), label in zip(
+                ordered, _label_some([day for day, _ in ordered], unit, width // 64), strict=True
+            )
+        ]
+        title = f"Plays by {unit}, paid and free. {sentence}"
+        drawings.append(draw_bars(f"days-{width}", title, bars, width))
+    table = [(_named(start, unit), paid, free, plays - paid - free, plays) for start, (paid, free, plays) in ordered]
+    columns = (unit, "paid", "free", "no level", "plays")
+    return Picture("Plays by day", sentence, drawings, columns, table, ("paid", "free"), f"Plays by {unit}")
+
+
+def picture_hours(rows: Sequence[Row]) -> Picture | None:
+    """Show when people listen: hours down, weekdays across, Monday first (0 is Sunday in the table time)."""
+    if not rows:
+        return None
+    plays = {((weekday + 6) % 7, hour): number for weekday, hour, number in rows}
+    by_hour = [sum(plays.get((day, hour), 0) for day in range(7)) for hour in range(24)]
+    by_day = [sum(plays.get((day, hour), 0) for hour in range(24)) for day in range(7)]
+    hour, day = by_hour.index(max(by_hour)), by_day.index(max(by_day))
+    sentence = (
+        f"Busiest hour: {hour:02}:00 UTC, {by_hour[hour]:,} plays. Busiest weekday: {WEEKDAYS[day]}, {by_day[day]:,}."
+    )
+    most = max(plays.values())
+    peak = min(place for place, number in plays.items() if number == most)
+    grid = [
+        (
+            f"{hour:02}:00" if hour % 3 == 0 else "",
+            [
+                Cell(plays.get((day, hour), 0) / most, compact(most) if (day, hour) == peak else "")
+                for day in range(7)
+            ],
+        )
+        for hour in range(24)
+    ]  # fmt: skip
+    short = [weekday[:3] for weekday in WEEKDAYS]
+    drawing = draw_grid("hours", f"Plays by hour and weekday. {sentence}", grid, short, (40, 14))
+    table: list[list[object]] = [
+        [f"{hour:02}:00", *(plays.get((day, hour), 0) for day in range(7)), by_hour[hour]] for hour in range(24)
+    ]
+    table.append(["all hours", *by_day, sum(by_day)])
+    return Picture("Hour and weekday", sentence, [drawing], ("UTC", *short, "all days"), table)
+
+
+def picture_songs(rows: Sequence[Row]) -> Picture | None:
+    """Show the songs that were played most, as the events name them."""
+    if not rows:
+        return None
+    items = [(f"{printable(title)} · {printable(artist or 'unknown')}", plays) for title, artist, plays, _ in rows]
+    known = sum(1 for row in rows if row[3])
+    sentence = f"As the events name them; the catalogue knows {known:,} of these {len(rows)}."
+    drawing = draw_ranking("songs", f"Top {len(rows)} songs. First: {items[0][0]}, {items[0][1]:,} plays.", items)
+    table = [
+        (title, artist or "unknown", plays, "yes" if matched == plays else "in part" if matched else "no")
+        for title, artist, plays, matched in rows
+    ]
+    return Picture("Top songs", sentence, [drawing], ("song", "artist", "plays", "in the catalogue"), table)
+
+
+def picture_artists(rows: Sequence[Row], all_plays: int) -> Picture | None:
+    """Show the artists that were played most, as the events name them."""
+    if not rows:
+        return None
+    items = [(printable(artist), plays) for artist, plays, _ in rows]
+    sentence = f"Together {sum(plays for _, plays in items) / all_plays:.1%} of all plays."
+    drawing = draw_ranking("artists", f"Top {len(rows)} artists. First: {items[0][0]}, {items[0][1]:,} plays.", items)
+    return Picture("Top artists", sentence, [drawing], ("artist", "plays", "different songs"), rows)
+
+
+def picture_states(rows: Sequence[Row]) -> Picture | None:
+    """Show plays by state of the United States; the rest last."""
+    if not rows:
+        return None
+    known = [(state, plays) for state, plays in rows if state]
+    rest = [(UNKNOWN, plays) for state, plays in rows if not state]
+    more = known[MOST_STATES:]
+    items = known[:MOST_STATES]
+    if more:
+        items.append((f"{len(more):,} more", sum(plays for _, plays in more)))
+    items += rest
+    sentence = f"{count(len(known), 'state')} of the United States. A metropolitan area counts for its first city."
+    drawing = draw_ranking("states", f"Plays by state. First: {items[0][0]}, {items[0][1]:,} plays.", items)
+    return Picture("Plays by state", sentence, [drawing], ("state", "plays"), [*known, *rest])
+
+
+def picture_changes(rows: Sequence[Row], last_play: date) -> Picture | None:
+    """Show by week how many changes of level there were; only the latest half year is drawn."""
+    if not rows:
+        return None
+    up, down = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    sentence = f"{up:,} from free to paid, {down:,} from paid to free; seen at the first play after it."
+    changed = {week: (to_paid, to_free) for week, to_paid, to_free in rows}
+    last = _monday(last_play)
+    first = max(rows[0][0], last - timedelta(weeks=MOST_WEEKS - 1))
+    weeks = list(_every("week", _monday, first, last))
+    if len(weeks) < (last - rows[0][0]).days // 7 + 1:
+        sentence += f" Drawn: the latest {len(weeks)} weeks."
+    numbers = [(week, *changed.get(week, (0, 0))) for week in weeks]
+    labels = _label_some(weeks, "week", 6)
+    drawing = draw_changes(
+        "changes", f"Changes of level by week. {sentence}",
+        [(label, to_paid, to_free) for label, (_, to_paid, to_free) in zip(labels, numbers, strict=True)],
+    )  # fmt: skip
+    table = [(_named(week, "week"), to_paid, to_free) for week, to_paid, to_free in numbers]
+    return Picture("Level changes", sentence, [drawing], ("week", "to paid", "to free"), table, ("to paid", "to free"))
+
+
+def picture_retention(rows: Sequence[Row]) -> Picture | None:
+    """Show of the listeners who came in one week how many came back: weeks down, weeks later across, per cent."""
+    if not rows:
+        return None
+    active: dict[date, dict[int, int]] = {}
+    for week, later, listeners in rows:
+        active.setdefault(week, {})[later] = listeners
+    last = max(week + timedelta(weeks=max(weeks)) for week, weeks in active.items())
+    widest = max((last - week).days // 7 for week in active) + 1
+    came = sum(weeks[0] for week, weeks in active.items() if week < last)
+    back = sum(weeks.get(1, 0) for weeks in active.values())
+    sentence = (
+        f"Per cent who played again, by weeks after their first: {back:,} of {came:,} ({back / came:.0%}) in the next."
+        if came
+        else "There is one week only: nobody could come back yet."
+    )
+    grid, table = [], []
+    for week, weeks in sorted(active.items()):
+        lived = range((last - week).days // 7 + 1)
+        shares = [weeks.get(later, 0) / weeks[0] for later in lived]
+        grid.append((f"{_day(week)} · {compact(weeks[0])}", [Cell(share, f"{100 * share:.0f}") for share in shares]))
+        table.append([week.isoformat(), *(weeks.get(later, 0) for later in lived), *[""] * (widest - len(lived))])
+    columns = [str(later) for later in range(widest)]
+    drawing = draw_grid("retention", f"Weekly retention in per cent. {sentence}", grid, columns, (78, 26))
+    return Picture("Weekly retention", sentence, [drawing], ("first week", *(f"+{c}" for c in columns)), table)
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _choose_unit(first: date, last: date) -> tuple[str, Callable[[date], date]]:
+    """Choose the shortest unit of which there are not too many, and how to find the start of one."""
+    starts: Mapping[str, Callable[[date], date]] = {
+        "day": lambda day: day,
+        "week": _monday,
+        "month": lambda day: day.replace(day=1),
+        "year": lambda day: day.replace(month=1, day=1),
+    }
+    days = (last - first).days + 1
+    unit = next(
+        (name for name, length in (("day", 1), ("week", 7), ("month", 30)) if days <= MOST_BARS * length), "year"
+    )
+    return unit, starts[unit]
+
+
+def _every(unit: str, start_of: Callable[[date], date], first: date, last: date) -> Sequence[date]:
+    """Give the start of every unit, also of those without plays; of years only those with plays, as dates go far."""
+    if unit == "year":
+        return []
+    found, day = [], start_of(first)
+    with suppress(OverflowError):  # a play on the last day of the year 9999
+        while day <= last:
+            found.append(day)
+            day = start_of(day + timedelta(days={"day": 1, "week": 7, "month": 31}[unit]))
+    return found
+
+
+def _label_some(starts: Sequence[date], unit: str, room: int) -> list[str]:
+    """Label as many units as there is room for: days by their Mondays."""
+    if unit == "day" and len(starts) > room:
+        step = 7 * -(-len(starts) // (7 * room))
+        offset = next(number for number, day in enumerate(starts) if day.weekday() == 0)
+    else:
+        step, offset = -(-len(starts) // room), 0
+    return [_axis_label(day, unit) if n >= offset and (n - offset) % step == 0 else "" for n, day in enumerate(starts)]
+
+
+def _axis_label(day: date, unit: str) -> str:
+    return {"month": f"{day:%b} {day.year}", "year": str(day.year)}.get(unit) or _day(day)
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b}"
+
+
+def _named(day: date, unit: str) -> str:
+    """Name a unit of time in a sentence and in a table."""
+    if unit == "day":
+        return f"{day.isoformat()} {WEEKDAYS[day.weekday()][:3]}"
+    return {"week": f"week of {day.isoformat()}", "month": f"{day:%Y-%m}", "year": str(day.year)}[unit]
