@@ -8,20 +8,22 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from doc_pages import ROOT, Command
+from doc_pages import ROOT, Command, needs
+from moto_s3 import fill, serving
+from postgres_server import Server
 from warehouse import WATCHDOG
 
 HOME = "/home/ann"  # what the pages call the folder that holds the suite, sparkify-warehouse
 ANYTHING = "..."  # a line of a page that stands for any lines
 MARK = "@@ end of command, exit code"
-NOT_COPIED = shutil.ignore_patterns(
-    ".*", "tests", "bench", "docs", "data", "data.partial-*", "lake", "report.html", "*.duckdb*", "dwh.local.cfg",
-    "__pycache__",
-)  # fmt: skip
+DATABASE_SERVER, BUCKET = "db.example.com", "acme-music"  # and a server and a bucket with the sample
+LEFT_OUT = {"tests", "bench", "docs", "data", "lake", "report.html", "dwh.local.cfg"}
 # What differs from run to run, in this order; all else has to be as the page shows it.
 DIFFERS = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "TIME"),
@@ -32,6 +34,7 @@ DIFFERS = (
     (re.compile(r"(\"bytes\": )\d+"), r"\1SIZE"),
     (re.compile(r"\b\d[\d,]*(?:\.\d+)? (?:kB|MB|GB|bytes)(?!\w)"), "SIZE"),
     (re.compile(r"\b(sparkify-warehouse|DuckDB|PostgreSQL|Python) v?\d+(?:\.\d+)+"), r"\1 VERSION"),
+    (re.compile(r"\bpython[\d.]* \(process \d+\)"), "python (process)"),
     (re.compile(r"[ \t]+"), " "),  # columns move with the width of a number
     (re.compile(r"^ | $"), ""),
 )
@@ -47,10 +50,11 @@ class Ran(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A copy of the suite in a folder of its own, and the environment of its commands."""
+    """A copy of the suite in a folder of its own, the environment of its commands, and what the pages call things."""
 
     folder: Path
     environ: dict[str, str]
+    names: dict[str, str]
 
     def run(self, commands: Sequence[Command]) -> list[Ran]:
         """Run commands in order, in one shell that stands in the folder, without a terminal."""
@@ -70,29 +74,68 @@ class Copy(NamedTuple):
         pieces = re.split(rf"\n{MARK} (\d+)\n", done.stdout)
         ended = list(zip(pieces[::2], pieces[1::2], strict=False))
         assert len(ended) == len(commands), f"the shell ended early: {pieces[-1]}"
-        own = str(self.folder.parent)
         return [
-            Ran(command, tuple(printed.replace(own, HOME).splitlines()), int(code))
+            Ran(command, tuple(self._as_named(printed).splitlines()), int(code))
             for command, (printed, code) in zip(commands, ended, strict=True)
         ]
 
+    def _as_named(self, printed: str) -> str:
+        for ours, theirs in self.names.items():
+            printed = printed.replace(ours, theirs)
+        return printed
 
-def copy_suite(parent: Path) -> Copy:
+
+@contextmanager
+def copy_for(page: str, server: Callable[[], Server]) -> Iterator[Copy]:
+    """Make a fresh copy of the suite for a page, and what it needs: a PostgreSQL server, a bucket with the sample.
+
+    The path of the copy is short: scripts cut long lines, and would cut elsewhere than the page.
+    """
+    with tempfile.TemporaryDirectory() as home, ExitStack() as closing:
+        copy = _copy_suite(Path(home))
+        if "postgresql" in needs(page):
+            closing.enter_context(_database(copy, server()))
+        if "s3" in needs(page):
+            endpoint = closing.enter_context(serving())
+            subprocess.run(["python", "make_sample.py", "-q", home], cwd=copy.folder, env=copy.environ, check=True)
+            fill(endpoint, BUCKET, Path(home))
+            keys = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
+            copy.environ.update({"AWS_ENDPOINT_URL": endpoint, **keys})
+        yield copy
+
+
+@contextmanager
+def _database(copy: Copy, server: Server) -> Iterator[None]:
+    copy.names[server.host] = DATABASE_SERVER
+    where = {"HOST": server.host, "PORT": str(server.port), "DB_USER": server.user}
+    copy.environ.update({f"DWH_POSTGRES_{key}": value for key, value in where.items()})
+    try:
+        yield
+    finally:
+        with server.connected("postgres") as cursor:
+            cursor.execute("DROP DATABASE IF EXISTS sparkify WITH (FORCE)")
+
+
+def _copy_suite(home: Path) -> Copy:
     """Copy the suite below a folder, with a virtual environment that borrows the packages of this one."""
-    folder = parent / "sparkify-warehouse"
-    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
-    shutil.copy(ROOT / ".gitignore", folder)
+    folder = home / "sparkify-warehouse"
+    folder.mkdir()
+    for path in ROOT.iterdir():
+        if path.is_dir() and path.name[0] != "." and path.name not in LEFT_OUT:
+            shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif path.is_file() and path.name not in LEFT_OUT and ".duckdb" not in path.name:
+            shutil.copy(path, folder)
     venv = folder / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     next(venv.glob("lib/python3*/site-packages")).joinpath("borrowed.pth").write_text(sysconfig.get_path("purelib"))
     steering = ("DWH_", "SPARKIFY_", "AWS_", "PG", "LC_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     path = f"{venv / 'bin'}{os.pathsep}{kept['PATH']}"
-    environ = kept | {"PATH": path, "HOME": str(parent), "TERM": "dumb", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    environ = kept | {"PATH": path, "HOME": str(home), "TERM": "dumb", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     stamp = ["sh", "-c", f"here=. venv='{venv}' && . ./setup_venv.sh && venv_stamp requirements.txt"]
     made = subprocess.run(stamp, cwd=folder, env=environ, check=True, capture_output=True, text=True)
     (venv / "requirements.txt.stamp").write_text(made.stdout)
-    return Copy(folder, environ)
+    return Copy(folder, environ, {str(home): HOME})
 
 
 def alike(lines: Iterable[str]) -> list[str]:
@@ -132,3 +175,20 @@ def _first_difference(shown: Sequence[str], printed: Sequence[str]) -> str:
         if not shows((*shown[:number], ANYTHING), printed):
             return f"the first line that it does not print there: {shown[number - 1]}"
     return "it prints more than the page shows"
+
+
+def with_output(page: str, every: Iterable[Ran]) -> str:
+    """Give the text of a page with what its commands print now, where it shows something else.
+
+    A command whose output the page shortens by `...` is left as it is, and told on stderr.
+    """
+    written = page.split("\n")
+    for ran in sorted(every, key=lambda ran: -ran.command.line):
+        first, shown = ran.command.line + ran.command.command.count("\n"), ran.command.shown
+        if shown is None or shows(shown, ran.printed):
+            continue
+        if ANYTHING in (line.strip() for line in shown):
+            sys.stderr.write(f"{fault_of(ran)}\n\n")
+        else:
+            written[first : first + len(shown)] = "\n".join(ran.printed).rstrip().splitlines()
+    return "\n".join(written)

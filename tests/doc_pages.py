@@ -14,6 +14,7 @@ USER_PAGES = ("README.md", "docs/tutorial/*.md", "docs/how-to/*.md", "docs/refer
 _BLOCK = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 _SETUP = re.compile(r"<!-- setup: (.*?) -->", re.DOTALL)
 _FILE = re.compile(r"<!-- file: (\S+) -->\n+```[^\n]*\n(.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
+_NEEDS = re.compile(r"<!-- needs: (\w+) -->")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\(\s*(?:<([^<>]+)>|([^()\s<>]+))[^()]*\)|\b(?:src|href)=\"([^\"]+)\"")
@@ -93,6 +94,11 @@ def _commands_of(block: Block) -> Iterator[Command]:
             typed.append(line[2:])
         else:
             shown.append(line)
+
+
+def needs(text: str) -> set[str]:
+    """Give what the commands of a page need beside the suite: `<!-- needs: postgresql -->`, `<!-- needs: s3 -->`."""
+    return set(_NEEDS.findall(text))
 
 
 def links(text: str) -> list[str]:

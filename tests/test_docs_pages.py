@@ -7,16 +7,14 @@ import os
 import re
 import shlex
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import duckdb
 import pytest
-from doc_console import Copy, Ran, copy_suite, fault_of, shows
+from doc_console import Ran, copy_for, fault_of, shows, with_output
 from doc_pages import ROOT, Block, Command, anchors, blocks, commands, links, named, tracked_pages, user_pages
-from postgres_server import Make, PostgresWarehouse
+from postgres_server import Make, PostgresWarehouse, start_server
 from warehouse import Warehouse
 
 from dwh.settings.config import load_config
@@ -48,18 +46,12 @@ def blocks_of(language: str, without: str = "no line has this") -> list[object]:
 # ------------------------------------------------------------------------------------------------------ commands
 
 
-@pytest.fixture
-def copy() -> Iterator[Copy]:
-    """A fresh copy of the suite. Its path is short: scripts cut long lines, and would cut elsewhere than the page."""
-    with tempfile.TemporaryDirectory() as home:
-        yield copy_suite(Path(home))
-
-
 @pytest.mark.parametrize("path", WITH_COMMANDS, ids=named)
-def test_commands_print_what_the_page_shows(path: Path, copy: Copy) -> None:
+def test_commands_print_what_the_page_shows(path: Path, request: pytest.FixtureRequest) -> None:
     """All commands of a page, in order, in a fresh copy of the suite: each prints what stands below it."""
-    ran = copy.run(commands(path.read_text(encoding="utf-8")))
-    faults = [fault for fault in map(fault_of, ran) if fault]
+    page = path.read_text(encoding="utf-8")
+    with copy_for(page, lambda: request.getfixturevalue("postgres_server")) as copy:
+        faults = [fault for fault in map(fault_of, copy.run(commands(page))) if fault]
     assert not faults, f"{named(path)}\n" + "\n\n".join(faults)
 
 
@@ -90,12 +82,21 @@ def test_a_command_that_fails_unseen_is_seen() -> None:
     assert fault_of(Ran(Command("true", None, 1), ("anything",), 0)) is None
 
 
-def test_the_commands_of_a_page_run_in_one_shell(copy: Copy) -> None:
+def test_the_commands_of_a_page_run_in_one_shell() -> None:
     """A folder that was entered stays, what setup wrote is there, a command may have several lines."""
     page = "<!-- setup: echo 7 > seven -->\n```console\n$ cd docs_of_mine && cat ../seven\n7\n$ printf '%s\\n' a \\\n"
     page += ">     b\na\nb\n$ pwd\n/home/ann/sparkify-warehouse/docs_of_mine\n```\n"
-    (copy.folder / "docs_of_mine").mkdir()
-    assert [fault_of(ran) for ran in copy.run(commands(page))] == [None] * 4
+    with copy_for(page, start_server) as copy:
+        (copy.folder / "docs_of_mine").mkdir()
+        assert [fault_of(ran) for ran in copy.run(commands(page))] == [None] * 4
+
+
+def test_a_page_is_shown_what_its_commands_print() -> None:
+    """What no longer fits is written anew, what fits or is shortened stays."""
+    page = "```console\n$ a\n1.0s\n$ b\nold\n$ c\n...\nold\n```\n"
+    a, b, c = commands(page)
+    written = with_output(page, [Ran(a, ("2.0s",), 0), Ran(b, ("new", "er", ""), 0), Ran(c, ("new",), 0)])
+    assert written == page.replace("$ b\nold", "$ b\nnew\ner")
 
 
 # ----------------------------------------------------------------------------------------------------------- SQL
@@ -151,6 +152,12 @@ def test_sql_gives_rows_on_postgresql(block: Block, sample_on_postgresql: Postgr
         cursor.execute(block.text.replace("sparkify", warehouse.schema_name))
         assert cursor.fetchall()
         cursor.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("block", blocks_of("python"))
+def test_python_compiles(block: Block) -> None:
+    """Each block of Python is Python; what it imports may not be here."""
+    compile(block.text, f"line {block.line}", "exec")
 
 
 # ------------------------------------------------------------------------------------------------------ settings
