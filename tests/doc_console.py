@@ -130,8 +130,8 @@ def _copy_suite(home: Path) -> Copy:
     next(venv.glob("lib/python3*/site-packages")).joinpath("borrowed.pth").write_text(sysconfig.get_path("purelib"))
     steering = ("DWH_", "SPARKIFY_", "AWS_", "PG", "LC_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
-    path = f"{venv / 'bin'}{os.pathsep}{kept['PATH']}"
-    environ = kept | {"PATH": path, "HOME": str(home), "TERM": "dumb", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    programs = f"{venv / 'bin'}{os.pathsep}{kept['PATH']}"
+    environ = kept | {"PATH": programs, "HOME": str(home), "TERM": "dumb", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     stamp = ["sh", "-c", f"here=. venv='{venv}' && . ./setup_venv.sh && venv_stamp requirements.txt"]
     made = subprocess.run(stamp, cwd=folder, env=environ, check=True, capture_output=True, text=True)
     (venv / "requirements.txt.stamp").write_text(made.stdout)
