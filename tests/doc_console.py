@@ -22,6 +22,7 @@ from warehouse import WATCHDOG
 HOME = "/home/ann"  # what the pages call the folder that holds the suite, sparkify-warehouse
 ANYTHING = "..."  # a line of a page that stands for any lines
 MARK = "@@ end of command, exit code"
+AFTER_EACH = f"\nended=$?; printf '\\n{MARK} %s\\n' $ended; (exit $ended)\n"  # for the next command $? is as it was
 DATABASE_SERVER, BUCKET = "db.example.com", "acme-music"  # and a server and a bucket with the sample
 LEFT_OUT = {"tests", "bench", "docs", "data", "lake", "report.html", "dwh.local.cfg"}
 # What differs from run to run, in this order; all else has to be as the page shows it.
@@ -59,7 +60,7 @@ class Copy(NamedTuple):
     def run(self, commands: Sequence[Command]) -> list[Ran]:
         """Run commands in order, in one shell that stands in the folder, without a terminal."""
         script = self.folder.parent / "commands.sh"
-        script.write_text("".join(f"{each.command}\nprintf '\\n{MARK} %s\\n' $?\n" for each in commands), "utf-8")
+        script.write_text("".join(each.command + AFTER_EACH for each in commands), "utf-8")
         done = subprocess.run(
             ["sh", script],
             cwd=self.folder,
@@ -91,14 +92,15 @@ def copy_for(page: str, server: Callable[[], Server]) -> Iterator[Copy]:
 
     The path of the copy is short: scripts cut long lines, and would cut elsewhere than the page.
     """
-    with tempfile.TemporaryDirectory() as home, ExitStack() as closing:
-        copy = _copy_suite(Path(home))
+    with tempfile.TemporaryDirectory() as made, ExitStack() as closing:
+        home = Path(made).resolve()
+        copy = _copy_suite(home)
         if "postgresql" in needs(page):
             closing.enter_context(_database(copy, server()))
         if "s3" in needs(page):
             endpoint = closing.enter_context(serving())
-            subprocess.run(["python", "make_sample.py", "-q", home], cwd=copy.folder, env=copy.environ, check=True)
-            fill(endpoint, BUCKET, Path(home))
+            subprocess.run(["python", "make_sample.py", "-q", str(home)], cwd=copy.folder, env=copy.environ, check=True)
+            fill(endpoint, BUCKET, home)
             keys = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
             copy.environ.update({"AWS_ENDPOINT_URL": endpoint, **keys})
         yield copy

@@ -83,12 +83,13 @@ def test_a_command_that_fails_unseen_is_seen() -> None:
 
 
 def test_the_commands_of_a_page_run_in_one_shell() -> None:
-    """A folder that was entered stays, what setup wrote is there, a command may have several lines."""
+    """A folder that was entered stays, so does an exit code, what setup wrote is there, a command may have lines."""
     page = "<!-- setup: echo 7 > seven -->\n```console\n$ cd docs_of_mine && cat ../seven\n7\n$ printf '%s\\n' a \\\n"
-    page += ">     b\na\nb\n$ pwd\n/home/ann/sparkify-warehouse/docs_of_mine\n```\n"
+    page += ">     b\na\nb\n$ echo error: no; (exit 3)\nerror: no\n$ echo $?\n3\n"
+    page += "$ pwd\n/home/ann/sparkify-warehouse/docs_of_mine\n```\n"
     with copy_for(page, start_server) as copy:
         (copy.folder / "docs_of_mine").mkdir()
-        assert [fault_of(ran) for ran in copy.run(commands(page))] == [None] * 4
+        assert [fault_of(ran) for ran in copy.run(commands(page))] == [None] * 6
 
 
 def test_a_page_is_shown_what_its_commands_print() -> None:
