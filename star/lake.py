@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import sql_queries as q
 from dwh.ownership.tables import columns_of
-from dwh.seam import Extract
+from dwh.seam import Columns, Extract
 
 if TYPE_CHECKING:
     from dwh.seam import Session
@@ -41,19 +41,23 @@ FROM $table
 """)
 
 
-def _rows(table: str) -> str:
-    columns, folders = ", ".join(columns_of(q.STAR[table])), FOLDERS.get(table)
+def select_rows(table: str, columns: Columns) -> str:
+    """Make the query of all rows of a table, with the columns that name its folders."""
+    names, folders = ", ".join(columns), FOLDERS.get(table)
     if not folders:
-        return _ROWS.substitute(columns=columns, table=table)
+        return _ROWS.substitute(columns=names, table=table)
     return _ROWS_IN_FOLDERS.substitute(
         table=table,
-        columns="\n    ".join(textwrap.wrap(columns, 116)),
+        columns="\n    ".join(textwrap.wrap(names, 116)),
         folders=",\n    ".join(f"{expression} AS {name}" for name, expression in folders.items()),
     )
 
 
 # Table -> its rows, the columns that name its folders, the columns its files are sorted by.
-LAKE = {table: (_rows(table), tuple(FOLDERS.get(table, ())), SORTED_BY[table]) for table in q.STAR}
+LAKE = {
+    table: (select_rows(table, columns_of(statement)), tuple(FOLDERS.get(table, ())), SORTED_BY[table])
+    for table, statement in q.STAR.items()
+}
 EXTRACTS = {table: Extract(table, *how) for table, how in LAKE.items()}
 # An export by other queries is another export, even of the same star.
 QUERIES_SHA256 = hashlib.sha256(repr(LAKE).encode()).hexdigest()
@@ -78,8 +82,7 @@ _MILLISECONDS = """SUM(
 
 
 def _totals_of(table: str, column: str, kind: str) -> list[Total]:
-    """Choose what tells two versions of a column apart. Sums of doubles depend on their order: they are made of whole
-    1/100,000. Of text the bytes are counted."""
+    # text: its bytes; doubles: whole 1/100,000, as a sum of doubles depends on their order
     if kind.startswith("VARCHAR"):
         return [Total(column, f"SUM(OCTET_LENGTH({column}))")]
     if kind == "DOUBLE PRECISION":
@@ -96,16 +99,17 @@ def _totals_of(table: str, column: str, kind: str) -> list[Total]:
     return [*([Total(counted, f"COUNT({column})")] if counted else []), Total(column, f"SUM({column})")]
 
 
-def _totals(table: str) -> list[Total]:
+def choose_totals(table: str, columns: Columns) -> list[Total]:
+    """Choose the totals of a table: its number of rows, and what tells two versions of each column apart."""
     totals = [Total(ROWS, "COUNT(*)")]
-    for column, kind in columns_of(q.STAR[table]).items():
+    for column, kind in columns.items():
         for total in _totals_of(table, column, kind.removesuffix(" NOT NULL")):
             taken = total.name in (known.name for known in totals)  # by another column: of two times, say
             totals.append(total._replace(name=f"{column}_{total.name}") if taken else total)
     return totals
 
 
-TOTALS = {table: _totals(table) for table in q.STAR}
+TOTALS = {table: choose_totals(table, columns_of(statement)) for table, statement in q.STAR.items()}
 
 _ADD_UP = Template("""
 SELECT
