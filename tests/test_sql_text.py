@@ -54,7 +54,9 @@ NO_STATEMENTS = {"SONGPLAY_ID"}  # an expression, to be put into statements
 
 
 def statements_in(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """Every statement in a value: a text, or one in a tuple (a check, a query of the report), a list or a table."""
+    """Every statement in a value: a text, or one in a tuple, a list or a table; a check or a query of the report gives
+    its own name."""
+    name = str(getattr(value, "name", name))
     if isinstance(value, str) and BEGINS.match(value):
         yield name, value
     elif isinstance(value, Mapping):
