@@ -59,7 +59,8 @@ DURATION = (
 CHECKS = with_defaults(
     (
         equal(
-            "songplays: the total duration is what staging gives", "in 1/100,000 s; the plays are chosen again",
+            "songplays: the total duration is what staging gives",
+            "the sum of all durations is that of the plays chosen again from staging, in 1/100,000 s",
             Total(("chosen_songplays",), DURATION), Total(("songplays",), DURATION),
         ),
         *(

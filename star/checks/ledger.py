@@ -100,12 +100,13 @@ CHECKS = with_defaults(
     (
         Check(
             "dwh_warehouse: one row with a known version",
-            "this row marks the tables as made by this suite, and says by which version of it",
+            "this row says that this suite made the tables, and which version of it",
             WRONG_MARK, "rows schema_version", "wrong row", fix="python create_tables.py --recreate",
             parameters=lambda _settings: (q.SCHEMA_VERSION,),
         ),
         Check(
-            "loaded_files: every file of the source is loaded", "the source as it is now, by path and fingerprint",
+            "loaded_files: every file of the source is loaded",
+            "the files in the source now are those in the ledger, by path and fingerprint",
             look=find_unloaded, shows="state path", fix=LOAD,
         ),
         equal(

@@ -183,7 +183,7 @@ _GARBLED = "ASCII(SUBSTRING(COLUMN, NULLIF(POSITION('FIRST' IN COLUMN), 0) + 1, 
 GARBLED = "\nOR ".join(
     _GARBLED.replace("COLUMN", column).replace("FIRST", first) for column in ("title", "artist_name") for first in "ÃÂ"
 )
-NOT_GARBLED = Condition(("title", "artist_name"), GARBLED, "title and artist_name are not UTF-8 that was encoded twice")
+NOT_GARBLED = Condition(("title", "artist_name"), GARBLED, "title and artist_name are not encoded twice")
 
 GARBLED_PLAYS = """
 SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), title, artist_name, COUNT(*)
@@ -211,7 +211,7 @@ CHECKS = with_defaults(
         ),
         Check(
             "staging_events: NextSong has no other spelling",
-            "an event is a play only if its page is NextSong; other case, blanks or signs around it lose the play",
+            "an event is a play only if its page is exactly NextSong: in other case, or with signs around it, it is not",
             OTHER_SPELLINGS, "page events", "event",
         ),
         Check(
@@ -240,11 +240,12 @@ CHECKS = with_defaults(
             NEWEST_PLAY_TOO_OLD, "last_play", "overdue day", parameters=oldest_day,
         ),
         Check(
-            "songplays: no garbled text (encoded twice)", f"{NOT_GARBLED.promise}: such a play matches no song",
+            "songplays: no garbled text (encoded twice)",
+            "a title or artist_name that was encoded twice, as BjÃ¶rk for Björk, matches no song",
             GARBLED_PLAYS, "title artist_name plays", "play",
         ),
         every_row("songs", "no garbled text (encoded twice)", NOT_GARBLED, shows="song_id title artist_name")._replace(
-            what=f"{NOT_GARBLED.promise}: such a song matches no play", unit="song"
+            what="a title or artist_name that was encoded twice, as BjÃ¶rk for Björk, matches no play", unit="song"
         ),
         Check(
             "levels: free or paid", "no other level in songplays and users",
