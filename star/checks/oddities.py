@@ -211,7 +211,7 @@ CHECKS = with_defaults(
         ),
         Check(
             "staging_events: NextSong has no other spelling",
-            "an event is a play only if its page is exactly NextSong: in other case, or with signs around it, it is not",
+            "an event is a play only if its page is exactly NextSong; other case or signs around it make it none",
             OTHER_SPELLINGS, "page events", "event",
         ),
         Check(
