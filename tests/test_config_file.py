@@ -57,7 +57,7 @@ def refused(file: Path, text: str | bytes, env: dict[str, str] | None = None) ->
 def test_p146_a_comment_behind_a_value_is_refused(file: Path, section: str, key: str, value: str, comment: str) -> None:
     """It would be part of the value, and PATH another, empty database; the line, and the value without it are told."""
     error = refused(file, f"[{section}]\n\n{key} = {value}{comment}\n")
-    assert error.message == f"dwh.cfg line 3: a comment behind the value of [{section}] {key}"
+    assert error.message == f"dwh.cfg line 3: a comment after the value of [{section}] {key}"
     target = ALIASES[key] if section == "DWH" else (section, key)
     assert target
     assert error.hint[0].startswith(f"[{target[0]}] {target[1]} = {value}     (")
@@ -386,10 +386,10 @@ def test_p146_other_forms_of_text_are_read(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[S3]\nLOG_DATA = a\nlog_data = b\n", "dwh.cfg line 3: LOG_DATA in [S3] is there twice"),
-        ("[S3]\n[ETL]\n[S3]\n", "dwh.cfg line 3: section [S3] is there twice"),
-        ("[S3]\nREGION = x\n[s3]\nREGION = y\n", "dwh.cfg line 3: section [S3] is there twice"),
-        (f"[AWS]\n{CANARY} = a\n{CANARY} = b\n", "dwh.cfg line 3: a key in [AWS] is there twice"),
+        ("[S3]\nLOG_DATA = a\nlog_data = b\n", "dwh.cfg line 3: LOG_DATA in [S3] appears twice"),
+        ("[S3]\n[ETL]\n[S3]\n", "dwh.cfg line 3: section [S3] appears twice"),
+        ("[S3]\nREGION = x\n[s3]\nREGION = y\n", "dwh.cfg line 3: section [S3] appears twice"),
+        (f"[AWS]\n{CANARY} = a\n{CANARY} = b\n", "dwh.cfg line 3: a key in [AWS] appears twice"),
     ],
 )
 def test_p146_what_is_there_twice_is_told(file: Path, text: str, said: str) -> None:
