@@ -251,4 +251,4 @@ def test_ctrl_c_at_the_question_does_not_delete(loaded: Warehouse) -> None:
 def test_what_will_be_deleted_is_shown_before_the_question(loaded: Warehouse) -> None:
     """The plan stands above the question."""
     shown = loaded.run_on_terminal("conn_close", "--delete-data", typed="no\n").out
-    assert 0 <= shown.index("- ") < shown.index("Type its name")
+    assert 0 <= shown.index("- ") < shown.index("Type the name")

@@ -134,7 +134,7 @@ def test_a_connection_lost_before_the_commit_stores_nothing_and_says_so(postgres
             )
             done = etl.ended()
     assert done.code == 3
-    assert "what was under way was not stored" in done.err
+    assert "unfinished work was not stored" in done.err
     assert "not known" not in done.err
     assert postgres.etl()["rows"]["songplays"] == 40
     check(postgres)
@@ -247,7 +247,7 @@ def test_a_drop_waits_for_no_load(postgres: PostgresWarehouse) -> None:
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
         done = postgres.run("create_tables", "--recreate", "--yes")
-    assert (done.code, "somebody else is at work" in done.err) == (4, True), done.err
+    assert (done.code, "another session is using" in done.err) == (4, True), done.err
     check(postgres)
 
 
@@ -260,7 +260,7 @@ def test_a_drop_gives_up_on_a_reader_that_stays(postgres: PostgresWarehouse, mon
         cursor.execute("BEGIN")
         cursor.execute("SELECT COUNT(*) FROM songs")
         monkeypatch.setattr("dwh.engines.postgres.session.READER_SECONDS", 0.2)
-        with pytest.raises(Busy, match="at work"):
+        with pytest.raises(Busy, match="another session is using"):
             postgres.call("create_tables", "--recreate", "--yes")
     check(postgres)
 

@@ -130,8 +130,8 @@ def read_opening(buckets: Buckets, path: str) -> Opening:
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Do the work for every item, 16 at once, and give the results as they come; the first error ends it.
 
-    The threads of this pool are daemons and the waiting is done here, so that a stop is not held up by a server that
-    does not answer.
+    The threads of this pool are daemons, and only this function waits, so that a server that does not answer cannot
+    delay a stop.
     """
     from multiprocessing.pool import ThreadPool
 

@@ -204,8 +204,8 @@ def test_the_name_is_asked_for(up: Rig) -> None:
     """The plan is shown, the name of the cluster has to be typed; with a snapshot nobody says that data is lost."""
     done = up.warehouse.run_on_terminal("conn_close", typed=f"{NAME}\n", wait_for="delete it", env=up.cloud.environment)
     assert done.code == 0, done.out
-    assert done.out.index(f"- cluster {NAME}, available") < done.out.index("Type its name")
-    assert "data in it is lost" not in done.out
+    assert done.out.index(f"- cluster {NAME}, available") < done.out.index("Type the name")
+    assert "deletes all data in it" not in done.out
     assert up.cloud.all() == NOTHING
 
 
@@ -214,7 +214,7 @@ def test_another_answer_deletes_nothing(up: Rig) -> None:
     done = up.warehouse.run_on_terminal("conn_close", typed="yes\n", wait_for="delete it", env=up.cloud.environment)
     assert done.code == 2
     assert up.cloud.changes() == []
-    assert done.out.strip().splitlines()[-1].endswith("this ends it: python conn_close.py --engine redshift")
+    assert done.out.strip().splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
 
 
 def test_nobody_to_ask_deletes_nothing(up: Rig) -> None:
@@ -278,7 +278,7 @@ def test_tables_of_others_in_the_cluster_are_named(up: Rig) -> None:
     up.door.answers["svv_tables"] = [*views, *tables]
     for flags in ((), ("--delete-data",)):
         shown = up.call("conn_close", "--dry-run", *flags).out
-        assert "  - in it, and not of this suite: view hr.staff, table payroll\n" in shown
+        assert "  - in it, not made by this suite: view hr.staff, table payroll\n" in shown
     up.door.answers.clear()
     assert "not of this suite" not in up.call("conn_close", "--dry-run").out
 
@@ -286,5 +286,5 @@ def test_tables_of_others_in_the_cluster_are_named(up: Rig) -> None:
 def test_a_cluster_that_does_not_let_us_in_is_closed_all_the_same(up: Rig) -> None:
     """That nobody could ask what others have in it is said, and is in nobody's way."""
     up.cloud.endpoint = ("nowhere.invalid", 1)
-    assert "could not be asked what others have in it" in up.call("conn_close", "--dry-run").out
+    assert "other tables in it could not be listed" in up.call("conn_close", "--dry-run").out
     assert ALL_GONE in close(up).out

@@ -15,10 +15,8 @@ from dwh.cluster.account import Account, Answer
 from dwh.terminal.errors import DwhError
 
 NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
-BILLED = "is up and billed by the hour; this ends it: python conn_close.py --engine redshift"
-MAYBE = (
-    "if us-west-2/sparkify-dwh is up, it is billed by the hour; this ends it: python conn_close.py --engine redshift"
-)
+BILLED = "is up and billed by the hour; to end it: python conn_close.py --engine redshift"
+MAYBE = "if us-west-2/sparkify-dwh is up, it is billed by the hour; to end it: python conn_close.py --engine redshift"
 WAYS = ("refused", "unheard", "killed")
 
 

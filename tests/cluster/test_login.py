@@ -146,7 +146,7 @@ def test_a_port_where_nobody_listens(up: Rig, monkeypatch: pytest.MonkeyPatch) -
     with socket.create_server(("127.0.0.1", 0)) as listener:
         free = listener.getsockname()[1]
     up.cloud.endpoint = (ENDPOINT, free)
-    refused(up, f"nobody listens on port {free}")
+    refused(up, f"nothing listens on port {free}")
 
 
 def test_a_cluster_that_begins_to_listen_is_waited_for(up: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_a_start_makes_what_is_missing_in_order(rig: Rig) -> None:
     ]
     assert re.search(r"creating, \d+m \d\ds elapsed", done.err)
     assert rig.door.logins == [("awsuser", PASSWORD)]
-    assert done.err.splitlines()[-1].endswith("this ends it: python conn_close.py --engine redshift")
+    assert done.err.splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
 
 
 def test_p61_a_second_start_changes_nothing(rig: Rig) -> None:
@@ -149,7 +149,7 @@ def test_a_size_that_differs_from_the_settings_is_said(rig: Rig) -> None:
     assert "resized" not in rig.call("conn_start").out
     rig.configure(CLUSTER={"NUM_NODES": 2})
     rig.cloud.calls.clear()
-    assert "[CLUSTER] asks for 2 x ra3.large, but a cluster is not resized here" in rig.call("conn_start").out
+    assert "[CLUSTER] asks for 2 x ra3.large, but this suite does not resize a cluster" in rig.call("conn_start").out
     assert rig.cloud.changes() == []
 
 

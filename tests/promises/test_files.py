@@ -153,7 +153,7 @@ def test_p131_what_is_loaded_and_hidden_now_keeps_its_rows(warehouse: Warehouse)
     warehouse.rows("UPDATE loaded_files SET path = replace(path, '/x/', '/_x/')")
     told = warehouse.call("etl", "--json")
     assert (told.json["files"]["vanished"], told.json["files"]["already_loaded"], told.json["loads"]) == (0, 1, [])
-    assert f"note: 1 loaded file not read any more because of the name, rows kept: {hidden}/a.json" in told.err
+    assert f"note: 1 loaded file no longer read because of the name, rows kept: {hidden}/a.json" in told.err
     assert warehouse.dump()["songplays"] == before["songplays"]
     with pytest.raises(ConfigError, match="still there"):
         warehouse.call("etl", "--forget", str(warehouse.root / "log_data/b.json"))
@@ -572,7 +572,7 @@ def test_p138_a_whole_source_is_never_told_into_quarantine(everywhere: Warehouse
     for bad, good, told in ((19, 1, False), (19, 0, False), (1, 19, True), (10, 10, True)):
         everywhere.write("log_data/a.json", [*({**play, "ts": "soon"} for play in plays(bad)), *plays(good)])
         error = failure(everywhere)
-        assert error.hint[0] == "mend line 1 and run again"
+        assert error.hint[0] == "fix line 1 and run again"
         assert ("quarantine" in text(error)) is told, (bad, good)
     everywhere.write("log_data/a.json", lower)
     assert "quarantine" not in text(failure(everywhere))

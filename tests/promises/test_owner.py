@@ -140,7 +140,7 @@ def test_p150_a_view_in_place_of_a_table_of_ours_is_refused(warehouse: Warehouse
     """Also in a warehouse that is ours: it is not ours to drop, and cannot be filled."""
     run_sql(warehouse, "DROP TABLE rejected_lines", "CREATE VIEW rejected_lines AS SELECT 1 AS file_id")
     for script, *flags in (COMMANDS[0], COMMANDS[2], COMMANDS[-2]):
-        with pytest.raises(EnvironmentFailure, match="are taken: view rejected_lines"):
+        with pytest.raises(EnvironmentFailure, match="have the names of its tables: view rejected_lines"):
             warehouse.call(script, *flags)
     assert warehouse.rows("SELECT * FROM rejected_lines") == [(1,)]
 
@@ -348,7 +348,7 @@ def test_p157_what_is_not_ours_stays_when_ours_goes(engine: str, new_place: NewP
             assert [change[:2] for change in changes] == ["- ", "= "], (name, changes)
             assert changes[1].endswith(f" stays, with {left}"), (name, changes)
             assert "songplays" in changes[0]
-        with pytest.raises(EnvironmentFailure, match="none of its tables is there"):
+        with pytest.raises(EnvironmentFailure, match="it has none of its tables"):
             warehouse.call("conn_close", "--delete-data", "--yes")
         names = {row[0] for row in catalogue(warehouse)}
         assert names.isdisjoint(q.TABLES)
@@ -360,7 +360,7 @@ def test_p157_the_question_names_what_stays(warehouse: Warehouse) -> None:
     """On a terminal it stands above the question."""
     run_sql(warehouse, *LEFT["table payroll"])
     shown = warehouse.run_on_terminal("conn_close", "--delete-data", typed="no\n", wait_for="Type ").out
-    assert 0 <= shown.index("stays, with table payroll") < shown.index("Type its name")
+    assert 0 <= shown.index("stays, with table payroll") < shown.index("Type the name")
     assert warehouse.value("SELECT COUNT(*) FROM songplays") == 1
 
 
@@ -378,7 +378,7 @@ def test_p158_a_view_on_our_tables_keeps_them(engine: str, warehouse: Warehouse,
     )
     before = warehouse.dump()
     for flags in (("--dry-run",), ("--yes",)):
-        with pytest.raises(EnvironmentFailure, match=f"view {view} of somebody else"):
+        with pytest.raises(EnvironmentFailure, match=f"still needed by view {view}"):
             warehouse.call("conn_close", "--delete-data", *flags)
     assert warehouse.dump() == before
     run_sql(warehouse, f"DROP VIEW {view}")
@@ -393,7 +393,7 @@ def test_p158_whatever_else_needs_our_tables_keeps_them(engine: str, warehouse: 
     run_sql(warehouse, "CREATE TABLE mine (who BIGINT REFERENCES users (user_id))")
     before = warehouse.dump()
     for script, flag in (("conn_close", "--delete-data"), ("create_tables", "--recreate")):
-        with pytest.raises(EnvironmentFailure, match="needs a table of ours"):
+        with pytest.raises(EnvironmentFailure, match="needs a table of this suite"):
             warehouse.call(script, flag, "--yes")
         assert warehouse.dump() == before
 

@@ -70,7 +70,7 @@ def test_p125_keys_in_another_case_are_named(warehouse: Warehouse) -> None:
         unread("songs", "Artist_Name", "artist_name", 5, f"{warehouse.root}/song_data/0.json"),
     ]
     told = f"note: the key userid in 3 event files, such as {warehouse.root}/log_data/1.json, is not read: "
-    assert told + "upper and lower case count, write userId" in done.err
+    assert told + "upper and lower case matter, write userId" in done.err
     assert warehouse.etl()["unread_keys"] == []
 
 
@@ -212,7 +212,7 @@ REASONS = {  # what the plays name -> the reason, and what the example says besi
     ("Undo", "BjÃ\u0083Â¶rk"): "text is encoded twice",
     ("Donâ€™t", "Björk"): "text is encoded twice",
     ("Ünder", "Åse"): "text is encoded twice in songs",
-    ("Undo", "Nina"): "title and artist are known, not together",
+    ("Undo", "Nina"): "title and artist are known, but not together",
     ("Undo", "Nobody"): "no such artist",
     ("Nothing", "Björk"): "no such title",
     ("Nothing", "Nobody"): "no such title and no such artist",

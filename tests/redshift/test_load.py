@@ -204,7 +204,7 @@ def test_p18_a_second_load_is_busy_and_readers_are_not(warehouse: RedshiftWareho
         cursor.execute("LOCK dwh_lock")
         assert warehouse.call("sql_validate", "--quick").code == 0
         put(here, bucket, "more.json", lines(plays(3, sessionId=6)))
-        with pytest.raises(Busy, match="somebody else is loading"):
+        with pytest.raises(Busy, match="another session is loading"):
             warehouse.etl()
         other.rollback()
         assert warehouse.etl()["rows"]["songplays"] == 5
@@ -231,7 +231,7 @@ def test_a_misread_jsonpaths_file_is_noticed(
     """With another key in it COPY maps by column name, and loads NULLs without a word."""
     put(here, bucket, "small.json", lines(plays(2)))
     misspell(monkeypatch, b'"jsonpaths"', b'"jsonPaths"')
-    with pytest.raises(DwhError, match="did not bring what it was given"):
+    with pytest.raises(DwhError, match="did not load everything it was given"):
         warehouse.etl()
 
 
@@ -265,7 +265,7 @@ def test_a_misspelt_path_is_noticed(
     body = lines(records[:2] if name.startswith("small") else records)
     put(here, bucket, name, gzip.compress(body, 1) if name.endswith(".gz") else body)
     misspell(monkeypatch, b"$['length']", b"$['Length']")
-    with pytest.raises(DwhError, match="did not bring what it was given") as raised:
+    with pytest.raises(DwhError, match="did not load everything it was given") as raised:
         warehouse.etl()
     assert "length: values in the source, none in the table" in str(raised.value.evidence)
     assert warehouse.rows("SELECT COUNT(*) FROM loaded_files WHERE kind = 'events'") == [(0,)]
@@ -294,8 +294,8 @@ PATHS = {"jsonpaths": [f"$['{key}']" for key in NAMED]}
         ({"jsonpaths": [f"$.{key}" for key in NAMED]}, ""),
         ({"jsonpaths": [f'$["{key}"]' for key in NAMED]}, ""),
         ({"jsonpaths": [path.lower() for path in PATHS["jsonpaths"]]}, "names no path for .*itemInSession"),
-        ({"jsonpath": PATHS["jsonpaths"]}, "no JSONPaths file"),
-        ([], "no JSONPaths file"),
+        ({"jsonpath": PATHS["jsonpaths"]}, "not a JSONPaths file"),
+        ([], "not a JSONPaths file"),
         (None, "cannot be read"),
     ],
 )
