@@ -80,7 +80,7 @@ def refuse_strangers(standing: Standing, place: str, another: str) -> None:
         raise EnvironmentFailure(
             f"{place} was made by a later version of this suite, {standing.made_by}",
             evidence="nothing was changed",
-            hint=("the same command again, with that version", f"{another}     (a warehouse of its own)"),
+            hint=("the same command again, with that version", f"{another}     (a separate warehouse)"),
         )
     if standing.whose == "strange":
         names = name_some(standing.taken)
@@ -88,7 +88,7 @@ def refuse_strangers(standing: Standing, place: str, another: str) -> None:
             f"{place} is not a warehouse of this suite, and other things have the names of its tables: {names}",
             evidence="nothing was changed",
             hint=(
-                f"{another}     (a warehouse of its own)",
+                f"{another}     (a separate warehouse)",
                 f"rename {standing.taken[0].name}, or move it away     (and the others, if they are yours)",
             ),
         )
