@@ -97,7 +97,7 @@ def write_sources(warehouse: Warehouse, number: int = 0) -> None:
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "not stored"])
 def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: PostgresWarehouse, stored: bool) -> None:
-    """Nobody can know whether the load was stored: that is said, exit code 3; the same command again finds out."""
+    """It is unknown whether the load was stored: the error says so, exit code 3; the same command finds out."""
     postgres.configure(ETL={"MAX_LOAD_FILES": 1})
     write_sources(postgres)
     with cutting_proxy(postgres.server, 2, forward=stored) as proxy:
@@ -119,7 +119,7 @@ def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: Po
 
 
 def test_a_connection_lost_before_the_commit_stores_nothing_and_says_so(postgres: PostgresWarehouse) -> None:
-    """Where it is known that nothing was stored, nothing is said of not knowing."""
+    """When it is known that nothing was stored, the error does not claim otherwise."""
     write_sources(postgres)
     with postgres.server.connected() as cursor:
         cursor.execute(f"SET search_path TO {postgres.schema_name}")
@@ -252,7 +252,7 @@ def test_a_drop_waits_for_no_load(postgres: PostgresWarehouse) -> None:
 
 
 def test_a_drop_gives_up_on_a_reader_that_stays(postgres: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody's open query is in the way of dropping a table: busy after a few seconds, and nothing is dropped."""
+    """Another session's open query blocks the drop of a table: busy after a few seconds, and nothing is dropped."""
     write_sources(postgres)
     postgres.etl()
     with postgres.server.connected() as cursor:

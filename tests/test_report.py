@@ -381,7 +381,7 @@ def test_the_sql_of_every_number_is_there(page: Path) -> None:
 
 
 def test_the_verdict_comes_first(warehouse: Warehouse, page: Path) -> None:
-    """The first words are what came of the checks: all passed, one to look at, failed, or not all run."""
+    """The page begins with the result of the checks: all passed, one to look at, failed, or not all run."""
     assert verdict_of(page) == ("verdict warn", f"No check failed; {len(CHECKS) - 2} of {len(CHECKS)} checks passed")
     load(warehouse, *plays(3, level="paid"))
     assert verdict_of(write_report(warehouse)) == ("verdict ok", f"All {len(CHECKS)} checks passed")
@@ -504,7 +504,7 @@ def test_the_page_is_readable_for_all_and_there_at_once(month: Warehouse, tmp_pa
 
 
 def test_a_file_that_is_no_report_is_left_alone(month: Warehouse, tmp_path: Path) -> None:
-    """Somebody's own page of that name is not replaced, and neither is a folder."""
+    """A user's own page of that name is not replaced, and neither is a folder."""
     (tmp_path / "thesis.html").write_text("<html>years of work</html>")
     for target in ("thesis.html", ".", "none/r.html"):
         with pytest.raises(ConfigError):
@@ -597,7 +597,7 @@ def test_p163_a_report_that_names_no_place_is_known_by_its_load(month: Warehouse
 
 @pytest.mark.parametrize("mark", ["not json", "[]", "{}", "{&#34;engine&#34;: 1}"])
 def test_a_page_with_a_damaged_mark_is_no_report(month: Warehouse, page: Path, tmp_path: Path, mark: str) -> None:
-    """Whose it is cannot be told, so it stays."""
+    """Its owner is unknown, so it stays."""
     text = re.sub(
         '<meta name="warehouse" content="[^"]*">', f'<meta name="warehouse" content="{mark}">', page.read_text()
     )

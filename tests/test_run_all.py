@@ -255,7 +255,7 @@ def test_p160_a_suite_that_was_moved_takes_its_lake_over(ran: tuple[Suite, Run],
 
 
 def test_broken_settings_stop_at_the_first_step(suite: Suite) -> None:
-    """With a key nobody knows the first step fails with 2, said once; the later steps are not run."""
+    """With an unknown key the first step fails with 2, reported once; the later steps are not run."""
     (suite.folder / "dwh.local.cfg").write_text("[DUCKDB]\nPAHT = x\n")
     run = suite.run()
     assert (run.code, run.steps()) == (2, ["conn_start"])
@@ -362,7 +362,7 @@ def test_ctrl_c_stops_the_step_and_the_run(stubs: Suite, closing: bool) -> None:
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere: bool) -> None:
-    """The sample is made when the settings look for it and it is not there, and not for who has data elsewhere."""
+    """The sample is made when the settings look for it and it is missing, not when the data is elsewhere."""
     mine = {"DWH_S3_LOG_DATA": "/logs", "DWH_S3_SONG_DATA": "/songs"} if elsewhere else {}
     run = Suite(stubs.folder, stubs.environ | mine).run("--json")
     assert (stubs.calls()[0] == f"make_sample {stubs.folder}/data") is not elsewhere
@@ -371,7 +371,7 @@ def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere
 
 @pytest.mark.parametrize("flags", [["--nope"], ["again"], ["--config"], ["--keep", "--always-close"]])
 def test_a_wrong_call_is_refused_before_anything_runs(stubs: Suite, flags: list[str]) -> None:
-    """A flag nobody knows, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
+    """An unknown flag, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
     run = stubs.run(*flags)
     lines = run.err.splitlines()
     assert (run.code, len(lines), stubs.calls()) == (2, 2, [])
@@ -632,7 +632,7 @@ def test_a_failed_install_is_an_error_and_is_tried_again(machine: Machine) -> No
 
 
 def test_a_folder_that_is_no_environment_is_not_replaced(machine: Machine) -> None:
-    """SPARKIFY_VENV naming a folder with something else in it is refused, and the folder is left as it is."""
+    """SPARKIFY_VENV naming a folder with something else in it is refused, and the folder is not changed."""
     machine.add_python(without="ensurepip pip")
     (machine.folder / "home").mkdir()
     (machine.folder / "home" / "letter").touch()

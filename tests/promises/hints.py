@@ -1,4 +1,4 @@
-"""Each `try:` line is a real command or a real edit: what counts as one, and a recorder of all that tests provoke.
+"""Each `try:` line is a real command or a real edit: the rules for both, and a recorder of all errors in tests.
 
 A command of ours is parsed by the script's own parser, a setting has to exist; everything else has to begin like one
 of the commands and edits named here, so that a new kind of hint is looked at by a person once.
@@ -91,7 +91,7 @@ def every_hint_is_real(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def assert_real(made: Sequence[tuple[str, tuple[str, ...]]]) -> None:
-    """Fail for errors without a hint, and for hints that are none."""
+    """Fail for errors without a hint, and for hints that are neither."""
     for message, hints in made:
         assert hints, f"no hint: {message}"
         for hint in hints:

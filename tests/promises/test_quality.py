@@ -1,4 +1,4 @@
-"""P125 to P129: what a person should know of data that is loaded, though no record of it is bad."""
+"""P125 to P129: what a user should know about loaded data although no record is bad."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def test_p129_why_plays_find_no_song_is_told_with_v(warehouse: Warehouse, monkey
 def test_p129_of_too_many_names_those_with_the_most_plays_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory is bounded, and how many plays that leaves is said."""
+    """Memory is bounded, and the number of plays that were not looked at is shown."""
     warehouse = Warehouse(tmp_path / "w").create()
     warehouse.write(
         "log_data/1.json", [*plays(3), event(itemInSession=3, song="Red"), event(itemInSession=4, song="X")]

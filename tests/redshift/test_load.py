@@ -195,7 +195,7 @@ def test_an_object_replaced_after_its_copy_is_left_for_the_next_run(
 
 
 def test_p18_a_second_load_is_busy_and_readers_are_not(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
-    """LOCK shuts out who reads the locked table too, so it is not one that anybody reads."""
+    """LOCK also blocks readers of the table, so the locked table is one without readers."""
     put(here, bucket, "small.json", lines(plays(2)))
     warehouse.etl()
     other = here.standin.connect()
@@ -228,7 +228,7 @@ def test_work_is_emptied_after_a_failure_too(
 def test_a_misread_jsonpaths_file_is_noticed(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With another key in it COPY maps by column name, and loads NULLs without a word."""
+    """With another key in it COPY maps by column name, and silently loads NULLs."""
     put(here, bucket, "small.json", lines(plays(2)))
     misspell(monkeypatch, b'"jsonpaths"', b'"jsonPaths"')
     with pytest.raises(DwhError, match="did not load everything it was given"):
@@ -302,7 +302,7 @@ PATHS = {"jsonpaths": [f"$['{key}']" for key in NAMED]}
 def test_a_jsonpaths_file_has_to_name_the_keys_of_an_event(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str, tmp_path: Path, where: str, content: Any, message: str
 ) -> None:
-    """Theirs is not used, but one that would lose columns is refused, because its owner thinks otherwise."""
+    """The user's file is not used, but one that would lose columns is refused, since its owner expects them."""
     place = f"s3://{bucket}/paths.json" if where == "s3" else str(tmp_path / "paths.json")
     if content is not None and where == "s3":
         here.client().put_object(Bucket=bucket, Key="paths.json", Body=json.dumps(content).encode())
