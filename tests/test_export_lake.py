@@ -397,7 +397,7 @@ def test_p163_a_lake_that_names_no_place_is_known_by_its_load(target: Target, tm
     before = contents(target.fetch())
     with pytest.raises(EnvironmentFailure, match="was not written by this warehouse") as raised:
         other.call()
-    assert "version 0.1 wrote it" in raised.value.evidence[0]
+    assert "written by: version 0.1" in raised.value.evidence[0]
     assert contents(target.fetch()) == before
     assert target.call("--dry-run")["would_write"] is True
     assert target.call()["written"] is True

@@ -589,7 +589,7 @@ def test_p163_a_report_that_names_no_place_is_known_by_its_load(month: Warehouse
     other = load(Warehouse(tmp_path / "w").create(), *plays(2))
     with pytest.raises(EnvironmentFailure, match="was not written by this warehouse") as raised:
         other.call("report", "--quick", "--to", str(page))
-    assert "version 0.1 wrote it" in raised.value.evidence[0]
+    assert "written by: version 0.1" in raised.value.evidence[0]
     assert page.read_text(encoding="utf-8") == old
     month.call("report", "--quick", "--to", str(page))
     assert whose(page)["file"] == os.path.realpath(month.database)
