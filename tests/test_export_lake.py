@@ -521,7 +521,7 @@ def test_p164_a_lake_stays_out_of_the_sources_and_the_scripts(loaded: Warehouse,
     before = contents(loaded.root), contents(REPO / "dwh")
     for place in (source, source / "lake", source / "a" / "b", tmp_path / "link" / "lake", loaded.root, tmp_path, REPO):
         for flags in ((), ("--dry-run",), ("--take-over",)):
-            with pytest.raises(ConfigError, match="is no place for a lake: nothing was written") as raised:
+            with pytest.raises(ConfigError, match="cannot hold a lake: nothing was written") as raised:
                 loaded.call("export_lake", "--to", str(place), *flags)
             follow(Target(loaded, "", None, tmp_path), raised.value.hint[1], "--dry-run")
     assert (contents(loaded.root), contents(REPO / "dwh")) == before
@@ -540,7 +540,7 @@ def test_p164_a_prefix_of_other_things_is_no_lake(loaded: Warehouse, some_cloud:
     before = some_cloud.work()
     for name, told in (
         *((name, "is not a lake and holds other things") for name in ("used", "deep/", "deep/used")),
-        *((name, "is no place for a lake") for name in ("data", "data/songs", "data/songs/", "data/songs/lake", "")),
+        *((name, "cannot hold a lake") for name in ("data", "data/songs", "data/songs/", "data/songs/lake", "")),
     ):
         target = Target(loaded, f"s3://{WORK}/{start}/{name}", some_cloud, tmp_path)
         for flags in ((), ("--dry-run", "--take-over")):

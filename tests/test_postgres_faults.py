@@ -105,7 +105,7 @@ def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: Po
         done = postgres.run("etl", env=place)
         assert proxy.cut == 1
     assert done.code == 3, done.err
-    assert "it is not known whether this was stored" in done.err
+    assert "it is unknown whether this was stored" in done.err
     assert "try: the same command again" in done.err
     assert "Traceback" not in done.err
     wait_until_alone(postgres)

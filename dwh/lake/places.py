@@ -36,7 +36,7 @@ def refuse_sources(config: Config, command: Callable[..., str]) -> None:
     outermost = min(lake, *around, key=len)
     another = f"{outermost}_lake" if "/" in outermost.removeprefix(SCHEME) else f"{SCHEME}another-bucket/lake"
     raise ConfigError(
-        f"{config.s3.lake} is no place for a lake: nothing was written there",
+        f"{config.s3.lake} cannot hold a lake: nothing was written there",
         evidence=found,
         hint=(f"[S3] LAKE = {another}", command("--to", another)),
     )

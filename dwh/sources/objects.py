@@ -216,7 +216,7 @@ def _get(buckets: Buckets, file: SourceFile, start: int, length: int) -> Buffer 
     def get() -> Buffer:
         body = obstore.get(buckets.open(path.bucket), path.key, options=options).bytes()
         if len(body) != length:
-            raise CutShort(f"{len(body):,} bytes came of {length:,}")
+            raise CutShort(f"{len(body):,} bytes arrived of {length:,}")
         return body
 
     try:

@@ -62,7 +62,7 @@ def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
         return Record(line, text, "nested too deep" if isinstance(error, RecursionError) else str(error))
     fault = _unfit_escape(text) if b"\\u" in text else None
     twice = sorted(content.twice & strictness.keys)
-    fault = fault or (f"the key {twice[0]!r} stands twice" if twice else _unfit_value(content, strictness.holds))
+    fault = fault or (f"the key {twice[0]!r} appears twice" if twice else _unfit_value(content, strictness.holds))
     return Record(line, text, fault, _write_values(content, strictness.holds) if exact and not fault else None)
 
 

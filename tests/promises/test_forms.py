@@ -410,7 +410,7 @@ def test_p120_in_s3_the_object_is_replaced() -> None:
         """&& rm "$f.2" && rm "$f.1" && aws s3 cp "$f" 's3://bucket/a b.json.gz'"""
     )
     assert conversion("s3://b/a.json", "it is gzip: so") == "aws s3 mv s3://b/a.json s3://b/a.json.gz"
-    assert conversion("a.json", "the key 'page' stands twice") is None
+    assert conversion("a.json", "the key 'page' appears twice") is None
 
 
 def test_p121_gzip_is_read_to_its_end_or_refused(warehouse: Warehouse) -> None:
