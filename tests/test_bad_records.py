@@ -477,7 +477,7 @@ def test_the_script_ends_with_1(warehouse: Warehouse) -> None:
     assert said[0] == f"error: bad record in {path} line 2"
     assert said[1].startswith(f"  {BAD_LINE.decode()}")
     assert said[2] == "  nothing of this load was stored (2 files, 4 records rolled back)"
-    assert [line[:8] for line in said[3:]] == ["  try: m", "  try: p"]
+    assert [line[:8] for line in said[3:]] == ["  try: f", "  try: p"]
 
 
 def test_the_script_tells_of_more_bad_records(warehouse: Warehouse) -> None:
