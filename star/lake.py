@@ -59,7 +59,7 @@ LAKE = {
     for table, statement in q.STAR.items()
 }
 EXTRACTS = {table: Extract(table, *how) for table, how in LAKE.items()}
-# An export by other queries is another export, even of the same star.
+# Other queries make another export, even of the same star.
 QUERIES_SHA256 = hashlib.sha256(repr(LAKE).encode()).hexdigest()
 
 ROWS = "number_of_rows"  # the total that every table has
