@@ -19,8 +19,8 @@ from dwh.script import Script, begin
 from dwh.terminal.console import run
 from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
-from star.owner import OURS, check_owner
-from star.tables import Step, plan
+from star.owner import INSERT_WAREHOUSE, OURS, check_owner
+from star.tables import MARK_STAR_INCOMPLETE, Step, plan
 
 if TYPE_CHECKING:
     from dwh.seam import Session
@@ -82,9 +82,9 @@ def change_tables(script: Script, session: Session, steps: Sequence[Step]) -> No
         apply(session, [step for step in steps if step[1] not in session.extra_tables])
         if OURS.marker in made:
             now = datetime.now(UTC).replace(tzinfo=None)
-            session.execute(q.INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
+            session.execute(INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
         if any(name in q.STAR for name in made):
-            session.execute(q.MARK_STAR_INCOMPLETE)
+            session.execute(MARK_STAR_INCOMPLETE)
 
 
 def apply(session: Session, steps: Sequence[Step]) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dwh.seam import Session
 
 SHOWN_NAMES = 3
+# A star table that was made again is empty: no statements made this star, so the next etl.py rebuilds it.
+MARK_STAR_INCOMPLETE = "UPDATE loads SET statements_sha256 = 'a star table is new'"
 Step = tuple[str, str, str]  # a mark, what it is about, its statement
 
 

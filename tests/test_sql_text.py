@@ -9,7 +9,11 @@ import pytest
 from sqlfluff.core import FluffConfig, Linter
 
 import sql_queries
+from star import load_queries, owner, tables
 
+MODULES = (sql_queries, owner, load_queries, tables)  # that hold SQL
+# What sql_queries.py says about tables and records, in words and names.
+NO_SQL = {"ABOUT", "COLUMNS", "LEDGER_COLUMNS", "STAGING_COLUMNS", "STAR_COLUMNS", "NUMBERS"}
 _ARGUMENT = r"(?:[^(),]|\((?:[^()]|\([^()]*\))*\))*"  # of a function, with brackets in brackets
 # What sqlfluff's Redshift grammar lets through although Redshift (or PostgreSQL, or DuckDB) refuses it, or means
 # something else by it.
@@ -43,16 +47,17 @@ DENIED = {
 
 
 def named_statements() -> Iterator[tuple[str, str]]:
-    """Every statement of sql_queries.py with the name it stands under."""
-    for name, value in vars(sql_queries).items():
-        if name.startswith("_") or name in ("STAR_STATEMENTS", "TABLES", "LEDGER", "STAGING", "STAR"):
-            continue
-        if isinstance(value, str):
-            yield name, value
-        elif isinstance(value, tuple):
-            for number, statement in enumerate(value):
-                if isinstance(statement, str):
-                    yield f"{name}_{number}", statement
+    """Every statement of the modules that hold SQL, with the name it stands under."""
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if name.startswith("_") or name.endswith("_KEYS") or name in NO_SQL:
+                continue
+            if isinstance(value, str):
+                yield name, value
+            elif isinstance(value, tuple) and not hasattr(value, "_fields"):
+                yield from ((f"{name}_{number}", text) for number, text in enumerate(value) if isinstance(text, str))
+            elif isinstance(value, dict):
+                yield from ((f"{name}_{key}", text) for key, text in value.items() if isinstance(text, str))
 
 
 STATEMENTS = {text: name for name, text in reversed(list(named_statements()))}
@@ -69,6 +74,8 @@ def test_there_are_statements_to_look_at() -> None:
     """The guards below see the statements: every table and every step of the load is among them."""
     assert set(sql_queries.TABLES.values()) <= set(STATEMENTS)
     assert set(sql_queries.STAR_STATEMENTS) <= set(STATEMENTS)
+    assert {load_queries.RECORD_FILES, *load_queries.COUNT_INCOMING.values()} <= set(STATEMENTS)
+    assert {owner.SELECT_WAREHOUSE, tables.MARK_STAR_INCOMPLETE} <= set(STATEMENTS)
 
 
 @by_name
