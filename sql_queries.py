@@ -1,7 +1,8 @@
-"""Every table and every statement of the suite: one text for DuckDB, PostgreSQL and Amazon Redshift.
+"""The tables, the rules of a record, and the choice of the star's rows: one text for DuckDB, PostgreSQL and Amazon
+Redshift.
 
 This is the file a data person edits. When a statement of the star changes, the next etl.py notices and rebuilds the
-star from staging.
+star from staging. What is asked besides stands beside what asks it, in star/.
 A new column of a star table is added by create_tables.py; a new column of staging needs create_tables.py --recreate.
 
 Rules of the portable text: explicit VARCHAR lengths (bytes on Redshift), ROW_NUMBER in a derived table instead of
@@ -198,7 +199,7 @@ def _about(text: str) -> str:
 
 def _columns(text: str) -> list[tuple[str, ...]]:
     """Give the columns of a table: name and key, type, description, example."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for line in text.partition("\n\n")[2].replace("\n ", "  ").splitlines():
         name, kind, *words = (part.strip() for part in line.split("  ") if part.strip())
         description, _, example = " ".join(words).partition(" e.g. ")
@@ -238,9 +239,13 @@ DROP_TABLES = tuple(f"DROP TABLE IF EXISTS {table}" for table in reversed(TABLES
 
 
 def _staged(table: str) -> dict[str, tuple[str, str]]:
-    """Give what a table of staging has of a record: column -> JSON key, type."""
-    rows = [(*name.split(" = "), name, kind.removesuffix(" NOT NULL")) for name, kind, *_ in _columns(_TEXTS[table])]
-    return {name: (rest[0], rest[-1]) for name, *rest in rows if name != "file_id"}
+    """Give the columns of staging that come from a record: column -> JSON key, type."""
+    found = {}
+    for name, kind, *_ in _columns(_TEXTS[table]):
+        column, _, key = name.partition(" = ")
+        found[column] = (key or column, kind.removesuffix(" NOT NULL"))
+    del found["file_id"]
+    return found
 
 
 _EVENTS, _SONGS = _staged("staging_events"), _staged("staging_songs")
@@ -971,6 +976,9 @@ DROP_TEMPORARY = tuple(
 
 # What decides the content of the star: etl.py rebuilds it when one of these differs from what the last load ran.
 STAR_STATEMENTS = (*STAR.values(), *TOUCH_KEYS, *REBUILD_TOUCHED)
+
+# Which files are loaded, as etl.py and sql_validate.py compare it with the sources.
+SELECT_LEDGER = "SELECT kind, path, fingerprint, file_id, status, records_read FROM loaded_files"
 
 # What etl.py tells at its end.
 COUNT_ROWS = "\nUNION ALL".join(

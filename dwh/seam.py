@@ -54,6 +54,14 @@ class Thing(NamedTuple):
         return f"{self.kind} {self.name}"
 
 
+class Comment(NamedTuple):
+    """What the database says of a column, or of a table when `column` is empty; None: nothing."""
+
+    table: str
+    column: str
+    text: str | None
+
+
 class Extract(NamedTuple):
     """What one table of a lake is made of: a query without parameters, the columns of it that name folders
     (`year=2018/`) and are not in the files, and those that its files are sorted by. Of a table with such folders the
@@ -122,6 +130,10 @@ class Session(Protocol):
     def contents(self) -> list[Thing]:
         """Name all that stands where our tables are made, whoever made it and whoever may read it: the schema, or the
         DuckDB file with all its schemas."""
+
+    def comments(self) -> list[Comment]:
+        """Give the comments on the tables, where ours are made, on which this user may comment. Each of these tables is
+        named at least once, with no text when there is none."""
 
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
         """Name the views, wherever they stand, that cannot be without these tables."""

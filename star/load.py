@@ -88,7 +88,7 @@ class StarLoader:
     def read_ledger(self) -> list[Entry]:
         """Read which files are loaded, and remember up to which load that is known."""
         self._last_load = self._find_last_load()
-        return [Entry(*row) for row in self.session.rows(queries.SELECT_LEDGER)]
+        return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
 
     def star_is_outdated(self) -> bool:
         """Tell whether other statements than today's made the star."""

@@ -5,8 +5,6 @@ None of them decides what is in the star: those are in sql_queries.py.
 
 # ----------------------------------------------------------------------------------------------------------- the ledger
 
-SELECT_LEDGER = "SELECT kind, path, fingerprint, file_id, status, records_read FROM loaded_files"
-
 SELECT_LAST_LOAD = """
 SELECT load_id, statements_sha256
 FROM loads
