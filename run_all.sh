@@ -63,8 +63,8 @@ looks_for_sample() {
 import os, sys
 here, flags = sys.argv[1], sys.argv[2:]
 sys.path.insert(0, here)
-from dwh.config import load_config
-from dwh.flags import warehouse_parser
+from dwh.settings.config import load_config
+from dwh.terminal.flags import warehouse_parser
 s3 = load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).s3
 sys.exit(s3.log_data + s3.song_data != (here + "/data/log_data", here + "/data/song_data"))' "$here" "$@" 2>/dev/null
 }
@@ -76,9 +76,9 @@ import os, sys
 from pathlib import Path
 here, flags = sys.argv[1], sys.argv[2:]
 sys.path.insert(0, here)
-from dwh.config import load_config
-from dwh.flags import warehouse_parser
-from dwh.marks import near
+from dwh.settings.config import load_config
+from dwh.terminal.flags import warehouse_parser
+from dwh.terminal.wording import near
 print(near(Path(load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).report.path)))' "$here" "$@"
 }
 

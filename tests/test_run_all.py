@@ -21,20 +21,10 @@ from warehouse import WATCHDOG, event, lines, song
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
-SHELL_SCRIPTS = ["run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
-NOT_COPIED = shutil.ignore_patterns(
-    ".git",
-    ".venv",
-    "data",
-    "data.partial-*",
-    "*.duckdb*",
-    "report.html",
-    "lake",
-    "dwh.local.cfg",
-    "__pycache__",
-    ".*_cache",
-    ".hypothesis",
-)
+SHELL_SCRIPTS = ["dev", "run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
+# What a run leaves in the folder of the suite, and what is no part of it; `lake` and `data` are also names of rooms.
+LEFT_THERE = (".git", ".venv", "data", "data.partial-*", "report.html", "lake", "dwh.local.cfg", ".hypothesis")
+ANYWHERE = shutil.ignore_patterns("*.duckdb*", "__pycache__", ".*_cache")
 BAD_EVENT = '{"page":"NextSong","ts":"yesterday","sessionId":1,"itemInSession":0}\n'
 
 # Stands in for a script: notes its name and flags in calls.txt, prints its name, and fails when FAIL names it.
@@ -100,10 +90,15 @@ class Run:
         return [w[0] for w in words if len(w) == 2 and w[0] in STEPS and w[1][-1] == "s" and w[1][0].isdigit()]
 
 
+def not_copied(folder: str, names: list[str]) -> set[str]:
+    at_top = shutil.ignore_patterns(*LEFT_THERE)(folder, names) if Path(folder) == ROOT else set[str]()
+    return at_top | ANYWHERE(folder, names)
+
+
 def copy_suite(parent: Path, environ: dict[str, str]) -> Suite:
     """Copy the suite into a folder whose name would do harm in a shell that does not quote."""
     folder = parent / "our ware'house $(touch harm)"
-    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    shutil.copytree(ROOT, folder, ignore=not_copied)
     return Suite(folder, environ)
 
 

@@ -231,7 +231,7 @@ def test_p05_a_second_ctrl_c_leaves_at_once(warehouse: Warehouse) -> None:
     """While the first one waits for a roll-back that takes long, the second ends the process: nothing else would."""
     code = (
         "import sys, threading; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from dwh import console\n"
+        "from dwh.terminal import console\n"
         "from dwh.engines.duckdb.session import DuckDbSession\n"
         "def slow(session):\n"
         "    print('rolling back', file=sys.stderr, flush=True)\n"
