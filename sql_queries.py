@@ -175,7 +175,7 @@ fingerprint   VARCHAR(256) NOT NULL   Size and time of change, in S3 size and ET
 records_read  BIGINT NOT NULL         Records in the file. It is the sum of staged and rejected. e.g. 179
 staged        BIGINT NOT NULL         Records that are in staging. e.g. 179
 rejected      BIGINT NOT NULL         Records that are in rejected_lines. e.g. 0
-status        VARCHAR(16) NOT NULL    loaded, or rejected when the file could not be read at all. e.g. loaded
+status        VARCHAR(16) NOT NULL    State: loaded, or rejected when the file could not be read. e.g. loaded
 load_id       BIGINT NOT NULL         Load that brought it, found in loads. e.g. 1
 loaded_at     TIMESTAMP NOT NULL      When that load was stored, in UTC. e.g. 2018-12-01 03:00:01.25
 """,

@@ -13,7 +13,7 @@ from star import load_queries, owner, tables
 
 MODULES = (sql_queries, owner, load_queries, tables)  # that hold SQL
 # What sql_queries.py says about tables and records, in words and names.
-NO_SQL = {"ABOUT", "COLUMNS", "LEDGER_COLUMNS", "STAGING_COLUMNS", "STAR_COLUMNS", "NUMBERS"}
+NO_SQL = {"ABOUT", "COLUMNS", "LEDGER_COLUMNS", "STAGING_COLUMNS", "STAR_COLUMNS", "NUMBERS", "TABLE"}
 _ARGUMENT = r"(?:[^(),]|\((?:[^()]|\([^()]*\))*\))*"  # of a function, with brackets in brackets
 # What sqlfluff's Redshift grammar lets through although Redshift (or PostgreSQL, or DuckDB) refuses it, or means
 # something else by it.

@@ -18,6 +18,7 @@ import sql_queries as q
 from dwh import __version__
 from dwh.ownership.marks import Mark, read_address
 from dwh.terminal.wording import count, printable
+from star.dictionary import tooltip
 
 if TYPE_CHECKING:
     from dwh.checks import Check, Result
@@ -168,6 +169,7 @@ def render(pictures: Sequence[Picture], results: Sequence[Result], context: Mapp
         keep_trailing_newline=True,
         finalize=lambda value: value if hasattr(value, "__html__") else printable(value),
     )
+    environment.globals["tooltip"] = tooltip
     environment.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     shown = [_shown(result) for result in sorted(results, key=lambda result: _ORDER[result.status])]
     statements = {"The version of the engine": q.REPORT_ENGINE, **q.REPORT}
@@ -196,6 +198,7 @@ def _shown(result: Result) -> dict[str, Any]:
     return {
         "status": result.status,
         "check": result.check,
+        "table": result.check.name.partition(":")[0],
         "outcome": result.outcome,
         "columns": list(result.sample[0]) if result.sample else [],
         "cells": cells,

@@ -105,6 +105,21 @@ def test_a_wrong_password_is_refused_and_five_lock_a_user(standin: RedshiftStand
         standin.connect(user="analyst", password="right")
 
 
+def test_who_owns_no_table_may_not_comment_on_it(standin: RedshiftStandIn) -> None:
+    """The owner may, or a superuser [D23 dg/r_COMMENT.html]."""
+    standin.add_user("analyst", "right")
+    owner, analyst = standin.connect(), standin.connect(user="analyst", password="right")
+    run(owner, "CREATE TABLE t (a BIGINT)")
+    run(owner, "COMMENT ON COLUMN t.a IS 'a number'")
+    run(owner, "COMMIT")
+    for statement in ("COMMENT ON COLUMN t.a IS 'another'", "COMMENT ON TABLE t IS NULL"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            run(analyst, statement)
+        analyst.rollback()
+    owner.close()
+    analyst.close()
+
+
 def test_a_login_between_wrong_passwords_starts_the_count_again(standin: RedshiftStandIn) -> None:
     """Only five in a row lock a user."""
     standin.add_user("analyst", "right")
@@ -237,6 +252,8 @@ TRUNCATE TABLE t CASCADE
 LOCK TABLE t IN EXCLUSIVE MODE
 LOCK TABLE t NOWAIT
 LOCK TABLE t IN ACCESS EXCLUSIVE MODE NOWAIT
+COMMENT ON SCHEMA public IS 'a'
+COMMENT ON INDEX i IS 'a'
 MERGE INTO t USING (SELECT 1 AS a) AS s ON t.a = s.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1)
 MERGE INTO t USING t AS s ON t.a = s.a WHEN MATCHED AND s.a > 1 THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1)
 MERGE INTO t USING t AS s ON t.a = s.a WHEN MATCHED THEN DELETE
@@ -305,6 +322,9 @@ SET enable_result_cache_for_session TO off
 BEGIN READ WRITE
 ANALYZE t PREDICATE COLUMNS
 VACUUM FULL t TO 100 PERCENT
+COMMENT ON TABLE t IS 'it''s a table'
+COMMENT ON COLUMN t.a IS NULL
+SELECT d.description FROM pg_description AS d JOIN pg_class AS c ON c.oid = d.objoid WHERE c.relname = 't'
 MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = u.b WHEN NOT MATCHED THEN INSERT (a) VALUES (u.a)
 SELECT 1; SELECT 2
 """.strip().splitlines()
