@@ -158,6 +158,21 @@ def test_a_new_column_of_staging_is_one_line() -> None:
         assert connection.execute("SELECT mood FROM staging_events").fetchall() == [("fine",)]
 
 
+def test_what_is_chosen_has_the_order_of_the_columns() -> None:
+    """INSERT names the columns as they are described, so each CHOOSE_ must give them in the same order."""
+    seen = set()
+    with duckdb.connect() as connection:
+        connection.execute("CREATE OR REPLACE TEMP MACRO octet_length(text) AS strlen(text)")
+        for statement in (*q.TABLES.values(), *q.CREATE_INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REBUILD_TOUCHED):
+            table = statement.removeprefix("INSERT INTO ").partition(" ")[0]
+            if table in q.STAR:
+                chosen = connection.execute(statement.partition(")")[2])
+                assert [name for name, *_ in chosen.description or ()] == list(q.COLUMNS[table])
+                seen.add(table)
+            connection.execute(statement)
+    assert seen == q.STAR.keys()
+
+
 # ---------------------------------------------------------------------------------------------------- the database
 
 
