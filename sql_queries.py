@@ -1,17 +1,15 @@
-"""The tables, the rules of a record, and the choice of the star's rows: one text for DuckDB, PostgreSQL and Amazon
-Redshift.
+"""The tables, the rules of a record, and the choice of the star's rows: one text for all three engines.
 
 This is the file a data person edits. When a statement of the star changes, the next etl.py notices and rebuilds the
 star from staging. What is asked besides stands beside what asks it, in star/.
 A new column of a star table is added by create_tables.py; a new column of staging needs create_tables.py --recreate.
 
 Rules of the portable text: explicit VARCHAR lengths (bytes on Redshift), ROW_NUMBER in a derived table instead of
-DISTINCT ON,
-delete and insert instead of upsert, NULLS LAST written out, TRIM(BOTH ' ' FROM x), no division of integers, no
-TRUNCATE (it commits on Redshift),
-no clock (times are bound from Python), values by parameter (%s), and neither a percent sign nor a question mark
-anywhere else. No ^ and no $ in a pattern of ~ (they match at every line on Redshift), and no cast that needs a
-condition beside it (it may run first): what is cast is text that is NULL unless it can be.
+DISTINCT ON, delete and insert instead of upsert, NULLS LAST written out, TRIM(BOTH ' ' FROM x), no division of
+integers, no TRUNCATE (it commits on Redshift), no clock (times are bound from Python), values by parameter (%s), and
+neither a percent sign nor a question mark anywhere else. No ^ and no $ in a pattern of ~ (they match at every line on
+Redshift), and no cast that needs a condition beside it (it may run first): what is cast is text that is NULL unless
+it can be.
 """
 
 # --------------------------------------------------------------------------------------------------------------- tables
@@ -35,8 +33,7 @@ last_seen   TIMESTAMP NOT NULL  Time of the latest event, in UTC. e.g. 2018-11-3
 One row per song of the catalogue.
 
 song_id      VARCHAR(64) NOT NULL  Id of the song in the catalogue. e.g. SOPHPYB12ABE3779B1
-title        VARCHAR(1024)         Title. A play finds its song by title and artist_name. NULL when not known.
-                                   e.g. Ferry to Nowhere
+title        VARCHAR(1024)         Title, by which a play finds its song. NULL when not known. e.g. Ferry to Nowhere
 artist_id    VARCHAR(64)           Id of the artist, found in artists. NULL when not known. e.g. ARPHPYB1187E3779B1
 year         BIGINT                Year of release. NULL when not known, which the files write as 0. e.g. 2004
 duration     DOUBLE PRECISION      Length in seconds. NULL when not known. e.g. 214.73914
@@ -49,10 +46,8 @@ One row per artist of the catalogue.
 artist_id  VARCHAR(64) NOT NULL  Id of the artist in the catalogue. e.g. ARPHPYB1187E3779B1
 name       VARCHAR(1024)         Name. NULL when not known. e.g. The Copper Teapots
 location   VARCHAR(1024)         Where the artist comes from, in words. NULL when not known. e.g. Leeds, England
-latitude   DOUBLE PRECISION      Latitude of the location in degrees, north is positive. NULL when not known.
-                                 e.g. 53.79648
-longitude  DOUBLE PRECISION      Longitude of the location in degrees, east is positive. NULL when not known.
-                                 e.g. -1.54785
+latitude   DOUBLE PRECISION      Latitude in degrees, north is positive. NULL when not known. e.g. 53.79648
+longitude  DOUBLE PRECISION      Longitude in degrees, east is positive. NULL when not known. e.g. -1.54785
 """,
     "time": """
 One row per moment at which a play started, cut into parts to group by. All parts are in UTC.
@@ -89,8 +84,7 @@ title            VARCHAR(1024)         Title as the event gave it, also of a son
                                        when the event gave none. e.g. Ferry to Nowhere
 artist_name      VARCHAR(1024)         Artist as the event gave it, also of a song that the catalogue does not know.
                                        NULL when the event gave none. e.g. The Copper Teapots
-duration         DOUBLE PRECISION      Length of the song in seconds, as the event gave it. NULL when it gave none.
-                                       e.g. 214.73914
+duration         DOUBLE PRECISION      Length in seconds, as the event gave it. NULL when it gave none. e.g. 214.73914
 """,
 }
 
@@ -111,18 +105,15 @@ level                            VARCHAR(64)           Subscription at the time 
 location                         VARCHAR(1024)         Where the user was, in words. e.g. Savannah, GA
 method                           VARCHAR(16)           HTTP method of the request. e.g. PUT
 page                             VARCHAR(64) NOT NULL  Page of the app. NextSong is a play. e.g. NextSong
-registration                     DOUBLE PRECISION      When the user signed up, in milliseconds since 1970, UTC.
-                                                       e.g. 1539656859796
+registration                     DOUBLE PRECISION      Sign-up in milliseconds since 1970, UTC. e.g. 1539656859796
 session_id = sessionId           BIGINT                Number of the session. e.g. 75
 song                             VARCHAR(1024)         Title of the song, on a play. e.g. Ferry to Nowhere
 status                           BIGINT                HTTP status of the answer. e.g. 200
-ts                               BIGINT NOT NULL       Time of the event, in milliseconds since 1970, UTC.
-                                                       e.g. 1541269373796
+ts                               BIGINT NOT NULL       Time in milliseconds since 1970, UTC. e.g. 1541269373796
 user_agent = userAgent           VARCHAR(4096)         Program that sent the request, as it names itself.
                                                        e.g. Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:63.0)
                                                        Gecko/20100101 Firefox/63.0
-user_id = userId                 VARCHAR(64)           Number of the user, as text. Blank when nobody was logged in.
-                                                       e.g. 36
+user_id = userId                 VARCHAR(64)           Number of the user, as text. Blank when logged out. e.g. 36
 """,
     "staging_songs": """
 Every song record as it came, with the file that brought it. A value that the record did not have is NULL.
