@@ -218,7 +218,7 @@ def write_checks() -> Iterator[str]:
         "break a check, and its SQL. [Settings](settings.md#checks) move the limits.",
     )
     rows = (
-        (check.name, severity_of(check.severity, check.tolerated), check.what, _command(check.mend)) for check in CHECKS
+        (check.name, severity_of(check.severity, check.tolerated), check.what, _command(check.fix)) for check in CHECKS
     )
     yield from table("check|severity|what it promises|try", rows)
 
