@@ -57,7 +57,7 @@ def add_column(table: str, column: str, kind: str) -> str:
 def plan_descriptions(session: Session, steps: Sequence[Step]) -> list[Step]:
     """Compare the comments in the database with the descriptions; gives what to do after these steps.
 
-    What the steps make is described without a word. Tables that another user owns are left out: only the owner of a
+    New tables and columns are described silently. Tables that another user owns are left out: only the owner of a
     table may describe it.
     """
     made = {name for mark, name, _ in steps if mark in "+~"}

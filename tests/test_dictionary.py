@@ -215,7 +215,7 @@ def test_a_warehouse_without_descriptions_gets_them(warehouse: Warehouse) -> Non
     assert (comments(warehouse), warehouse.dump()) == (describe_all(), rows)
 
 
-def test_what_is_made_is_described_without_a_word(warehouse: Warehouse) -> None:
+def test_what_is_made_is_described_silently(warehouse: Warehouse) -> None:
     """A table or a column that is new is told as such, and not once more for its description."""
     warehouse.rows("ALTER TABLE songs DROP COLUMN year")
     warehouse.rows("DROP TABLE loads")
