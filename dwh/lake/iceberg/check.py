@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dwh.lake.iceberg.pins import version_of
-from dwh.lake.iceberg.table import IcebergTable
 
 if TYPE_CHECKING:
     from dwh.lake.iceberg.lake import IcebergLake
@@ -26,7 +25,7 @@ def _differences(lake: IcebergLake, name: str) -> list[str]:
     said = lake.pins.tables.get(name)
     if said is None:
         return ["export.json does not name this table"]
-    table = IcebergTable(lake.store, lake.specs[name], version_of(said.pin.metadata))
+    table = lake.table(name, version_of(said.pin.metadata))
     wrong = []
     if table.is_moved:
         wrong.append(f"its metadata names another place: {table.location}; the next export names this one")

@@ -6,7 +6,7 @@ derived from them: the library need not be imported for that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +14,25 @@ from dwh.terminal.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
     from dwh.lake.iceberg.store import Store
+    from dwh.terminal.errors import DwhError
 
 FILE_SCHEME = "file:"
 
 
 class TableIO:
     """The files of a table. `roots` are the locations that name its folder, the present one first: metadata that was
-    written before the folder was moved names the place of that time.
+    written before the folder was moved names the place of that time. `gone` words the error for a file that is not
+    there.
 
     What is written stays in memory until `flush`, because only then is it known that all of it could be made. What was
     read is kept, as none of these files ever changes.
     """
 
-    def __init__(self, store: Store, table: str, roots: Sequence[str]) -> None:
+    def __init__(self, store: Store, table: str, roots: Sequence[str], gone: Callable[[str], DwhError]) -> None:
         self.properties: dict[str, str] = {}
         self._store = store
         self._table = table
+        self._gone = gone
         self._roots = [f"{_plain(root)}/" for root in roots]
         self._known: dict[str, bytes] = {}
         self._unwritten: list[str] = []
@@ -47,17 +50,13 @@ class TableIO:
         )
 
     def read(self, location: str) -> bytes:
-        """Give the bytes of a file. Raises EnvironmentFailure when it is gone."""
+        """Give the bytes of a file. Raises what is raised for one that is gone."""
         path = self.path_of(location)
         if path not in self._known:
             try:
                 self._known[path] = self._store.read(path)[0]
             except FileNotFoundError:
-                raise EnvironmentFailure(
-                    f"{self._store.location}/{path} is gone, and the table {self._table} needs it",
-                    evidence=f"another session is at work in {self._store.location}, or the file was removed by hand",
-                    hint="the same command again",
-                ) from None
+                raise self._gone(path) from None
         return self._known[path]
 
     def keep(self, location: str, data: bytes) -> None:

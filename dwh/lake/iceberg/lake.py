@@ -23,7 +23,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -58,9 +57,11 @@ class IcebergLake:
         self.specs = {spec.name: spec for spec in specs}
         self._keep = max(keep, 1)
         self._by_name = by_name
-        self._there = store.sizes()  # before anything is read: see the top of this file
         self.pins, self._tag = self._read_pins()
+        self._there = store.sizes()  # after the pins, so that it holds all that they name, unless that is gone since
         self.run = f"r{uuid4().hex[:12]}"
+        self._versions = self._find_versions()
+        self._tables: dict[str, IcebergTable] = {}
         self._has_begun = self._has_committed = False
 
     @property
@@ -96,10 +97,17 @@ class IcebergLake:
             return []
         return left_over(self._there, self._shortened(self.pins), self.specs)
 
-    @cached_property
+    @property
     def tables(self) -> dict[str, IcebergTable]:
-        """Read the newest metadata of each table. Raises Busy when another session is at work."""
-        return {name: IcebergTable(self.store, spec, self._versions.get(name, 0)) for name, spec in self.specs.items()}
+        """The tables as their newest metadata says, read when they are first asked for. Raises Busy when another
+        session has exported since."""
+        if not self._tables:
+            self._tables = {name: self.table(name, self._versions.get(name, 0)) for name in self.specs}
+        return self._tables
+
+    def table(self, name: str, version: int) -> IcebergTable:
+        """Read one version of the metadata of a table. Raises Busy when another session has removed it."""
+        return IcebergTable(self.store, self.specs[name], version, self._is_overtaken)
 
     def files(self, name: str) -> list[LakeFile]:
         """Give the current files of a table, whichever export wrote them, with their digests."""
@@ -203,8 +211,14 @@ class IcebergLake:
     def _left_over_after_commit(self) -> list[str]:
         return left_over(self._there, self.pins, self.specs) if self.pins else []
 
-    @cached_property
-    def _versions(self) -> dict[str, int]:
+    def _is_overtaken(self) -> bool:
+        """Tell whether another session has replaced export.json since: no file is deleted before that."""
+        try:
+            return self.store.read(PINS)[1] != self._tag
+        except FileNotFoundError:
+            return self._tag != ""
+
+    def _find_versions(self) -> dict[str, int]:
         """The version of the newest metadata of each table that has one."""
         found: dict[str, int] = {}
         for path in self._there:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dwh.lake.iceberg.fileio import TableIO
 from dwh.lake.iceberg.schema import field_ids
 from dwh.lake.iceberg.spec import LakeFile, TableSpec
-from dwh.terminal.errors import Busy, ConfigError
+from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -40,16 +39,19 @@ class Pin(NamedTuple):
 class IcebergTable:
     """A table as it is in its metadata of version `version` (0: there is none yet).
 
-    Raises Busy when that metadata is gone: another session has gone on."""
+    `is_overtaken` tells whether another session has exported since the lake was looked at: then Busy is raised when a
+    file is gone, and EnvironmentFailure when not, here and by whatever reads on."""
 
-    def __init__(self, store: Store, spec: TableSpec, version: int) -> None:
+    def __init__(self, store: Store, spec: TableSpec, version: int, is_overtaken: Callable[[], bool]) -> None:
         self.spec = spec
         self.version = version
         self.store = store
         self.folder = f"{store.location}/{spec.name}"
+        self._is_overtaken = is_overtaken
         self.metadata = self._read_metadata() if version else None
         roots = [self.folder, self.metadata.location] if self.metadata else [self.folder]
-        self.io = TableIO(store, spec.name, roots)
+        self.io = TableIO(store, spec.name, roots, self.gone)
+        self._data_files: list[DataFile] | None = None  # read when they are asked for
 
     @property
     def is_moved(self) -> bool:
@@ -64,7 +66,7 @@ class IcebergTable:
         """The place that the metadata names."""
         return self.metadata.location if self.metadata else self.folder
 
-    @cached_property
+    @property
     def snapshot(self) -> Snapshot | None:
         """The current snapshot."""
         return self.metadata.current_snapshot() if self.metadata else None
@@ -90,7 +92,7 @@ class IcebergTable:
         """Digests of files that export.json may not name yet."""
         return dict(json.loads(self._said(DIGESTS) or "{}"))
 
-    @cached_property
+    @property
     def files(self) -> list[LakeFile]:
         """The current files, sorted by path."""
         known = self.digests
@@ -136,8 +138,7 @@ class IcebergTable:
     def advance(self, metadata: TableMetadata) -> None:
         """Go on to the next version, which was just made."""
         self.metadata, self.version = metadata, self.version + 1
-        for name in ("snapshot", "files", "data_files"):
-            self.__dict__.pop(name, None)
+        self._data_files = None
 
     def open(self, metadata: TableMetadata, catalog: Catalog | None) -> Table:
         """Give the table as pyiceberg knows tables; a commit of it goes to the catalog."""
@@ -159,6 +160,16 @@ class IcebergTable:
         """Word the error of a session that finds that another has gone on."""
         return Busy(f"another session has just exported to {self.store.location}", hint="the same command again")
 
+    def gone(self, path: str) -> DwhError:
+        """Word the error for a file that the metadata names and that is not there."""
+        if self._is_overtaken():
+            return self.too_late()
+        return EnvironmentFailure(
+            f"{self.store.location}/{path} is gone, and the table {self.spec.name} needs it",
+            evidence="no export has removed it",
+            hint="python export_lake.py --to ANOTHER_FOLDER",
+        )
+
     def _read_metadata(self) -> TableMetadata:
         from pyiceberg.exceptions import ValidationError
         from pyiceberg.table.metadata import TableMetadataUtil
@@ -167,7 +178,7 @@ class IcebergTable:
         try:
             return TableMetadataUtil.parse_raw(self.store.read(path)[0].decode())
         except FileNotFoundError:
-            raise self.too_late() from None
+            raise self.gone(path) from None
         except (ValueError, ValidationError) as error:
             raise ConfigError(
                 f"{self.store.location}/{path} is no Iceberg metadata; nothing there was changed",
@@ -175,14 +186,15 @@ class IcebergTable:
                 hint="python export_lake.py --to ANOTHER_FOLDER",
             ) from None
 
-    @cached_property
+    @property
     def data_files(self) -> list[DataFile]:
         """The current files, as manifests describe them."""
-        if self.snapshot is None:
-            return []
-        io = cast("FileIO", self.io)
-        entries = (manifest.fetch_manifest_entry(io) for manifest in self.snapshot.manifests(io))
-        return [entry.data_file for found in entries for entry in found]
+        if self._data_files is None:
+            io = cast("FileIO", self.io)
+            manifests = self.snapshot.manifests(io) if self.snapshot else []
+            entries = (manifest.fetch_manifest_entry(io) for manifest in manifests)
+            self._data_files = [entry.data_file for found in entries for entry in found]
+        return self._data_files
 
     def _said(self, name: str) -> str:
         summary = self.snapshot.summary if self.snapshot else None
