@@ -89,6 +89,14 @@ SLOW_TESTS = {
     "test_p164_a_prefix_of_other_things_is_no_lake",
     "test_of_two_exports_to_a_bucket_the_first_to_end_stays",
     "test_an_export_that_is_killed_leaves_the_old_one",
+    "test_two_exports_at_once_leave_a_whole_lake_wherever_they_crash",
+    "test_an_export_beside_one_that_only_tidies_up",
+    "test_a_reader_beside_an_export_and_one_that_tidies_up",
+    "test_two_kills_one_after_the_other",
+    "test_a_folder_of_an_export_that_is_killed_at_any_call",
+    "test_the_first_export_after_a_move_that_is_killed_at_any_step",
+    "test_what_an_engine_wrote_to_a_bucket_is_looked_at_there",
+    "test_a_request_whose_answer_was_lost_is_known_again",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-s3]")

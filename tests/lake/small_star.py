@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from dwh.lake.iceberg.lake import Contents, IcebergLake
 from dwh.lake.iceberg.pieces import Pieces, plan_months, plan_whole
@@ -30,7 +30,7 @@ ROWS = 3
 
 def touched_day(version: int) -> date:
     """The day that a version of the star brought or changed: each second one changes the day before."""
-    return date(2018, 11, 1 + version // 2)
+    return date(2018, 11, 1) + timedelta(days=version // 2)
 
 
 def days_of(version: int) -> dict[date, int]:

@@ -147,32 +147,32 @@ def check(sessions: Sequence[Session], stored: Stored, figure: Callable[[str], N
 @pytest.mark.parametrize("keep", [1, 2])
 def test_two_exports_at_once_leave_a_whole_lake_wherever_they_crash(keep: int, figure: Callable[[str], None]) -> None:
     """A second export that begins at any step of the first, and a crash of either or both at any step."""
-    sessions = [partial(export, version=3, keep=keep), partial(export, version=4, keep=keep)]
+    sessions: list[Session] = [partial(export, version=3, keep=keep), partial(export, version=4, keep=keep)]
     check(sessions, lake_of(2, keep), figure, f"two exports, KEEP = {keep}", every=20)
 
 
 def test_the_first_two_exports_at_once(figure: Callable[[str], None]) -> None:
     """There is no lake yet: both create everything."""
-    sessions = [partial(export, version=3, keep=2), partial(export, version=4, keep=2)]
+    sessions: list[Session] = [partial(export, version=3, keep=2), partial(export, version=4, keep=2)]
     check(sessions, {}, figure, "two first exports", every=20)
 
 
 def test_an_export_beside_one_that_only_tidies_up(figure: Callable[[str], None]) -> None:
     """What is deleted is never needed by an export that is under way and can still commit."""
-    sessions = [partial(export, version=4, keep=2), partial(tidy, keep=1)]
+    sessions: list[Session] = [partial(export, version=4, keep=2), partial(tidy, keep=1)]
     check(sessions, lake_of(3, 3), figure, "an export and one that tidies up", every=10)
 
 
 def test_a_reader_beside_an_export_and_one_that_tidies_up(figure: Callable[[str], None]) -> None:
     """A reader that begins at any step sees one export, whole, as long as that is kept."""
-    sessions = [partial(export, version=4, keep=2), partial(tidy, keep=2), read]
+    sessions: list[Session] = [partial(export, version=4, keep=2), partial(tidy, keep=2), read]
     check(sessions, lake_of(3, 3), figure, "a reader, an export and one that tidies up", every=40)
 
 
 @pytest.mark.promises
 @pytest.mark.parametrize("keep", [1, 2])
 def test_a_reader_beside_two_exports(keep: int, figure: Callable[[str], None]) -> None:
-    sessions = [partial(export, version=3, keep=keep), partial(export, version=4, keep=keep), read]
+    sessions: list[Session] = [partial(export, version=3, keep=keep), partial(export, version=4, keep=keep), read]
     check(sessions, lake_of(2, keep), figure, f"a reader and two exports, KEEP = {keep}", every=1)
 
 
@@ -180,5 +180,9 @@ def test_a_reader_beside_two_exports(keep: int, figure: Callable[[str], None]) -
 def test_two_exports_and_one_that_tidies_up(figure: Callable[[str], None]) -> None:
     """The whole product of three. A reader beside them would see one of these contents of the store, and in each of
     them every kept export is whole: so a fourth session that only reads is covered without being walked."""
-    sessions = [partial(export, version=4, keep=2), partial(export, version=5, keep=2), partial(tidy, keep=1)]
+    sessions: list[Session] = [
+        partial(export, version=4, keep=2),
+        partial(export, version=5, keep=2),
+        partial(tidy, keep=1),
+    ]
     check(sessions, lake_of(3, 3), figure, "two exports and one that tidies up", every=10)

@@ -147,7 +147,8 @@ class IcebergLake:
             change = Change(contents[name].new, gone, said, number, kept_numbers, revision, self._by_name)
             tables[name] = self._commit_table(name, change, contents[name].totals)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        made = Pins(number, revision, now, self.store.location, warehouse, origin, tables, kept)
+        here = self.pins.location if self.pins and not self.is_moved else self.store.location
+        made = Pins(number, revision, now, here, warehouse, origin, tables, kept)
         return self._replace_pins(made)
 
     def tidy(self) -> list[str]:

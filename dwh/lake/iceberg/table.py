@@ -46,10 +46,12 @@ class IcebergTable:
         self.spec = spec
         self.version = version
         self.store = store
-        self.folder = f"{store.location}/{spec.name}"
         self._is_overtaken = is_overtaken
         self.metadata = self._read_metadata() if version else None
-        roots = [self.folder, self.metadata.location] if self.metadata else [self.folder]
+        # the place has one spelling in all metadata, whatever link a session came by
+        here = f"{store.location}/{spec.name}"
+        self.folder = here if self.metadata is None or self.is_moved else self.metadata.location.rstrip("/")
+        roots = [self.folder, here, *([self.metadata.location] if self.metadata else [])]
         self.io = TableIO(store, spec.name, roots, self.gone)
         self._data_files: list[DataFile] | None = None  # read when they are asked for
 
@@ -206,4 +208,4 @@ class IcebergTable:
 
     def metadata_location(self, version: int) -> str:
         """Name the metadata of a version as metadata itself does."""
-        return f"{self.store.location}/{self.metadata_path(version)}"
+        return f"{self.folder.removesuffix(self.spec.name)}{self.metadata_path(version)}"
