@@ -25,7 +25,7 @@ from dwh.terminal.errors import DwhError
 
 Session = Callable[[Store], object]
 NOT_THERE = "not there"
-MOST_THREADS = 200
+MOST_THREADS = 200  # that wait, each at the end of a history
 BITS = 20  # of each part of a state
 MASK = (1 << BITS) - 1
 BEGIN = datetime(2018, 12, 1)  # the only time that the sessions see
@@ -69,7 +69,6 @@ class _Running:
         self.step = self._steps.get()
 
     def give_up(self) -> None:
-        """End the thread."""
         if not isinstance(self.step, Ended):
             self._answers.put(_GivenUp)
         self._thread.join()
@@ -172,8 +171,7 @@ class Walk:
         """What is stored in a state."""
         return self._stores[state & MASK]
 
-    def number(self, state: int) -> int:
-        """The number of what is stored in a state."""
+    def number(self, state: int) -> int:  # of what is stored
         return state & MASK
 
     def ends(self, state: int) -> list[Ended | None]:
@@ -256,6 +254,7 @@ class Walk:
     def _longer_history(self, history: int, answer: object) -> int:
         if (history, answer) not in self._longer:
             self._longer[history, answer] = len(self._histories)
+            assert len(self._histories) < MASK, "BITS is too small"
             self._histories.append((history, answer))
         return self._longer[history, answer]
 
