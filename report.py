@@ -1,5 +1,5 @@
 """Write one HTML page that shows what is in the warehouse: pictures, the reconciliation, the quality checks.
-It opens anywhere, offline, and has no listener's name or id in it. Nothing in the warehouse is changed.
+The page works offline, and shows no listener's name or id. It changes nothing in the warehouse.
 
   python report.py                    write [REPORT] PATH: report.html beside dwh.cfg
   python report.py --to friday.html   write another file
@@ -15,8 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sql_queries as q
-from dwh.checks import only_reading, run_checks
+from dwh.checks.run import only_reading, run_checks
 from dwh.ownership.marks import in_words
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
@@ -25,7 +24,7 @@ from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
 from dwh.terminal.wording import near, seconds
 
 if TYPE_CHECKING:
-    from dwh.checks import Check, Result
+    from dwh.checks.check import Check, Result
     from dwh.seam import Row
     from star.report.pictures import Picture
 
@@ -40,7 +39,7 @@ def parser() -> ScriptParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Ask everything in one transaction that is rolled back, draw it, and put the page where it belongs."""
+    """Run all queries in one transaction, draw the pictures, and write the page."""
     script = begin("report", parser(), argv, {"to": ("REPORT", "PATH")})
     from star.checks import CHECKS, choose_quick
 
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     statuses = [result.status for result in results]
     found = {status: statuses.count(status) for status in ("ok", "warn", "fail")}
     if found["fail"]:
-        console.note(f"{found['fail']:,} checks failed, and the page says so first; see: python sql_validate.py")
+        console.note(f"{found['fail']:,} checks failed, as the top of the page shows; see: python sql_validate.py")
     console.result(f"{near(target)}, {size / 1e6:.1f} MB in {seconds(console.elapsed)}")
     took = round(console.elapsed, 3)
     console.finish(
@@ -62,33 +61,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Result], dict[str, list[Row]]]:
-    """Run the checks and the statements of the report on one state of the warehouse.
+    """Run the checks and the queries of the report on one state of the warehouse.
 
-    Raises EnvironmentFailure when tables are missing, and what `refuse_foreign` raises.
+    Raises EnvironmentFailure when tables are missing, and the errors of `refuse_foreign`.
     """
-    from star.checks import has_run
+    from star.loads import has_run
+    from star.report.queries import ENGINE, QUERIES
     from star.tables import refuse_missing_tables
 
     with script.connected() as session, only_reading(session):
         refuse_missing_tables(script, session)
         refuse_foreign(script, target, partial(has_run, session))
         results = list(run_checks(script, session, checks))
-        answers = {name: session.rows(statement) for name, statement in q.REPORT.items()}
-        answers["engine"] = session.rows(q.REPORT_ENGINE)
+        answers = {query.name: session.rows(query.sql) for query in (ENGINE, *QUERIES)}
     return results, answers
 
 
 def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]]) -> str:
-    """Make the page of what was found."""
+    """Make the page from the results."""
     from star.checks import CHECKS
-    from star.report.page import Totals, judge, reconcile, render
+    from star.report.page import judge, render
+    from star.report.queries import ENGINE, LATEST_LOAD, TABLES
+    from star.report.reconciliation import DIFFERENCES, FILES, PAGES, reconcile
+    from star.report.totals import TOTALS, Totals
 
-    totals = Totals(*answers["Totals"][0])
-    pages = answers["Events that are no play"]
+    totals = Totals(*answers[TOTALS.name][0])
+    files, pages = answers[FILES.name], answers[PAGES.name]
     no_plays = pages[0][0] if pages else 0
-    flows = reconcile(
-        answers["Files and records"], dict(answers["Named differences"]), no_plays, dict(answers["Rows of every table"])
-    )
+    flows = reconcile(files, dict(answers[DIFFERENCES.name]), no_plays, dict(answers[TABLES.name]))
     ran = {result.check.name for result in results}
     not_run = [check.name for check in CHECKS if check.name not in ran]
     context: dict[str, Any] = {
@@ -98,17 +98,17 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
         "flows": flows,
         "pages": [(page, events) for _, page, events in pages],
         "other_pages": no_plays - sum(row[2] for row in pages),
-        "load": next(iter(answers["The last load"]), None),
-        "files": sum(row[1] for row in answers["Files and records"]),
+        "load": next(iter(answers[LATEST_LOAD.name]), None),
+        "files": sum(row[1] for row in files),
         "address": script.engine.address,
         "place": in_words(script.engine.address),
-        "engine": (script.engine.name, os.path.basename(script.engine.place), answers["engine"][0][0]),
+        "engine": (script.engine.name, os.path.basename(script.engine.place), answers[ENGINE.name][0][0]),
     }
     return render(draw(answers, totals.plays, totals.last_play), results, context)
 
 
 def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Picture]:
-    """Draw the pictures for which there is something to draw."""
+    """Draw the pictures that have data."""
     from star.report import pictures as pictures
     from star.report.charts import drawing
 
@@ -116,19 +116,19 @@ def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Pict
         return []
     with drawing():
         drawn = (
-            pictures.picture_days(answers["Plays by day"]),
-            pictures.picture_hours(answers["Hour and weekday"]),
-            pictures.picture_songs(answers["Top songs"]),
-            pictures.picture_artists(answers["Top artists"], plays),
-            pictures.picture_states(answers["Plays by state"]),
-            pictures.picture_changes(answers["Level changes"], last_play.date()),
-            pictures.picture_retention(answers["Weekly retention"]),
+            pictures.picture_days(answers[pictures.DAYS.name]),
+            pictures.picture_hours(answers[pictures.HOURS.name]),
+            pictures.picture_songs(answers[pictures.SONGS.name]),
+            pictures.picture_artists(answers[pictures.ARTISTS.name], plays),
+            pictures.picture_states(answers[pictures.STATES.name]),
+            pictures.picture_changes(answers[pictures.CHANGES.name], last_play.date()),
+            pictures.picture_retention(answers[pictures.RETENTION.name]),
         )
     return [picture for picture in drawn if picture]
 
 
 def refuse_foreign(script: Script, target: Path, has_run: Callable[[str], bool]) -> None:
-    """Raise an error when the file is there and is no report, or that of another warehouse: it is not replaced."""
+    """Raise an error when the file is not a report, or is that of another warehouse; it is not replaced."""
     from star.report.page import read_mark
 
     try:
@@ -143,15 +143,15 @@ def refuse_foreign(script: Script, target: Path, has_run: Callable[[str], bool])
     another = str(target.with_stem(f"{target.stem}_2"))
     if mark is None:
         raise ConfigError(
-            f"{target} is no report of this suite, and is left as it is", hint=script.command("--to", another)
+            f"{target} is not a report of this suite; it was not changed", hint=script.command("--to", another)
         )
     refuse_others(script, f"the report {target}", mark, has_run, another)
 
 
 def write(script: Script, target: Path, page: str) -> int:
-    """Put the page in its place at once, readable for all; gives its bytes. Raises ConfigError when it cannot be
-    written, and leaves what was there."""
-    import tempfile  # not above: it takes a third of what --help takes
+    """Write the page at once, readable for all; gives its number of bytes. Raises ConfigError when it cannot be
+    written; the old page stays then."""
+    import tempfile  # not at the top: it would take a third of the time of --help
 
     data = page.encode()
     made = None

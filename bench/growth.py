@@ -2,7 +2,7 @@
 
   .venv/bin/python bench/growth.py                     measure all points, one after the other: about half an hour
   .venv/bin/python bench/growth.py --point events-5M   measure this one (again), keep the others
-  .venv/bin/python bench/growth.py --draw              measure nothing; table and docs/growth.svg from docs/growth.json
+  .venv/bin/python bench/growth.py --draw              measure nothing; draw docs/explanation/growth.svg again
 
 Every point is one `etl.py` into a new warehouse, MEMORY_LIMIT 2 GB, and nothing else in the process; its data is made
 in a temporary folder (TMPDIR; 20 million events need 15 GB, a million song files as many inodes) and removed at once.
@@ -28,7 +28,8 @@ from bench.start import load_anew, warehouse_environment  # noqa: E402
 
 MEMORY_LIMIT = 2_000_000_000  # bytes
 FLAT, MEMORY_RATIO = 1.2, 1.25
-RESULTS, PICTURE = ROOT / "docs" / "growth.json", ROOT / "docs" / "growth.svg"
+DOCS = ROOT / "docs" / "explanation"
+RESULTS, PICTURE = DOCS / "growth.json", DOCS / "growth.svg"
 
 
 class Point(NamedTuple):
@@ -53,7 +54,7 @@ POINTS = {
 
 
 def tell(text: str) -> None:
-    """Say something on stderr."""
+    """Print to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -93,7 +94,7 @@ def lines(points: dict[str, dict[str, Any]]) -> dict[str, list[tuple[int, float]
 
 
 def tell_table(points: dict[str, dict[str, Any]]) -> bool:
-    """Print what was measured, and whether the goals are kept; gives that."""
+    """Print the results, and whether the goals are kept; gives the latter."""
     heads = ("seconds", "CPU s", "peak MB", "database MB")
     tell(f"{'':<12} {'events':>11} {'songs':>10} {'MB':>8} " + " ".join(f"{head:>11}" for head in heads))
     for name, one in points.items():
@@ -142,10 +143,10 @@ def draw(points: dict[str, dict[str, Any]], target: Path) -> None:
 
 
 def main() -> int:
-    """Measure what is asked for, keep it with what was measured before, print, draw."""
+    """Measure the chosen points, add them to the earlier results, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--point", action="append", default=[], choices=POINTS, metavar="NAME", help=", ".join(POINTS))
-    parser.add_argument("--draw", action="store_true", help="measure nothing, draw what was measured")
+    parser.add_argument("--draw", action="store_true", help="measure nothing, draw the stored results")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--picture", type=Path, default=PICTURE)
     args = parser.parse_args()

@@ -21,7 +21,7 @@ from warehouse import REAL, WATCHDOG, Warehouse
 
 __all__ = ["every_hint_is_real"]  # a fixture of every test
 
-# The settings of whoever runs the tests must not reach the suite that is tested.
+# The settings of this machine's user must not reach the tested suite.
 for _name in [name for name in os.environ if name.startswith("DWH_")]:
     del os.environ[_name]
 
@@ -30,7 +30,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="dwh-tests-bytecode-")
     atexit.register(shutil.rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
 
-# Who runs in the background of a shell without job control ignores Ctrl-C, and so would all that is started here.
+# A background process of a shell without job control ignores Ctrl-C, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -97,11 +97,14 @@ SLOW_TESTS = {
     "test_the_first_export_after_a_move_that_is_killed_at_any_step",
     "test_what_an_engine_wrote_to_a_bucket_is_looked_at_there",
     "test_a_request_whose_answer_was_lost_is_known_again",
+    "test_commands_print_what_the_page_shows",
+    "test_sql_gives_rows_on_postgresql",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-s3]")
 SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
+    "test_commands_print_what_the_page_shows[README.md]",
     "test_a_whole_life[redshift]",
     "test_the_lake_holds_the_star[duckdb-s3]",
     "test_odd_values_are_taken_or_refused_alike[numbers as text]",
@@ -131,7 +134,7 @@ settings.load_profile("suite")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what was measured, and the seed, for whoever wants to see the same run again."""
+    """Print the measurements, and the seed with which the run can be repeated."""
     for report in terminalreporter.stats.get("passed", []):
         for name, measured in report.user_properties:
             if name == "figure":

@@ -1,7 +1,7 @@
 """A lake of Iceberg tables: what is there, and the commit of an export.
 
 All data files are written first. Then each table gets one commit, in the order of the specs, and `export.json` is
-replaced last. Each of these steps is done on the condition that nobody else did it since this session looked:
+replaced last. Each of these steps is done on the condition that no other session did it since this one looked:
 
 - A table's commit creates the metadata file that follows the one that was read.
 - `export.json` is replaced only if it still is the one that was read.

@@ -80,7 +80,7 @@ class Pins(NamedTuple):
 
 
 def read_pins(data: bytes, location: str) -> Pins:
-    """Read export.json. Raises ConfigError when it is not that of a lake of this suite, which is left as it is."""
+    """Read export.json. Raises ConfigError when it is not that of a lake of this suite; it is not changed."""
     try:
         content = json.loads(data)
         if content.pop("format") != FORMAT:

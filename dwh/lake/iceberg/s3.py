@@ -117,7 +117,7 @@ class S3Store:
             except FileNotFoundError:
                 raise EnvironmentFailure(
                     f"{self.location}/{path} is gone before the export has ended",
-                    evidence=f"another session is at work in {self.location}",
+                    evidence=f"another session is using {self.location}",
                     hint="the same command again",
                 ) from None
             return Adopted(meta["size"], None)
