@@ -17,12 +17,14 @@ from warehouse import WATCHDOG
 
 from dwh.lake.iceberg.folder import FolderStore
 from dwh.lake.iceberg.lake import IcebergLake
+from dwh.lake.iceberg.places import open_store
 from dwh.lake.iceberg.s3 import S3Store
 from dwh.lake.iceberg.store import Store
+from dwh.settings.config import load_config
 from dwh.settings.secrets import Secret
 from dwh.settings.sections import S3, Aws
 from dwh.sources.buckets import Buckets
-from dwh.terminal.errors import Busy, EnvironmentFailure
+from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 from lake.memory_store import MemoryStore
 from lake.small_star import SPECS, export, wrong_files
 
@@ -238,3 +240,27 @@ def test_a_request_whose_answer_was_lost_is_known_again(endpoint: str) -> None:
         assert store.replace("export.json", b"one", "")
         assert store.replace("export.json", b"two", store.read("export.json")[1])
         assert not store.create("v1.metadata.json", b"two")
+
+
+@pytest.mark.parametrize(
+    ("place", "by_engine", "found"),
+    [
+        ("/tmp/lake", False, "FolderStore"),
+        ("s3://acme/lake", False, "S3Store"),
+        ("s3://acme/lake/", True, "S3Store"),
+        ("/tmp/lake", True, "Redshift writes its lake to S3 only"),
+        ("", False, "names no folder"),
+        ("gs://acme/lake", False, "names no folder"),
+    ],
+)
+def test_a_place_is_opened_as_it_is_named(place: str, by_engine: bool, found: str, tmp_path: Path) -> None:
+    (tmp_path / "dwh.cfg").write_text("")
+    config = load_config(str(tmp_path / "dwh.cfg"), {}, {})
+    config.s3.__dict__["lake"] = place
+    try:
+        store = open_store(config, exports_to_s3=by_engine)
+    except ConfigError as error:
+        assert found in error.message
+    else:
+        assert type(store).__name__ == found
+        assert store.location == place.rstrip("/")

@@ -35,7 +35,7 @@ class Store(Protocol):
         """Give a file, and a tag that changes with its content. Raises FileNotFoundError."""
 
     def write(self, path: str, data: bytes) -> None:
-        """Write a file whose name no other session uses. It is there for good before the next `create` or `replace` is."""
+        """Write a file whose name no other session uses. It is there for good before the next `create` or `replace`."""
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file that must not be there yet; False: it is, with other content. Of two who create it one wins."""
