@@ -21,7 +21,7 @@ Run = Callable[[str, Sequence[object]], tuple[int, list["Row"]]]
 
 
 def unload(run: Run, buckets: Buckets, role: str, extract: Extract, target: str) -> Iterator[Written]:
-    """Write the rows of a query below an S3 prefix, and give what UNLOAD's manifest says it wrote.
+    """Write the rows of a query below an S3 prefix, and give what UNLOAD's manifest says it wrote: no file of no rows.
 
     That manifest is removed then: Athena and Spark would take it for one of the files.
     """
@@ -36,9 +36,12 @@ def unload(run: Run, buckets: Buckets, role: str, extract: Extract, target: str)
         f"MANIFEST VERBOSE MAXFILESIZE {LARGEST_FILE} REGION %s",
         (f"{extract.query.strip()}\nORDER BY {order}", prefix, *((role,) if named else ()), region),
     )
-    manifest = S3Path(place.bucket, f"{place.key}/manifest")
-    entries = json.loads(_take(buckets, manifest)).get("entries", [])
     (unloaded,) = run("SELECT pg_last_unload_count()", ())[1][0]
+    if not unloaded:
+        # then there is neither file nor manifest [G aws/aws-sdk-pandas#2052, spark-redshift-community/spark-redshift#40]
+        return
+    manifest = S3Path(place.bucket, f"{place.key}/manifest")
+    entries = json.loads(_take(buckets, manifest)).get("entries") or []
     written = [Written(entry["url"].removeprefix(prefix), entry["meta"]["record_count"]) for entry in entries]
     if unloaded != sum(file.rows for file in written):
         raise EnvironmentFailure(
