@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import date, datetime, time
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 Tell = Callable[[str], None]
@@ -55,14 +57,24 @@ class Thing(NamedTuple):
 
 
 class Extract(NamedTuple):
-    """What one table of a lake is made of: a query without parameters, the columns of it that name folders
-    (`year=2018/`) and are not in the files, and those that its files are sorted by. Of a table with such folders the
-    first column it is sorted by is a time, never NULL: a folder of many rows is cut into files of whole days."""
+    """What one table of a lake is made of: a query without parameters or percent signs, the columns of it that name
+    folders (`year=2018/`) and are not in the files, and those that its files are sorted by. Of a table with such
+    folders, or one written in pieces of days, the first column it is sorted by is a time, never NULL: what has many
+    rows is cut into files of whole days. `field_ids` are the numbers by which Iceberg knows the columns."""
 
     table: str
     query: str
     partition_by: tuple[str, ...]
     order_by: tuple[str, ...]
+    field_ids: Mapping[str, int] = MappingProxyType({})
+
+
+class Piece(NamedTuple):
+    """Some rows of an extract, which become files of their own: those of these days, the first and the last included
+    (None: all rows). `name` begins the names of the files, and those of no other files in their folder."""
+
+    name: str
+    days: tuple[date, date] | None
 
 
 class Written(NamedTuple):
@@ -92,6 +104,17 @@ class Ours(NamedTuple):
     newest: int
     earlier: Mapping[str, Columns]
     ledger: str
+
+
+def select_piece(extract: Extract, piece: Piece) -> tuple[str, tuple[datetime, ...]]:
+    """Give the query for the rows of a piece, in no order, and its parameters."""
+    if piece.days is None:
+        return extract.query, ()
+    first, last = piece.days
+    column = extract.order_by[0]
+    # on the column itself, not on its day, so that an engine passes over blocks of other times
+    sql = f"SELECT * FROM ({extract.query}) AS r WHERE {column} >= %s AND {column} <= %s"  # noqa: S608
+    return sql, (datetime.combine(first, time.min), datetime.combine(last, time.max))
 
 
 class Session(Protocol):
@@ -149,6 +172,19 @@ class Session(Protocol):
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet below `target`, an empty folder or S3 prefix: sorted, ZSTD (Redshift:
         Snappy), times in microseconds. Gives each file when it is whole.
+
+        Inside a transaction it sees what that sees. Raises EnvironmentFailure when the target cannot be written; the
+        caller removes what is there then.
+        """
+
+    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
+        """Write the rows of a piece as Parquet files directly below `target`, a folder or S3 prefix: sorted, from file
+        to file too, compressed and with times as `export` has them, all columns of the query in every file.
+
+        A piece without rows has no file. The files are called `<name>-00000.parquet` and so on (Redshift:
+        `<name>.000.parquet`); one that has such a name already is in the way, or lost. A piece of many rows becomes
+        several files: of whole days, unless it is all rows or one day (Redshift: of so many bytes). Column
+        `extract.partition_by` means nothing here. Redshift writes no `field_ids`.
 
         Inside a transaction it sees what that sees. Raises EnvironmentFailure when the target cannot be written; the
         caller removes what is there then.

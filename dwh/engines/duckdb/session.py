@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.catalog import COLUMNS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
-from dwh.engines.duckdb.parquet import write_parquet
+from dwh.engines.duckdb.parquet import write_parquet, write_piece
 from dwh.engines.duckdb.records import select_records
-from dwh.seam import Extract, Part, Row, Thing, Trace, Written
+from dwh.seam import Extract, Part, Piece, Row, Thing, Trace, Written
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -101,6 +101,10 @@ class DuckDbSession:
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet."""
         return write_parquet(self, extract, target)
+
+    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
+        """Write the rows of a piece as Parquet."""
+        return write_piece(self, extract, piece, target)
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.engine import open_file
-from dwh.engines.duckdb.parquet import write_parquet
+from dwh.engines.duckdb.parquet import write_parquet, write_piece
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.postgres.catalog import COLUMNS, CONTENTS
 from dwh.engines.postgres.export import Rows
 from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.seam import Extract, Part, Thing, Trace, Written
+from dwh.seam import Extract, Part, Piece, Thing, Trace, Written, select_piece
 from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
+    from dwh.engines.duckdb.session import DuckDbSession
     from dwh.settings.sections import DuckDb
 
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
@@ -118,29 +119,40 @@ class PostgresSession(LibpqSession):
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet: by way of a DuckDB file in a private folder."""
+        with self._copy_into_duckdb(extract.query) as session:
+            yield from write_parquet(session, extract._replace(query=ALL_ROWS), target)
+
+    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
+        """Write the rows of a piece as Parquet, by way of a DuckDB file; no others come from the server."""
+        with self._copy_into_duckdb(*select_piece(extract, piece)) as session:
+            return write_piece(session, extract._replace(query=ALL_ROWS), piece, target)
+
+    @contextmanager
+    def _copy_into_duckdb(self, query: str, params: Sequence[object] = ()) -> Iterator[DuckDbSession]:
+        """Give for the block a DuckDB of its own whose one table, `rows`, holds the rows of a query."""
         with (
             private_folder() as folder,
             closing(open_file(self.duckdb, folder / "rows.duckdb", self._trace, str(folder))) as session,
         ):
-            rows = Rows(session, self._types(extract.query), folder)
-            self._copy_out(extract.query, rows)
+            rows = Rows(session, self._types(query, params), folder)
+            self._copy_out(query, params, rows)
             rows.close()
-            yield from write_parquet(session, extract._replace(query=ALL_ROWS), target)
+            yield session
 
-    def _types(self, query: str) -> dict[str, int]:
+    def _types(self, query: str, params: Sequence[object]) -> dict[str, int]:
         def ask() -> dict[str, int]:
             with self._connection.cursor() as cursor:
-                cursor.execute(f"SELECT * FROM ({query}) AS r LIMIT 0")  # noqa: S608
+                cursor.execute(f"SELECT * FROM ({query}) AS r LIMIT 0", tuple(params) or None)  # noqa: S608
                 return {column.name: column.type_code for column in cursor.description or ()}
 
         return self._waiting(ask)
 
-    def _copy_out(self, query: str, rows: Rows) -> None:
+    def _copy_out(self, query: str, params: Sequence[object], rows: Rows) -> None:
         sql = f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER false, ENCODING 'UTF8')"
 
         def receive() -> int:
             with self._connection.cursor() as cursor:
-                cursor.copy_expert(sql, rows)
+                cursor.copy_expert(self._bind(sql, params), rows)
                 return int(cursor.rowcount)
 
         started = time.monotonic()

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
 from dwh.engines.redshift.errors import CASES
+from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Extract, Thing, Trace, Written
+from dwh.seam import OUR_KEYS, Extract, Piece, Thing, Trace, Written, select_piece
 from dwh.sources.files import is_remote
 from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
 
@@ -164,9 +165,15 @@ class RedshiftSession(LibpqSession):
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet to S3."""
-        from dwh.engines.redshift.unload import unload
+        return iter(self._unload.whole(extract, target))
 
-        return unload(self._run, self._storage.buckets, self._storage.role, extract, target)
+    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
+        """Write the rows of a piece as Parquet to S3, by one statement."""
+        return self._unload.piece(extract, self._bind(*select_piece(extract, piece)), piece, target)
+
+    @property
+    def _unload(self) -> Unload:
+        return Unload(self._run, self._storage.buckets, self._storage.role)
 
     def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
         """Have the warehouse read one object of the source by itself; the file is bound to its rows after."""
