@@ -215,7 +215,7 @@ def test_a_piece_sees_what_its_transaction_sees(place: Place) -> None:
 @pytest.mark.parametrize("loaded", ["duckdb", "postgres"], indirect=True)
 def test_the_same_rows_give_the_same_bytes(loaded: Warehouse, tmp_path: Path) -> None:
     """Written again, and by another number of threads, a piece is the same file."""
-    contents = []
+    contents: list[dict[str, bytes]] = []
     for threads in (2, 2, 1):
         loaded.configure(DUCKDB={"THREADS": threads})
         with place_of(loaded, tmp_path / str(len(contents))) as place:
