@@ -7,9 +7,10 @@ load, bulk export, locking, and what an engine's errors mean. To add an engine: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -106,15 +107,26 @@ class Ours(NamedTuple):
     ledger: str
 
 
-def select_piece(extract: Extract, piece: Piece) -> tuple[str, tuple[datetime, ...]]:
-    """Give the query for the rows of a piece, in no order, and its parameters."""
-    if piece.days is None:
+def select_pieces(extract: Extract, pieces: Sequence[Piece]) -> tuple[str, tuple[datetime, ...]]:
+    """Give the query for the rows of one piece or more, in no order, and its parameters."""
+    spans = [piece.days for piece in pieces if piece.days]
+    if len(spans) < len(pieces):
         return extract.query, ()
-    first, last = piece.days
-    column = extract.order_by[0]
     # on the column itself, not on its day, so that an engine passes over blocks of other times
-    sql = f"SELECT * FROM ({extract.query}) AS r WHERE {column} >= %s AND {column} <= %s"  # noqa: S608
-    return sql, (datetime.combine(first, time.min), datetime.combine(last, time.max))
+    column, merged = extract.order_by[0], _merge(spans)
+    condition = " OR ".join(f"({column} >= %s AND {column} <= %s)" for _ in merged)
+    times = [(datetime.combine(first, time.min), datetime.combine(last, time.max)) for first, last in merged]
+    sql = f"SELECT * FROM ({extract.query}) AS r WHERE {condition}"  # noqa: S608
+    return sql, tuple(chain.from_iterable(times))
+
+
+def _merge(spans: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
+    merged: list[tuple[date, date]] = []
+    for first, last in sorted(spans):
+        if merged and first - merged[-1][1] <= timedelta(days=1):
+            first, last = merged[-1][0], max(merged.pop()[1], last)
+        merged.append((first, last))
+    return merged
 
 
 class Session(Protocol):
@@ -177,14 +189,18 @@ class Session(Protocol):
         caller removes what is there then.
         """
 
-    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
-        """Write the rows of a piece as Parquet files directly below `target`, a folder or S3 prefix: sorted, from file
-        to file too, compressed and with times as `export` has them, all columns of the query in every file.
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table, one after the other, as Parquet files directly below `target`, a folder or S3
+        prefix. They are sorted, from file to file of a piece too, compressed and with times as `export` has them; every
+        column of the query is in every file, whatever `extract.partition_by` says. Gives each piece with its files when
+        they are whole. No row of other days is fetched from a server, and none twice.
 
         A piece without rows has no file. The files are called `<name>-00000.parquet` and so on (Redshift:
-        `<name>.000.parquet`); one that has such a name already is in the way, or lost. A piece of many rows becomes
-        several files: of whole days, unless it is all rows or one day (Redshift: of so many bytes). Column
-        `extract.partition_by` means nothing here. Redshift writes no `field_ids`.
+        `<name>.000.parquet`); what is called so already is in the way, or lost. A piece of many rows becomes several
+        files: of whole days, unless it is all rows or one day (Redshift: of so many bytes). Redshift writes no
+        `field_ids`.
 
         Inside a transaction it sees what that sees. Raises EnvironmentFailure when the target cannot be written; the
         caller removes what is there then.

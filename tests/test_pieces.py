@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +20,7 @@ from warehouse import NOON, Warehouse, event
 
 from dwh.engines.choose import open_engine
 from dwh.engines.duckdb import parquet
+from dwh.engines.redshift import unload
 from dwh.lake.bounds import Bounds, days_of, find_bounds
 from dwh.seam import Extract, Piece, Session, Trace, Written
 from dwh.settings.config import load_config
@@ -72,16 +74,17 @@ class Place:
             return f"s3://{WORK}/it's 50%/{self.folder.parent.name}"
         return str(self.folder)
 
-    def write(self, extract: Extract, piece: Piece) -> list[Written]:
-        """Write a piece; then all that lies there is in the folder."""
-        written = self.session.write_piece(extract, piece, self.target)
+    def write(self, extract: Extract, *pieces: Piece) -> dict[str, list[Written]]:
+        """Write pieces, and give their files by name; then all that lies there is in the folder."""
+        written = list(self.session.write_pieces(extract, pieces, self.target))
+        assert [piece for piece, _ in written] == list(pieces)
         if isinstance(self.warehouse, RedshiftWarehouse):
             client, prefix = self.warehouse.place.client(), self.target.removeprefix(f"s3://{WORK}/") + "/"
             for item in client.list_objects_v2(Bucket=WORK, Prefix=prefix).get("Contents", ()):
                 path = self.folder / item["Key"].removeprefix(prefix)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(client.get_object(Bucket=WORK, Key=item["Key"])["Body"].read())
-        return written
+        return {piece.name: files for piece, files in written}
 
     def rows(self, files: Sequence[Written]) -> list[tuple[Any, ...]]:
         """Read files in the order in which they were written, each from its first row to its last."""
@@ -128,29 +131,42 @@ def place(loaded: Warehouse, tmp_path: Path) -> Iterator[Place]:
 
 def test_the_pieces_are_the_table(place: Place) -> None:
     """Piece after piece gives every row once, sorted, each value as it was; a piece without rows has no file."""
-    written = {piece.name: place.write(PLAYS, piece) for piece in PIECES}
-    files = [file for piece in PIECES for file in written[piece.name]]
+    written = place.write(PLAYS, *PIECES)
+    files = [file for found in written.values() for file in found]
     assert place.rows(files) == place.star["songplays"]
     assert {name: sum(file.rows for file in found) for name, found in written.items()} == ROWS_OF
     assert written["none"] == []
     assert sorted(file.path for file in files) == sorted(os.listdir(place.folder))
-    dot = "." if isinstance(place.warehouse, RedshiftWarehouse) else "-00"
-    assert all(file.path.startswith(f"{name}{dot}000") for name, found in written.items() for file in found)
+    end = ".000.parquet" if isinstance(place.warehouse, RedshiftWarehouse) else "-00000.parquet"
+    assert [file.path for file in files] == [name + end for name, rows in ROWS_OF.items() if rows]
+
+
+def test_some_pieces_are_their_rows(place: Place) -> None:
+    """In any order, also with days between them, and when the name of one begins another's; no piece is no file."""
+    some = [PIECES[4], PIECES[1], PIECES[0]]
+    written = place.write(PLAYS, *some)
+    for piece in some:
+        assert piece.days
+        expected = [row for row in place.star["songplays"] if piece.days[0] <= row[1].date() <= piece.days[1]]
+        assert len(expected) == ROWS_OF[piece.name]
+        assert place.rows(written[piece.name]) == expected
+    assert place.write(PLAYS) == {}
+    assert find_bounds(place.session, PLAYS, [], ["start_time"]) == []
 
 
 def test_a_piece_of_no_days_is_the_whole_table(place: Place) -> None:
     """Of any table, in the order that its extract says."""
     for extract in (PLAYS, USERS):
-        [file] = place.write(extract, Piece(f"all-{extract.table}", None))
+        [[file]] = place.write(extract, Piece(f"all-{extract.table}", None)).values()
         assert place.rows([file]) == place.star[extract.table]
 
 
 def test_a_table_without_rows_has_no_file(place: Place) -> None:
     """Whether days are named or not; nor has it days, or bounds."""
     empty = PLAYS._replace(query=f"{PLAYS.query} WHERE user_id = 0")
-    for days in (None, PIECES[0].days, PIECES[1].days):
-        assert place.write(empty, Piece("empty", days)) == []
-        assert find_bounds(place.session, empty, Piece("empty", days), ["start_time"]) == Bounds(0, {})
+    for pieces in ([Piece("all", None)], PIECES[:2]):
+        assert place.write(empty, *pieces) == {piece.name: [] for piece in pieces}
+        assert find_bounds(place.session, empty, pieces, ["start_time"]) == [Bounds(0, {}) for _ in pieces]
     assert not place.folder.exists() or os.listdir(place.folder) == []
     assert days_of(place.session, empty) == []
 
@@ -164,7 +180,7 @@ def schema_of(path: Path) -> dict[str, tuple[int | None, str | None]]:
 def test_times_are_no_instants_and_columns_have_their_ids(place: Place) -> None:
     """Microseconds, not adjusted to UTC. Redshift writes no ids, and nobody does where the extract has none."""
     for extract in (PLAYS, PLAYS._replace(field_ids={})):
-        [file] = place.write(extract, PIECES[0]._replace(name=f"{len(extract.field_ids)}-ids"))
+        [[file]] = place.write(extract, PIECES[0]._replace(name=f"{len(extract.field_ids)}-ids")).values()
         schema = schema_of(place.folder / file.path)
         kind = str(schema["start_time"][1])
         assert "isAdjustedToUTC=0" in kind
@@ -175,22 +191,28 @@ def test_times_are_no_instants_and_columns_have_their_ids(place: Place) -> None:
 
 def test_days_and_bounds_are_those_of_the_rows(place: Place) -> None:
     """How many rows each day has, and between which values those of a piece lie; a column of NULLs has no bounds."""
-    days = days_of(place.session, PLAYS)
-    counted: dict[date, int] = {}
-    for _, start_time, *_ in place.star["songplays"]:
-        counted[start_time.date()] = counted.get(start_time.date(), 0) + 1
-    assert days == list(counted.items())
-    bounds = find_bounds(place.session, PLAYS, PIECES[1], ["start_time", "duration", "item_in_session"])
-    times = (datetime(2018, 11, 3), datetime(2018, 11, 30, 0, 0, 0, 7000))
-    assert bounds == Bounds(3, {"start_time": times, "duration": (2.0, 4.0), "item_in_session": (0, 0)})
-    without = PLAYS._replace(query="SELECT start_time, NULLIF(level, level) AS level FROM songplays")
-    assert find_bounds(place.session, without, PIECES[0], ["level"]) == Bounds(2, {})
+    counted = Counter(row[1].date() for row in place.star["songplays"])
+    assert days_of(place.session, PLAYS) == sorted(counted.items())
+    columns = ["start_time", "duration", "item_in_session"]
+    found = find_bounds(place.session, PLAYS, [PIECES[1], PIECES[4], PIECES[2]], columns)
+    first, last = datetime(2018, 11, 3), datetime(2020, 2, 29, 0, 0, 0, 123000)
+    assert found == [
+        Bounds(
+            3, {"start_time": (first, first + timedelta(27, 0, 7000)), "duration": (2, 4), "item_in_session": (0, 0)}
+        ),
+        Bounds(1, {"start_time": (last, last), "duration": (8, 8), "item_in_session": (0, 0)}),
+        Bounds(0, {}),
+    ]
+    whole = find_bounds(place.session, PLAYS, [Piece("all", None)], ["start_time"])
+    assert whole == [Bounds(9, {"start_time": (datetime(2018, 11, 2), last)})]
+    nothing = PLAYS._replace(query="SELECT start_time, NULLIF(item_in_session, 0) AS place FROM songplays")
+    assert find_bounds(place.session, nothing, PIECES[:1], ["place"]) == [Bounds(2, {})]
 
 
 def test_many_rows_become_files_of_whole_days(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """No day is in two files, a day larger than a file is one; together they are sorted. Redshift cuts by bytes."""
     monkeypatch.setattr(parquet, "FILE_ROWS", 2)
-    files = place.write(PLAYS, Piece("all", (date(2018, 11, 1), date(2020, 12, 31))))
+    [files] = place.write(PLAYS, Piece("all", (date(2018, 11, 1), date(2020, 12, 31)))).values()
     assert place.rows(files) == place.star["songplays"]
     if isinstance(place.warehouse, RedshiftWarehouse):
         assert [file.rows for file in files] == [9]
@@ -200,13 +222,14 @@ def test_many_rows_become_files_of_whole_days(place: Place, monkeypatch: pytest.
 
 
 def test_a_piece_sees_what_its_transaction_sees(place: Place) -> None:
-    """A row that was not committed yet is written."""
-    statement = "DELETE FROM songplays WHERE session_id = %s"
-    with pytest.raises(ZeroDivisionError), place.session.transaction():
-        place.session.execute(statement, (0,))
-        assert [file.rows for file in place.write(PLAYS, PIECES[0])] == [1]
-        raise ZeroDivisionError
-    assert place.write(PLAYS, PIECES[0]._replace(name="after"))[0].rows == 2
+    """A change that was not committed yet is written."""
+    for piece, rows in ((PIECES[0], 1), (PIECES[0]._replace(name="after"), 2)):
+        with suppress(ZeroDivisionError), place.session.transaction():
+            if rows == 1:
+                place.session.execute("DELETE FROM songplays WHERE session_id = %s", (0,))
+            [[file]] = place.write(PLAYS, piece).values()
+            assert file.rows == rows
+            raise ZeroDivisionError
 
 
 # ------------------------------------------------------------------------------------------------------ what it costs
@@ -219,8 +242,7 @@ def test_the_same_rows_give_the_same_bytes(loaded: Warehouse, tmp_path: Path) ->
     for threads in (2, 2, 1):
         loaded.configure(DUCKDB={"THREADS": threads})
         with place_of(loaded, tmp_path / str(len(contents))) as place:
-            for piece in PIECES:
-                place.write(PLAYS, piece)
+            place.write(PLAYS, *PIECES)
             contents.append({path.name: path.read_bytes() for path in place.folder.iterdir()})
     loaded.configure()
     assert len(contents[0]) == 4
@@ -228,23 +250,30 @@ def test_the_same_rows_give_the_same_bytes(loaded: Warehouse, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("loaded", ["postgres"], indirect=True)
-def test_only_the_days_of_a_piece_leave_postgresql(place: Place) -> None:
-    """COPY gives the rows of the piece, not those of the table."""
-    for piece in PIECES:
+def test_only_the_days_of_the_pieces_leave_postgresql_and_once(place: Place) -> None:
+    """One COPY, however many pieces, of their rows: not one of the days between."""
+    again = PIECES[4]._replace(name="again")
+    for pieces, rows in ((PIECES, 9), ([PIECES[0], PIECES[3]], 5), ([PIECES[2]], 0), ([PIECES[4], again], 1)):
         place.traces.clear()
-        place.write(PLAYS, piece)
-        copied = [trace.rows for trace in place.traces if trace.sql.endswith("ENCODING 'UTF8')")]
-        assert copied == [ROWS_OF[piece.name]]
+        place.write(PLAYS, *pieces)
+        assert [trace.rows for trace in place.traces if trace.sql.endswith("ENCODING 'UTF8')")] == [rows]
 
 
 @pytest.mark.parametrize("loaded", ["redshift"], indirect=True)
 def test_a_piece_is_one_unload_on_redshift(place: Place) -> None:
-    """One statement, and one that asks how many rows it wrote; its manifest is gone."""
-    for piece in PIECES:
-        place.traces.clear()
-        place.write(PLAYS, piece)
-        assert len(place.traces) == 2
+    """One statement, and one that asks how many rows it wrote; the manifests are gone."""
+    place.traces.clear()
+    place.write(PLAYS, *PIECES)
+    assert [trace.sql.split(" ")[0] for trace in place.traces] == ["UNLOAD", "SELECT"] * len(PIECES)
     assert [name for name in os.listdir(place.folder) if not name.endswith(".parquet")] == []
+
+
+@pytest.mark.parametrize("loaded", ["redshift"], indirect=True)
+def test_a_manifest_without_entries_is_no_success(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows were written, and nobody knows where."""
+    monkeypatch.setattr(unload, "_take", lambda *_where: b'{"entries": null}')
+    with pytest.raises(EnvironmentFailure, match="UNLOAD of songplays brought 2 rows, its manifest has 0"):
+        place.write(PLAYS, PIECES[0])
 
 
 @pytest.mark.parametrize("loaded", ["duckdb", "postgres"], indirect=True)

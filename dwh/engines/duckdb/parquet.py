@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from dwh.engines.duckdb.records import literally
-from dwh.seam import Extract, Piece, Session, Written, select_piece
+from dwh.seam import Extract, Piece, Session, Written, select_pieces
 from dwh.terminal.errors import EnvironmentFailure
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
@@ -40,25 +40,28 @@ def write_parquet(session: Session, extract: Extract, target: str) -> Iterator[W
         folder = _folder(extract.partition_by, cut.values)
         numbers[folder] = numbers.get(folder, -1) + 1
         path = os.path.join(folder, f"part-{numbers[folder]:05}.parquet")
-        query, times = select_piece(extract, Piece(path, cut.days))
+        query, times = select_pieces(extract, [Piece(path, cut.days)])
         query = f"SELECT * {without} FROM ({query}) AS f WHERE {' AND '.join(conditions) or 'true'}"  # noqa: S608
         rows = _write(session, _sort(query, extract), (*times, *cut.values), os.path.join(target, path), {})
         yield Written(path, rows)
 
 
-def write_piece(session: Session, extract: Extract, piece: Piece, target: str) -> list[Written]:
-    """Write the rows of a piece directly below a folder, in files of whole days when there are many: none when there
-    are no rows. Raises EnvironmentFailure when it cannot be written."""
+def write_pieces(
+    session: Session, extract: Extract, pieces: Sequence[Piece], target: str
+) -> Iterator[tuple[Piece, list[Written]]]:
+    """Write pieces of a query of this session directly below a folder, in files of whole days where a piece has many
+    rows; a piece without rows has no file. Raises EnvironmentFailure when one cannot be written."""
     options: dict[str, object] = {"WRITE_EMPTY_FILE": False}
     if extract.field_ids:
         options["FIELD_IDS"] = dict(extract.field_ids)
-    written = []
-    for number, days in enumerate(_spans(session, extract, piece)):
-        path = f"{piece.name}-{number:05}.parquet"
-        query, times = select_piece(extract, piece._replace(days=days))
-        rows = _write(session, _sort(query, extract), times, os.path.join(target, path), options)
-        written += [Written(path, rows)] if rows else []
-    return written
+    for piece in pieces:
+        written = []
+        for number, days in enumerate(_spans(session, extract, piece)):
+            path = f"{piece.name}-{number:05}.parquet"
+            query, times = select_pieces(extract, [piece._replace(days=days)])
+            rows = _write(session, _sort(query, extract), times, os.path.join(target, path), options)
+            written += [Written(path, rows)] if rows else []
+        yield piece, written
 
 
 def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
@@ -83,7 +86,7 @@ def _spans(session: Session, extract: Extract, piece: Piece) -> list[tuple[date,
     """Give the days of each file of a piece; how many rows it has is asked only where that can make a difference."""
     if piece.days is None or piece.days[0] == piece.days[1]:
         return [piece.days]
-    query, params = select_piece(extract, piece)
+    query, params = select_pieces(extract, [piece])
     return [cut.days for cut in _whole_days(session, query, params, extract._replace(partition_by=()))]
 
 

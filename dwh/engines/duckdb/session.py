@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.catalog import COLUMNS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
-from dwh.engines.duckdb.parquet import write_parquet, write_piece
+from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.duckdb.records import select_records
 from dwh.seam import Extract, Part, Piece, Row, Thing, Trace, Written
 from dwh.terminal.signals import cancelled_by
@@ -102,9 +102,11 @@ class DuckDbSession:
         """Write the rows of a query as Parquet."""
         return write_parquet(self, extract, target)
 
-    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
-        """Write the rows of a piece as Parquet."""
-        return write_piece(self, extract, piece, target)
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table as Parquet."""
+        return write_pieces(self, extract, pieces, target)
 
     def close(self) -> None:
         """Close the connection."""

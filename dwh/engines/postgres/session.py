@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.engine import open_file
-from dwh.engines.duckdb.parquet import write_parquet, write_piece
+from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.postgres.catalog import COLUMNS, CONTENTS
 from dwh.engines.postgres.export import Rows
 from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.seam import Extract, Part, Piece, Thing, Trace, Written, select_piece
+from dwh.seam import Extract, Part, Piece, Thing, Trace, Written, select_pieces
 from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
@@ -122,10 +122,14 @@ class PostgresSession(LibpqSession):
         with self._copy_into_duckdb(extract.query) as session:
             yield from write_parquet(session, extract._replace(query=ALL_ROWS), target)
 
-    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
-        """Write the rows of a piece as Parquet, by way of a DuckDB file; no others come from the server."""
-        with self._copy_into_duckdb(*select_piece(extract, piece)) as session:
-            return write_piece(session, extract._replace(query=ALL_ROWS), piece, target)
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table as Parquet, by way of one DuckDB file with the rows of all of them: every piece by
+        itself would read the whole table again."""
+        if pieces:
+            with self._copy_into_duckdb(*select_pieces(extract, pieces)) as session:
+                yield from write_pieces(session, extract._replace(query=ALL_ROWS), pieces, target)
 
     @contextmanager
     def _copy_into_duckdb(self, query: str, params: Sequence[object] = ()) -> Iterator[DuckDbSession]:

@@ -16,7 +16,7 @@ from dwh.engines.libpq_errors import server_error
 from dwh.engines.redshift.errors import CASES
 from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Extract, Piece, Thing, Trace, Written, select_piece
+from dwh.seam import OUR_KEYS, Extract, Piece, Thing, Trace, Written, select_pieces
 from dwh.sources.files import is_remote
 from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
 
@@ -167,9 +167,13 @@ class RedshiftSession(LibpqSession):
         """Write the rows of a query as Parquet to S3."""
         return iter(self._unload.whole(extract, target))
 
-    def write_piece(self, extract: Extract, piece: Piece, target: str) -> list[Written]:
-        """Write the rows of a piece as Parquet to S3, by one statement."""
-        return self._unload.piece(extract, self._bind(*select_piece(extract, piece)), piece, target)
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table as Parquet to S3, each by a statement of its own."""
+        for piece in pieces:
+            query = self._bind(*select_pieces(extract, [piece]))
+            yield piece, self._unload.piece(extract, query, piece, target)
 
     @property
     def _unload(self) -> Unload:
