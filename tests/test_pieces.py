@@ -43,7 +43,13 @@ USERS = Extract("users", "SELECT user_id, first_name, last_seen FROM users", (),
 # Days since 2018-11-02 and milliseconds of each play: the first and the last of a day, two at once, a leap day.
 TIMES = [(0, 0), (0, DAY - 1), (1, 0), (1, 5), (28, 7), (29, 7), (30, 7), (30, 7), (484, 123)]
 EVENTS = [
-    event(ts=MIDNIGHT + day * DAY + after, sessionId=number, song=f"it's 100% \n{number}", length=number or None)
+    event(
+        ts=MIDNIGHT + day * DAY + after,
+        sessionId=number,
+        level=("free", "paid")[number % 2],
+        song=f"it's 100% \n{number}",
+        length=number or None,
+    )
     for number, (day, after) in enumerate(TIMES)
 ]
 PIECES = [
