@@ -1,8 +1,9 @@
 #!/bin/sh
-# Checks and tests: ruff, mypy and shellcheck, then pytest. With arguments: only pytest, which gets them.
+# Checks and tests: lint, then pytest. With arguments: only pytest, which gets them. ./dev names these tasks.
 #
 #   ./run_tests.sh                            everything but the groups below
 #   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
+#   ./run_tests.sh --lint                     ruff, mypy, shellcheck, zizmor, actionlint, and no test
 #   ./run_tests.sh --slow                     many processes, servers and stand-ins; CI runs these too
 #   ./run_tests.sh --promises                 the long tests: faults at every call, hundreds of kills, memory
 #
@@ -20,16 +21,30 @@ check() {
     "$@" || { code=$? && [ "$first" -ne 0 ] || first=$code; }
 }
 
-if [ $# -eq 0 ]; then
+# actionlint's package downloads its program from GitHub, so requirements-dev.txt does not have it: it would fail to
+# install wherever only a package index can be reached. .github/workflows/tests.yml runs it in any case.
+lint_workflow() {
+    check "$venv/bin/zizmor" --offline --quiet .github/workflows
+    if command -v actionlint >/dev/null; then
+        check actionlint
+    else
+        echo "actionlint is not on this machine: zizmor alone looked at .github/workflows" >&2
+    fi
+}
+
+lint() {
     check "$python" -m ruff check
     check "$python" -m ruff format --check
     check "$python" -m mypy
-    check "$venv/bin/shellcheck" run_all.sh run_tests.sh setup_venv.sh .ci/run
-    set -- -n auto
-fi
-case $1 in
-    --slow) shift && set -- -n auto -m 'slow and not promises' "$@" ;;
-    --promises) shift && set -- -n auto -m promises --durations 10 "$@" ;;
+    check "$venv/bin/shellcheck" dev run_all.sh run_tests.sh setup_venv.sh .ci/run
+    lint_workflow
+}
+
+case ${1:-} in
+'') lint && set -- -n auto ;;
+--lint) lint && exit "$first" ;;
+--slow) shift && set -- -n auto -m 'slow and not promises' "$@" ;;
+--promises) shift && set -- -n auto -m promises --durations 10 "$@" ;;
 esac
 check "$python" -m pytest "$@"
 exit "$first"

@@ -2,7 +2,7 @@
 
   .venv/bin/python bench/growth.py                     measure all points, one after the other: about half an hour
   .venv/bin/python bench/growth.py --point events-5M   measure this one (again), keep the others
-  .venv/bin/python bench/growth.py --draw              measure nothing; table and docs/growth.svg from docs/growth.json
+  .venv/bin/python bench/growth.py --draw              measure nothing; draw docs/explanation/growth.svg again
 
 Every point is one `etl.py` into a new warehouse, MEMORY_LIMIT 2 GB, and nothing else in the process; its data is made
 in a temporary folder (TMPDIR; 20 million events need 15 GB, a million song files as many inodes) and removed at once.
@@ -28,7 +28,8 @@ from bench.start import load_anew, warehouse_environment  # noqa: E402
 
 MEMORY_LIMIT = 2_000_000_000  # bytes
 FLAT, MEMORY_RATIO = 1.2, 1.25
-RESULTS, PICTURE = ROOT / "docs" / "growth.json", ROOT / "docs" / "growth.svg"
+DOCS = ROOT / "docs" / "explanation"
+RESULTS, PICTURE = DOCS / "growth.json", DOCS / "growth.svg"
 
 
 class Point(NamedTuple):

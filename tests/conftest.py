@@ -89,11 +89,14 @@ SLOW_TESTS = {
     "test_p164_a_prefix_of_other_things_is_no_lake",
     "test_of_two_exports_to_a_bucket_the_first_to_end_stays",
     "test_an_export_that_is_killed_leaves_the_old_one",
+    "test_commands_print_what_the_page_shows",
+    "test_sql_gives_rows_on_postgresql",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-s3]")
 SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
+    "test_commands_print_what_the_page_shows[README.md]",
     "test_a_whole_life[redshift]",
     "test_the_lake_holds_the_star[duckdb-s3]",
     "test_odd_values_are_taken_or_refused_alike[numbers as text]",

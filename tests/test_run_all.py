@@ -21,7 +21,7 @@ from warehouse import WATCHDOG, event, lines, song
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
-SHELL_SCRIPTS = ["run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
+SHELL_SCRIPTS = ["dev", "run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
 # What a run leaves in the folder of the suite, and what is no part of it; `lake` and `data` are also names of rooms.
 LEFT_THERE = (".git", ".venv", "data", "data.partial-*", "report.html", "lake", "dwh.local.cfg", ".hypothesis")
 ANYWHERE = shutil.ignore_patterns("*.duckdb*", "__pycache__", ".*_cache")

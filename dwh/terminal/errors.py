@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -16,6 +17,33 @@ class ExitCode(IntEnum):
     BUSY = 4
     BUG = 70
     INTERRUPTED = 130
+
+
+class Meaning(NamedTuple):
+    """What an exit code means: in two words for --help, in a sentence, and what the caller should do."""
+
+    short: str
+    sentence: str
+    action: str
+
+
+MEANINGS = {
+    ExitCode.OK: Meaning("ok", "It is done, or there was nothing to do.", "Go on."),
+    ExitCode.DATA: Meaning("bad data", "A record or a check is wrong.", "Look at the data that the error names."),
+    ExitCode.USAGE: Meaning("usage", "A flag or a setting is wrong, or a confirmation is missing.", "Fix the call."),
+    ExitCode.ENVIRONMENT: Meaning(
+        "environment",
+        "Something around it is missing: a folder, a table, a right, room on the disk, the network.",
+        "Fix that, then run the same command again.",
+    ),
+    ExitCode.BUSY: Meaning(
+        "busy", "Another session is using the warehouse.", "Try again later, or wait: `python etl.py --wait 5m`."
+    ),
+    ExitCode.BUG: Meaning("bug", "A bug. The traceback is shown.", "Report it with the lines that were printed."),
+    ExitCode.INTERRUPTED: Meaning(
+        "interrupted", "Ctrl-C or SIGTERM stopped it. What was committed stays.", "Run the same command again."
+    ),
+}
 
 
 class DwhError(Exception):

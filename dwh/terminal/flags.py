@@ -6,9 +6,9 @@ import argparse
 from typing import NoReturn
 
 from dwh import __version__
-from dwh.terminal.errors import ConfigError
+from dwh.terminal.errors import MEANINGS, ConfigError
 
-EXIT_CODES = "exit codes: 0 ok, 1 bad data, 2 usage, 3 environment, 4 busy, 70 bug, 130 interrupted"
+EXIT_CODES = "exit codes: " + ", ".join(f"{int(code)} {meaning.short}" for code, meaning in MEANINGS.items())
 
 
 class ScriptParser(argparse.ArgumentParser):
