@@ -1,8 +1,8 @@
 """The seam between the suite and its engines, on one screen.
 
-What can be portable SQL is portable SQL and stays out of here; the seam holds only what cannot be: lifecycle, bulk
-load, bulk export, locking, and what an engine's errors mean. To add an engine: write these two classes, add a line to
-`dwh/engines/choose.py`, and let the tests of the contract run on it.
+The seam holds only what cannot be portable SQL: lifecycle, bulk load, bulk export, locking, and the meaning of an
+engine's errors. To add an engine: write these two classes, add a line to `dwh/engines/choose.py`, and run the tests of
+the contract on it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Row = tuple[Any, ...]
 Address = Mapping[str, str]
 Columns = Mapping[str, str]  # names and types
 
-# How the keys begin that the spool adds to a record; a file that is read in place has none of them. Somebody else's
-# keys of that name are dropped.
+# The prefix of the keys that the spool adds to a record; a file that is read in place has none of them. Keys in the
+# data with this prefix are dropped.
 OUR_KEYS = "dwh_"
 FILE_KEY = "dwh_file_id"
 
 
 class Change(NamedTuple):
-    """One thing an action makes (+), changes (~), removes (-) or finds as it should be (=).
+    """One thing that an action makes (+), changes (~), removes (-) or leaves as it is (=).
 
-    `beside`: it is not the warehouse itself but something around it, such as who may connect."""
+    `beside`: it is not the warehouse itself but something around it, such as the network rule."""
 
     mark: Literal["+", "~", "-", "="]
     what: str
@@ -47,8 +47,8 @@ class Trace(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """Something that stands in the place of a warehouse: `kind` as people call it (table, view, function), `name` as
-    our statements would reach it; what they would not reach has its schema in front."""
+    """Something at the place of a warehouse: its `kind` (table, view, function), and its `name` as our statements would
+    write it; a name that they cannot reach has its schema in front."""
 
     kind: str
     name: str
@@ -58,10 +58,10 @@ class Thing(NamedTuple):
 
 
 class Extract(NamedTuple):
-    """What one table of a lake is made of: a query without parameters or percent signs, the columns of it that name
-    folders (`year=2018/`) and are not in the files, and those that its files are sorted by. Of a table with such
-    folders, or one written in pieces of days, the first column it is sorted by is a time, never NULL: what has many
-    rows is cut into files of whole days. `field_ids` are the numbers by which Iceberg knows the columns."""
+    """The source of one table of a lake: a query without parameters or percent signs, its columns that name folders
+    (`year=2018/`) and are not in the files, and the columns by which the files are sorted. A table with such folders,
+    or one written in pieces of days, is sorted first by a time that is never NULL: its files hold whole days.
+    `field_ids` are Iceberg's numbers of the columns (empty: none are written)."""
 
     table: str
     query: str
@@ -71,15 +71,15 @@ class Extract(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Some rows of an extract, which become files of their own: those of these days, the first and the last included
-    (None: all rows). `name` begins the names of the files, and those of no other files in their folder."""
+    """Rows of an extract that get files of their own: those of these days, first and last included (None: all rows).
+    `name` begins the names of the files; no two pieces in a folder have the same one."""
 
     name: str
     days: tuple[date, date] | None
 
 
 class Written(NamedTuple):
-    """One Parquet file that was written: its path below the place that was asked for, and its rows."""
+    """One Parquet file that was written: its path below the target, and its number of rows."""
 
     path: str
     rows: int
@@ -93,10 +93,10 @@ class Part(NamedTuple):
 
 
 class Ours(NamedTuple):
-    """What a warehouse of this suite is known by: `tables` maps each of its tables to its columns, `drops` to the
-    statement that drops it; `marker` is the one that says that it is ours, `look` the query that reads it (rows, schema
-    version, made by), `newest` the last schema version that is known; `earlier` are the tables, with all their columns,
-    by which one is known that was made before there was a marker; `ledger` is the one that loads lock."""
+    """How to recognise a warehouse of this suite. `tables` maps each of its tables to its columns, `drops` to the
+    statement that drops it. `marker` is the table that marks it as ours, `look` the query that reads it (rows, schema
+    version, made by), `newest` the latest known schema version. `earlier` are the tables, with all their columns, that
+    identify a warehouse made before there was a marker. `ledger` is the table that loads lock."""
 
     tables: Mapping[str, Columns]
     drops: Mapping[str, str]
@@ -130,13 +130,12 @@ def _merge(spans: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
 
 
 class Session(Protocol):
-    """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
-    `reads_files` whether it loads a large local file from where it is, `reads_objects` a large object of S3;
-    `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder; `extra_tables` maps tables that a load
-    needs besides, by name, to the statement that makes each, one column a line.
+    """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids. `reads_files`: it
+    loads a large local file from where it is; `reads_objects`: a large object of S3. `exports_to_s3`: it writes Parquet
+    only to an S3 prefix, not to a folder. `extra_tables` maps the names of further tables that a load needs to the
+    statements that make them, one column a line.
 
-    Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
-    was asked for."""
+    Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
     lenient_json: bool
     reads_files: bool
@@ -155,11 +154,11 @@ class Session(Protocol):
         table, or when it may not be read."""
 
     def contents(self) -> list[Thing]:
-        """Name all that stands where our tables are made, whoever made it and whoever may read it: the schema, or the
-        DuckDB file with all its schemas."""
+        """Name all things in the place of our tables, of all users and whether or not this user may read them: the
+        schema, or the DuckDB file with all its schemas."""
 
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
-        """Name the views, wherever they stand, that cannot be without these tables."""
+        """Name the views, in any schema, that need these tables."""
 
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> AbstractContextManager[None]:
         """Open a transaction that commits at the end of the block and rolls back when it raises.
@@ -171,39 +170,39 @@ class Session(Protocol):
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load files of one JSON object a line into a table of text columns.
 
-        `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. Column file_id of a part that
-        names a file is that file's id. A part may be an object of S3 where the engine reads those.
+        `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. A part that names a file gets
+        that file's id in column file_id. A part may be an object of S3 where the engine reads those.
         Raises RecordsRefused when a record is not such an object: the transaction is lost then.
         """
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
-        """Load files, and run an INSERT that selects FROM such a table on their records, which an engine that can reads
-        straight from the files: what the table holds afterwards is not said. Raises what `load` raises.
+        """Run an INSERT that selects FROM such a table on the records of files. An engine may read the records straight
+        from the files, so the content of the table afterwards is not defined. Raises the errors of `load`.
         """
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet below `target`, an empty folder or S3 prefix: sorted, ZSTD (Redshift:
-        Snappy), times in microseconds. Gives each file when it is whole.
+        Snappy), times in microseconds. Gives each file when it is complete.
 
-        Inside a transaction it sees what that sees. Raises EnvironmentFailure when the target cannot be written; the
-        caller removes what is there then.
+        It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
+        then removes the files.
         """
 
     def write_pieces(
         self, extract: Extract, pieces: Sequence[Piece], target: str
     ) -> Iterator[tuple[Piece, list[Written]]]:
-        """Write pieces of a table, one after the other, as Parquet files directly below `target`, a folder or S3
-        prefix. They are sorted, from file to file of a piece too, compressed and with times as `export` has them; every
-        column of the query is in every file, whatever `extract.partition_by` says. Gives each piece with its files when
-        they are whole. No row of other days is fetched from a server, and none twice.
+        """Write pieces of a table, in this order, as Parquet files directly below `target`, a folder or S3 prefix. Rows
+        are sorted across the files of a piece. Compression and times are those of `export`. Every file has every column
+        of the query; `extract.partition_by` is ignored. Gives each piece with its files when they are complete. A
+        server sends only rows of these pieces, and each of them once.
 
-        A piece without rows has no file. The files are called `<name>-00000.parquet` and so on (Redshift:
-        `<name>.000.parquet`); what is called so already is in the way, or lost. A piece of many rows becomes several
-        files: of whole days, unless it is all rows or one day (Redshift: of so many bytes). Redshift writes no
-        `field_ids`.
+        A piece without rows has no file. Files are named `<name>-00000.parquet` and so on (Redshift:
+        `<name>.000.parquet`); a file that has such a name already is overwritten (Redshift: an error). A piece of many
+        rows becomes several files: of whole days, unless it is all rows or one day (Redshift: by size). Redshift writes
+        no `field_ids`.
 
-        Inside a transaction it sees what that sees. Raises EnvironmentFailure when the target cannot be written; the
-        caller removes what is there then.
+        It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
+        then removes the files.
         """
 
     def close(self) -> None:
@@ -220,29 +219,29 @@ class Engine(Protocol):
 
     @property
     def address(self) -> Address:
-        """Name the place of the warehouse so that no other warehouse has the same name: `engine`, then where it is.
+        """Give a unique name of the warehouse's place: `engine`, then where it is.
 
-        It follows from the settings alone, stays when the warehouse is removed and made again there, and holds no
-        secret and no user. `place` is what people read. Raises ConfigError when the settings leave it open.
+        It depends on the settings alone, stays the same when the warehouse is removed and made again there, and holds
+        no secret and no user. Messages show `place` instead. Raises ConfigError when the settings leave it open.
         """
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
-        """Say what an action would change, without changing anything. `delete` needs `ours`, and raises what `stop`
-        would."""
+        """Say what an action would change, without changing anything. `delete` needs `ours`, and raises the errors of
+        `stop`."""
 
     def start(self, tell: Tell) -> list[Change]:
-        """Bring the warehouse up, or find that it is; raises Busy while somebody else holds it."""
+        """Bring the warehouse up, if it is not up already; raises Busy while another session holds it."""
 
     def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
-        """Close the warehouse; with `delete` also remove its tables, and where nothing else stands what `start` made.
+        """Close the warehouse. With `delete` also remove its tables, and what `start` made if nothing else is in it.
 
-        Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or something of somebody else
-        needs them."""
+        Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or another view or table needs
+        them."""
 
     def connect(self, trace: Callable[[Trace], None]) -> Session:
-        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy when somebody else holds
+        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy while another session holds
         it."""
 
     def last_word(self) -> str:
-        """Say what every script says last, however it ends: what stays up and is billed. Empty where nothing is."""
+        """Give the last line of every script, however it ends: what stays up and is billed. Empty when nothing is."""
         return ""

@@ -278,7 +278,7 @@ def test_a_piece_is_one_unload_on_redshift(place: Place) -> None:
 def test_a_manifest_without_entries_is_no_success(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows were written, and nobody knows where."""
     monkeypatch.setattr(unload, "_take", lambda *_where: b'{"entries": null}')
-    with pytest.raises(EnvironmentFailure, match="UNLOAD of songplays brought 2 rows, its manifest has 0"):
+    with pytest.raises(EnvironmentFailure, match="UNLOAD of songplays wrote 2 rows, its manifest lists 0"):
         place.write(PLAYS, PIECES[0])
 
 

@@ -1,8 +1,8 @@
-"""Parquet as DuckDB writes it: what a lake of DuckDB and of PostgreSQL is made of.
+"""Parquet files, written by DuckDB: the lake of DuckDB and of PostgreSQL.
 
-One COPY writes one file, sorted: DuckDB does that with all its threads and gives the same bytes whatever their number.
-(Measured on 2.0.0: PARTITION_BY and ROW_GROUPS_PER_FILE give other bytes each time; the one breaks the order here and
-there, the other takes twice as long.)
+One COPY writes one sorted file. DuckDB uses all its threads, and the bytes do not depend on their number.
+(Measured on 2.0.0: PARTITION_BY and ROW_GROUPS_PER_FILE give other bytes each time; PARTITION_BY breaks the order in
+places, ROW_GROUPS_PER_FILE takes twice as long.)
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dwh.terminal.errors import EnvironmentFailure
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
 FILE_ROWS = 2_000_000
-# DuckDB's own default: a reader's unit of work, and of what it can skip by the times in it.
+# DuckDB's own default: a reader works on one row group at a time, or skips it by the times in it.
 ROW_GROUP_ROWS = 122_880
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 
 class Cut(NamedTuple):
-    """What goes into one file: the folders it lies in, and the first and the last day (None: all)."""
+    """The content of one file: its folders, and its first and last day (None: all)."""
 
     values: tuple[object, ...]
     days: tuple[date, date] | None
@@ -49,8 +49,8 @@ def write_parquet(session: Session, extract: Extract, target: str) -> Iterator[W
 def write_pieces(
     session: Session, extract: Extract, pieces: Sequence[Piece], target: str
 ) -> Iterator[tuple[Piece, list[Written]]]:
-    """Write pieces of a query of this session directly below a folder, in files of whole days where a piece has many
-    rows; a piece without rows has no file. Raises EnvironmentFailure when one cannot be written."""
+    """Write pieces of a query of this session directly below a folder. A piece of many rows becomes several files of
+    whole days, a piece without rows gets no file. Raises EnvironmentFailure when a file cannot be written."""
     options: dict[str, object] = {"WRITE_EMPTY_FILE": False}
     if extract.field_ids:
         options["FIELD_IDS"] = dict(extract.field_ids)
@@ -65,7 +65,7 @@ def write_pieces(
 
 
 def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
-    """Let a table name stand for Parquet files, until the same name is given to others."""
+    """Make a table name stand for Parquet files, until a later call gives it to others."""
     session.rows("SET VARIABLE lake_files = %s", ([literally(path) for path in paths],))
     session.rows(
         f"CREATE OR REPLACE TEMP VIEW {table} AS "  # noqa: S608
@@ -75,7 +75,7 @@ def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
 
 
 def _cut(session: Session, extract: Extract) -> Iterator[Cut]:
-    """Cut a table into files: one, or for each of its folders one, or several of whole days when it has many rows."""
+    """Cut a table into files: one, or one for each folder; a folder of many rows gets several files of whole days."""
     if extract.partition_by:
         yield from _whole_days(session, extract.query, (), extract)
     else:
@@ -83,7 +83,7 @@ def _cut(session: Session, extract: Extract) -> Iterator[Cut]:
 
 
 def _spans(session: Session, extract: Extract, piece: Piece) -> list[tuple[date, date] | None]:
-    """Give the days of each file of a piece; how many rows it has is asked only where that can make a difference."""
+    """Give the days of each file of a piece. Rows are counted only where the piece can become several files."""
     if piece.days is None or piece.days[0] == piece.days[1]:
         return [piece.days]
     query, params = select_pieces(extract, [piece])
@@ -91,7 +91,8 @@ def _spans(session: Session, extract: Extract, piece: Piece) -> list[tuple[date,
 
 
 def _whole_days(session: Session, query: str, params: Sequence[object], extract: Extract) -> Iterator[Cut]:
-    """Cut the rows of a query into files of one folder and whole days, none of them larger than it has to be."""
+    """Cut the rows of a query into files of one folder and whole days, of at most FILE_ROWS rows where a day has not
+    more."""
     keys = "".join(f"{column}, " for column in extract.partition_by)
     day = f"CAST({extract.order_by[0]} AS DATE)"
     rows = session.rows(
@@ -118,7 +119,7 @@ def _sort(query: str, extract: Extract) -> str:
 
 
 def _write(session: Session, query: str, params: Sequence[object], path: str, options: Mapping[str, object]) -> int:
-    """Write one file; gives its rows. `options` are those of COPY on top of what every file has."""
+    """Write one file and give its number of rows. `options` are added to the options of COPY that every file has."""
     sql = (
         f"COPY ({query}) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
         "PARQUET_VERSION v1, PER_THREAD_OUTPUT false, USE_TMP_FILE false"
@@ -141,7 +142,7 @@ def cannot_write(path: str, seen: str) -> EnvironmentFailure:
     full = "No space left on device" in seen or "File too large" in seen
     return EnvironmentFailure(
         f"the disk is full: {path} needs more room" if full else f"{path} cannot be read or written",
-        evidence=(seen, "the lake is as it was before"),
+        evidence=(seen, "the lake was not changed"),
         hint="free space and run this again" if full else "python export_lake.py --to FOLDER",
     )
 

@@ -1,4 +1,4 @@
-"""UNLOAD: Redshift writes Parquet to S3 by itself, every slice its own files.
+"""UNLOAD: Redshift itself writes Parquet to S3, each slice its own files.
 
 [D23] dg/r_UNLOAD.html. The prefix is always new, so nothing is overwritten and the role needs no right to delete.
 """
@@ -22,8 +22,8 @@ Run = Callable[[str, Sequence[object]], tuple[int, list["Row"]]]
 
 
 class Unload(NamedTuple):
-    """What every UNLOAD goes through: `run` runs a statement, `buckets` reads the manifest, `role` is the ARN of the
-    role that writes, or `default`."""
+    """What every UNLOAD needs: `run` runs a statement, `buckets` read the manifest, `role` is the ARN of the role that
+    writes, or `default`."""
 
     run: Run
     buckets: Buckets
@@ -37,16 +37,16 @@ class Unload(NamedTuple):
     def piece(self, extract: Extract, query: str, piece: Piece, target: str) -> list[Written]:
         """Write the rows of a piece, which `query` selects, directly below an S3 prefix.
 
-        By one slice: only then the rows are sorted from file to file, and a small piece is one file. The dot ends the
-        name, so that nothing of the piece 2018-11-30 is in the way of 2018-11: UNLOAD looks for what begins alike.
+        PARALLEL OFF: only then are the rows sorted across files, and a small piece is one file. UNLOAD refuses a prefix
+        that has objects; with the dot after the name, files of the piece 2018-11-30 do not block the piece 2018-11.
         """
         written = self._write(extract, query, "PARALLEL OFF ", f"{target}/{piece.name}.")
         return [file._replace(path=f"{piece.name}.{file.path}") for file in written]
 
     def _write(self, extract: Extract, query: str, options: str, prefix: str) -> list[Written]:
-        """Run UNLOAD, and give what its manifest says it wrote, by what comes after the prefix: no file of no rows.
+        """Run UNLOAD and give the files that its manifest lists, by their names after the prefix; none for no rows.
 
-        That manifest is removed then: Athena and Spark would take it for one of the files.
+        That manifest is then removed: Athena and Spark would read it as one of the files.
         """
         place = S3Path(*prefix.removeprefix(SCHEME).split("/", 1))
         region = str(self.buckets.open(place.bucket).config["region"])
@@ -59,16 +59,17 @@ class Unload(NamedTuple):
         )
         (unloaded,) = self.run("SELECT pg_last_unload_count()", ())[1][0]
         if not unloaded:
-            return []  # and no manifest [G aws/aws-sdk-pandas#2052, spark-redshift-community/spark-redshift#40]
+            # then there is no manifest [G aws/aws-sdk-pandas#2052, spark-redshift-community/spark-redshift#40]
+            return []
         manifest = json.loads(_take(self.buckets, S3Path(place.bucket, f"{place.key}manifest")))
         entries = manifest.get("entries") or []
         written = [Written(entry["url"].removeprefix(prefix), entry["meta"]["record_count"]) for entry in entries]
         if unloaded != sum(file.rows for file in written):
             raise EnvironmentFailure(
-                f"UNLOAD of {extract.table} brought {unloaded:,} rows, its manifest has "
+                f"UNLOAD of {extract.table} wrote {unloaded:,} rows, its manifest lists "
                 f"{sum(file.rows for file in written):,}",
-                evidence="the lake is as it was before",
-                hint="the same command again; when it stays, report it",
+                evidence="the lake was not changed",
+                hint="the same command again; if it fails again, report it",
             )
         return written
 
