@@ -7,10 +7,9 @@ the contract on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime, time, timedelta
-from itertools import chain
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -105,28 +104,6 @@ class Ours(NamedTuple):
     newest: int
     earlier: Mapping[str, Columns]
     ledger: str
-
-
-def select_pieces(extract: Extract, pieces: Sequence[Piece]) -> tuple[str, tuple[datetime, ...]]:
-    """Give the query for the rows of one piece or more, in no order, and its parameters."""
-    spans = [piece.days for piece in pieces if piece.days]
-    if len(spans) < len(pieces):
-        return extract.query, ()
-    # on the column itself, not on its day, so that an engine passes over blocks of other times
-    column, merged = extract.order_by[0], _merge(spans)
-    condition = " OR ".join(f"({column} >= %s AND {column} <= %s)" for _ in merged)
-    times = [(datetime.combine(first, time.min), datetime.combine(last, time.max)) for first, last in merged]
-    sql = f"SELECT * FROM ({extract.query}) AS r WHERE {condition}"  # noqa: S608
-    return sql, tuple(chain.from_iterable(times))
-
-
-def _merge(spans: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
-    merged: list[tuple[date, date]] = []
-    for first, last in sorted(spans):
-        if merged and first - merged[-1][1] <= timedelta(days=1):
-            first, last = merged[-1][0], max(merged.pop()[1], last)
-        merged.append((first, last))
-    return merged
 
 
 class Session(Protocol):

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from dwh.engines.duckdb.records import literally
-from dwh.seam import Extract, Piece, Session, Written, select_pieces
+from dwh.engines.pieces import select_pieces
+from dwh.seam import Extract, Piece, Session, Written
 from dwh.terminal.errors import EnvironmentFailure
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from dwh.engines.duckdb.engine import open_file
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.libpq import LibpqSession
+from dwh.engines.pieces import select_pieces
 from dwh.engines.postgres.catalog import COLUMNS, CONTENTS
 from dwh.engines.postgres.export import Rows
 from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.seam import Extract, Part, Piece, Thing, Trace, Written, select_pieces
+from dwh.seam import Extract, Part, Piece, Thing, Trace, Written
 from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
+from dwh.engines.pieces import select_pieces
 from dwh.engines.redshift.errors import CASES
 from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Extract, Piece, Thing, Trace, Written, select_pieces
+from dwh.seam import OUR_KEYS, Extract, Piece, Thing, Trace, Written
 from dwh.sources.files import is_remote
 from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
 
