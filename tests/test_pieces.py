@@ -184,7 +184,7 @@ def schema_of(path: Path) -> dict[str, tuple[int | None, str | None]]:
 
 
 def test_times_are_no_instants_and_columns_have_their_ids(place: Place) -> None:
-    """Microseconds, not adjusted to UTC. Redshift writes no ids, and nobody does where the extract has none."""
+    """Microseconds, not adjusted to UTC. Redshift writes no ids; the other engines write those of the extract."""
     for extract in (PLAYS, PLAYS._replace(field_ids={})):
         [[file]] = place.write(extract, PIECES[0]._replace(name=f"{len(extract.field_ids)}-ids")).values()
         schema = schema_of(place.folder / file.path)
@@ -276,7 +276,7 @@ def test_a_piece_is_one_unload_on_redshift(place: Place) -> None:
 
 @pytest.mark.parametrize("loaded", ["redshift"], indirect=True)
 def test_a_manifest_without_entries_is_no_success(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows were written, and nobody knows where."""
+    """Rows were written, but their files are not known."""
     monkeypatch.setattr(unload, "_take", lambda *_where: b'{"entries": null}')
     with pytest.raises(EnvironmentFailure, match="UNLOAD of songplays wrote 2 rows, its manifest lists 0"):
         place.write(PLAYS, PIECES[0])

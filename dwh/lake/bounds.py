@@ -32,7 +32,7 @@ def find_bounds(session: Session, extract: Extract, pieces: Sequence[Piece], col
     pieces have days, or none has.
 
     The bounds of a piece are also valid for each of its files: a reader may open a file in vain, but never misses one.
-    Texts have no bounds: engines order them differently, and names do not belong into the metadata of a file.
+    Texts have no bounds: engines order them differently, and names do not belong in the metadata of a file.
     """
     if not pieces:
         return []
