@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import date
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 Tell = Callable[[str], None]
@@ -63,14 +65,24 @@ class Comment(NamedTuple):
 
 
 class Extract(NamedTuple):
-    """The source of one table of a lake: a query without parameters, its columns that name folders (`year=2018/`) and
-    are not in the files, and the columns by which the files are sorted. A table with such folders is sorted first by a
-    time that is never NULL: a folder of many rows is cut into files of whole days."""
+    """The source of one table of a lake: a query without parameters or percent signs, its columns that name folders
+    (`year=2018/`) and are not in the files, and the columns by which the files are sorted. A table with such folders,
+    or one written in pieces of days, is sorted first by a time that is never NULL: its files hold whole days.
+    `field_ids` are Iceberg's numbers of the columns (empty: none are written)."""
 
     table: str
     query: str
     partition_by: tuple[str, ...]
     order_by: tuple[str, ...]
+    field_ids: Mapping[str, int] = MappingProxyType({})
+
+
+class Piece(NamedTuple):
+    """Rows of an extract that get files of their own: those of these days, first and last included (None: all rows).
+    `name` begins the names of the files; no two pieces in a folder have the same one."""
+
+    name: str
+    days: tuple[date, date] | None
 
 
 class Written(NamedTuple):
@@ -160,6 +172,23 @@ class Session(Protocol):
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet below `target`, an empty folder or S3 prefix: sorted, ZSTD (Redshift:
         Snappy), times in microseconds. Gives each file when it is complete.
+
+        It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
+        then removes the files.
+        """
+
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table, in this order, as Parquet files directly below `target`, a folder or S3 prefix. Rows
+        are sorted across the files of a piece. Compression and times are those of `export`. Every file has every column
+        of the query; `extract.partition_by` is ignored. Gives each piece with its files when they are complete. A
+        server sends only rows of these pieces, and each of them once.
+
+        A piece without rows has no file. Files are named `<name>-00000.parquet` and so on (Redshift:
+        `<name>.000.parquet`); a file that has such a name already is overwritten (Redshift: an error). A piece of many
+        rows becomes several files: of whole days, unless it is all rows or one day (Redshift: by size). Redshift writes
+        no `field_ids`.
 
         It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
         then removes the files.

@@ -111,6 +111,12 @@ class LibpqSession:
         self._trace(Trace(sql, changed, time.monotonic() - started))
         return changed, rows
 
+    def _bind(self, sql: str, params: Sequence[object]) -> str:
+        """Give a statement with its parameters in it, for COPY and UNLOAD, whose query takes none: put there by
+        psycopg2, as it does for every statement, and never by us."""
+        with self._connection.cursor() as cursor:
+            return cursor.mogrify(sql, tuple(params) or None).decode()
+
     def _waiting(self, action: Callable[[], T]) -> T:
         """Do something that blocks in libpq in another thread, so that this one gets a stop request and cancels it."""
         import psycopg2

@@ -85,6 +85,15 @@ def test_partitions_are_folders(plays: Sql, bucket: Bucket, tmp_path: Path) -> N
     assert parse_all([statement]) == {}
 
 
+@pytest.mark.parametrize("options", ["", "PARALLEL OFF", "PARTITION BY (year)"])
+def test_a_query_without_rows_writes_nothing(plays: Sql, bucket: Bucket, connection: Any, options: str) -> None:
+    """No file of its schema, and no manifest; it is counted as an UNLOAD all the same."""
+    plays(unload(bucket.url("lake/"), f"{options} MANIFEST VERBOSE", "SELECT * FROM plays WHERE id > 4"))
+    assert bucket.keys() == []
+    assert connection.notices[-1] == "INFO:  UNLOAD completed, 0 record(s) unloaded successfully.\n"
+    assert plays("SELECT pg_last_unload_count()") == [(0,)]
+
+
 def test_what_is_there_is_not_overwritten(plays: Sql, bucket: Bucket) -> None:
     """By default anything under the prefix is in the way. ALLOWOVERWRITE leaves what has another name."""
     bucket.put("lake/other", "x")

@@ -2,6 +2,9 @@
 
 Source: [D23] dg/r_UNLOAD.html; the manifest also in dg/loading-data-files-using-manifest.html. Text and JSON formats
 are Redshift's, and refused as the stand-in's limit. Timestamps are what DuckDB writes: Redshift's are [U].
+
+A query without rows writes no object at all, no manifest either, since October 2019 [G aws/aws-sdk-pandas#2052, #114,
+spark-redshift-community/spark-redshift#40; #114 waits for the manifest in vain].
 """
 
 from __future__ import annotations
@@ -163,7 +166,7 @@ def run_unload(session: Session, sql: str) -> int:
             session.check_cancelled()
             store.write(bucket, prefix + name, path.read_bytes())
             written.append(Written(f"s3://{bucket}/{prefix}{name}", path.stat().st_size, rows))
-    if unload.manifest:
+    if unload.manifest and written:
         store.write(bucket, prefix + "manifest", _manifest(written, columns, unload).encode())
     rows = sum(file.rows for file in written)
     session.numbers["pg_last_unload_id"] = session.numbers["pg_last_query_id"]
@@ -210,11 +213,10 @@ def _parquet(folder: Path, csv: bytes, columns: Sequence[Column], unload: Unload
             )
         for place, condition in _partitions(connection, unload):
             slices = SLICES if unload.parallel else 1
-            total = _count(connection, condition)
-            for number in range(slices if total else 0 if unload.partitions else 1):
+            for number in range(slices):
                 mine = f"{condition} AND row_number % {slices} = {number}"
                 rows = _count(connection, mine)
-                if not rows and total:
+                if not rows:
                     continue
                 name = place + (f"{number:04}_part_00.parquet" if unload.parallel else "000.parquet")
                 path = folder / f"{len(list(folder.iterdir()))}.parquet"

@@ -8,13 +8,14 @@ places, ROW_GROUPS_PER_FILE takes twice as long.)
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 from urllib.parse import quote
 
 from dwh.engines.duckdb.records import literally
-from dwh.seam import Extract, Session, Written
+from dwh.engines.pieces import select_pieces
+from dwh.seam import Extract, Piece, Session, Written
 from dwh.terminal.errors import EnvironmentFailure
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
@@ -24,7 +25,7 @@ ROW_GROUP_ROWS = 122_880
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 
-class Piece(NamedTuple):
+class Cut(NamedTuple):
     """The content of one file: its folders, and its first and last day (None: all)."""
 
     values: tuple[object, ...]
@@ -34,11 +35,34 @@ class Piece(NamedTuple):
 def write_parquet(session: Session, extract: Extract, target: str) -> Iterator[Written]:
     """Write the rows of a query of this session below a folder. Raises EnvironmentFailure when it cannot be written."""
     numbers: dict[str, int] = {}
-    for piece in _cut(session, extract):
-        folder = _folder(extract.partition_by, piece.values)
+    conditions = [f"{column} IS NOT DISTINCT FROM %s" for column in extract.partition_by]
+    without = f"EXCLUDE ({', '.join(extract.partition_by)})" if extract.partition_by else ""
+    for cut in _cut(session, extract):
+        folder = _folder(extract.partition_by, cut.values)
         numbers[folder] = numbers.get(folder, -1) + 1
         path = os.path.join(folder, f"part-{numbers[folder]:05}.parquet")
-        yield Written(path, _write(session, extract, piece, os.path.join(target, path)))
+        query, times = select_pieces(extract, [Piece(path, cut.days)])
+        query = f"SELECT * {without} FROM ({query}) AS f WHERE {' AND '.join(conditions) or 'true'}"  # noqa: S608
+        rows = _write(session, _sort(query, extract), (*times, *cut.values), os.path.join(target, path), {})
+        yield Written(path, rows)
+
+
+def write_pieces(
+    session: Session, extract: Extract, pieces: Sequence[Piece], target: str
+) -> Iterator[tuple[Piece, list[Written]]]:
+    """Write pieces of a query of this session directly below a folder. A piece of many rows becomes several files of
+    whole days, a piece without rows gets no file. Raises EnvironmentFailure when a file cannot be written."""
+    options: dict[str, object] = {"WRITE_EMPTY_FILE": False}
+    if extract.field_ids:
+        options["FIELD_IDS"] = dict(extract.field_ids)
+    for piece in pieces:
+        written = []
+        for number, days in enumerate(_spans(session, extract, piece)):
+            path = f"{piece.name}-{number:05}.parquet"
+            query, times = select_pieces(extract, [piece._replace(days=days)])
+            rows = _write(session, _sort(query, extract), times, os.path.join(target, path), options)
+            written += [Written(path, rows)] if rows else []
+        yield piece, written
 
 
 def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
@@ -51,47 +75,60 @@ def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
     )
 
 
-def _cut(session: Session, extract: Extract) -> Iterator[Piece]:
+def _cut(session: Session, extract: Extract) -> Iterator[Cut]:
     """Cut a table into files: one, or one for each folder; a folder of many rows gets several files of whole days."""
-    if not extract.partition_by:
-        yield Piece((), None)
-        return
-    keys = ", ".join(extract.partition_by)
+    if extract.partition_by:
+        yield from _whole_days(session, extract.query, (), extract)
+    else:
+        yield Cut((), None)
+
+
+def _spans(session: Session, extract: Extract, piece: Piece) -> list[tuple[date, date] | None]:
+    """Give the days of each file of a piece. Rows are counted only where the piece can become several files."""
+    if piece.days is None or piece.days[0] == piece.days[1]:
+        return [piece.days]
+    query, params = select_pieces(extract, [piece])
+    return [cut.days for cut in _whole_days(session, query, params, extract._replace(partition_by=()))]
+
+
+def _whole_days(session: Session, query: str, params: Sequence[object], extract: Extract) -> Iterator[Cut]:
+    """Cut the rows of a query into files of one folder and whole days, of at most FILE_ROWS rows where a day has not
+    more."""
+    keys = "".join(f"{column}, " for column in extract.partition_by)
     day = f"CAST({extract.order_by[0]} AS DATE)"
     rows = session.rows(
-        f"SELECT {keys}, {day}, COUNT(*) FROM ({extract.query}) AS r GROUP BY ALL ORDER BY ALL NULLS LAST"  # noqa: S608
+        f"SELECT {keys}{day}, COUNT(*) FROM ({query}) AS r GROUP BY ALL ORDER BY ALL NULLS LAST",  # noqa: S608
+        params,
     )
     values: Sequence[object] = ()
     first = last = date.min
     held = 0
     for *folder, on, number in rows:
         if held and (folder != values or held + number > FILE_ROWS):
-            yield Piece(tuple(values), (first, last))
+            yield Cut(tuple(values), (first, last))
             held = 0
         if not held:
             values, first = folder, on
         last, held = on, held + number
     if held:
-        yield Piece(tuple(values), (first, last))
+        yield Cut(tuple(values), (first, last))
 
 
-def _write(session: Session, extract: Extract, piece: Piece, path: str) -> int:
-    conditions = [f"{column} IS NOT DISTINCT FROM %s" for column in extract.partition_by]
-    times: tuple[datetime, ...] = ()
-    if piece.days:
-        # on the column itself, so that DuckDB skips the rows of other times
-        conditions += [f"{extract.order_by[0]} >= %s", f"{extract.order_by[0]} <= %s"]
-        times = (datetime.combine(piece.days[0], time.min), datetime.combine(piece.days[1], time.max))
-    without = f"EXCLUDE ({', '.join(extract.partition_by)})" if extract.partition_by else ""
+def _sort(query: str, extract: Extract) -> str:
+    order = ", ".join(f"{column} NULLS LAST" for column in extract.order_by)
+    return f"SELECT * FROM ({query}) AS s ORDER BY {order}"  # noqa: S608
+
+
+def _write(session: Session, query: str, params: Sequence[object], path: str, options: Mapping[str, object]) -> int:
+    """Write one file and give its number of rows. `options` are added to the options of COPY that every file has."""
     sql = (
-        f"COPY (SELECT * {without} FROM ({extract.query}) AS r WHERE {' AND '.join(conditions) or 'true'} "  # noqa: S608
-        f"ORDER BY {', '.join(f'{column} NULLS LAST' for column in extract.order_by)}) "
-        f"TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
-        "PARQUET_VERSION v1, PER_THREAD_OUTPUT false, USE_TMP_FILE false)"
+        f"COPY ({query}) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+        "PARQUET_VERSION v1, PER_THREAD_OUTPUT false, USE_TMP_FILE false"
+        f"{''.join(f', {name} %s' for name in options)})"
     )
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        [(rows,)] = session.rows(sql, (*piece.values, *times, path))
+        [(rows,)] = session.rows(sql, (*params, path, *options.values()))
     except OSError as error:
         raise cannot_write(path, str(error)) from error
     except EnvironmentFailure as error:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
-from dwh.engines.duckdb.parquet import write_parquet
+from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.duckdb.records import select_records
-from dwh.seam import Comment, Extract, Part, Row, Thing, Trace, Written
+from dwh.seam import Comment, Extract, Part, Piece, Row, Thing, Trace, Written
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -106,6 +106,12 @@ class DuckDbSession:
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet."""
         return write_parquet(self, extract, target)
+
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table as Parquet."""
+        return write_pieces(self, extract, pieces, target)
 
     def close(self) -> None:
         """Close the connection."""

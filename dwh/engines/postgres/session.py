@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.engine import open_file
-from dwh.engines.duckdb.parquet import write_parquet
+from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.libpq import LibpqSession
+from dwh.engines.pieces import select_pieces
 from dwh.engines.postgres.catalog import COLUMNS, COMMENTS, CONTENTS
 from dwh.engines.postgres.export import Rows
 from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.seam import Comment, Extract, Part, Thing, Trace, Written
+from dwh.seam import Comment, Extract, Part, Piece, Thing, Trace, Written
 from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
+    from dwh.engines.duckdb.session import DuckDbSession
     from dwh.settings.sections import DuckDb
 
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
@@ -122,29 +124,44 @@ class PostgresSession(LibpqSession):
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet, through a DuckDB file in a private folder."""
+        with self._copy_into_duckdb(extract.query) as session:
+            yield from write_parquet(session, extract._replace(query=ALL_ROWS), target)
+
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table as Parquet, through one DuckDB file with the rows of all of them. One COPY for each
+        piece would read the whole table each time."""
+        if pieces:
+            with self._copy_into_duckdb(*select_pieces(extract, pieces)) as session:
+                yield from write_pieces(session, extract._replace(query=ALL_ROWS), pieces, target)
+
+    @contextmanager
+    def _copy_into_duckdb(self, query: str, params: Sequence[object] = ()) -> Iterator[DuckDbSession]:
+        """Open a DuckDB file for the block whose only table, `rows`, holds the rows of a query."""
         with (
             private_folder() as folder,
             closing(open_file(self.duckdb, folder / "rows.duckdb", self._trace, str(folder))) as session,
         ):
-            rows = Rows(session, self._types(extract.query), folder)
-            self._copy_out(extract.query, rows)
+            rows = Rows(session, self._types(query, params), folder)
+            self._copy_out(query, params, rows)
             rows.close()
-            yield from write_parquet(session, extract._replace(query=ALL_ROWS), target)
+            yield session
 
-    def _types(self, query: str) -> dict[str, int]:
+    def _types(self, query: str, params: Sequence[object]) -> dict[str, int]:
         def ask() -> dict[str, int]:
             with self._connection.cursor() as cursor:
-                cursor.execute(f"SELECT * FROM ({query}) AS r LIMIT 0")  # noqa: S608
+                cursor.execute(f"SELECT * FROM ({query}) AS r LIMIT 0", tuple(params) or None)  # noqa: S608
                 return {column.name: column.type_code for column in cursor.description or ()}
 
         return self._waiting(ask)
 
-    def _copy_out(self, query: str, rows: Rows) -> None:
+    def _copy_out(self, query: str, params: Sequence[object], rows: Rows) -> None:
         sql = f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER false, ENCODING 'UTF8')"
 
         def receive() -> int:
             with self._connection.cursor() as cursor:
-                cursor.copy_expert(sql, rows)
+                cursor.copy_expert(self._bind(sql, params), rows)
                 return int(cursor.rowcount)
 
         started = time.monotonic()

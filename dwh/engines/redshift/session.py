@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
+from dwh.engines.pieces import select_pieces
 from dwh.engines.redshift.errors import CASES
+from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Comment, Extract, Thing, Trace, Written
+from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Thing, Trace, Written
 from dwh.sources.files import is_remote
 from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
 
@@ -178,9 +180,19 @@ class RedshiftSession(LibpqSession):
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet to S3."""
-        from dwh.engines.redshift.unload import unload
+        return iter(self._unload.whole(extract, target))
 
-        return unload(self._run, self._storage.buckets, self._storage.role, extract, target)
+    def write_pieces(
+        self, extract: Extract, pieces: Sequence[Piece], target: str
+    ) -> Iterator[tuple[Piece, list[Written]]]:
+        """Write pieces of a table as Parquet to S3, each by a statement of its own."""
+        for piece in pieces:
+            query = self._bind(*select_pieces(extract, [piece]))
+            yield piece, self._unload.piece(extract, query, piece, target)
+
+    @property
+    def _unload(self) -> Unload:
+        return Unload(self._run, self._storage.buckets, self._storage.role)
 
     def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
         """Let the warehouse read one object of the source itself; its rows get the id of their file afterwards."""
