@@ -161,8 +161,22 @@ def test_so_many_exports_stay(keep: int) -> None:
     table = newest(store, EVENTS)
     assert table.metadata
     assert table.metadata.refs.keys() == {"main", *(f"export-{number}" for number in range(6, 6 - keep, -1))}
+    pinned = {kept.tables["events"].snapshot for kept in last.kept} | {last.tables["events"].pin.snapshot}
+    assert {snapshot.snapshot_id for snapshot in table.metadata.snapshots} == pinned
     named = {version for version in range(1, 7) if f"events/metadata/v{version}.metadata.json" in store.contents}
     assert named == set(range(7 - keep, 7))
+
+
+def test_a_file_that_is_gone_is_written_again() -> None:
+    store = MemoryStore()
+    pins = export(store, 3)
+    assert pins
+    del store.contents[pins.tables["events"].files[0].path]
+    assert not IcebergLake(store, SPECS, 2).is_settled()
+    assert IcebergLake(store, SPECS, 2).expired() == []
+    made = export(store, 3)
+    assert made and wrong_files(made, store.contents) == []
+    assert made.tables["things"].pin.snapshot == pins.tables["things"].pin.snapshot
 
 
 def test_manifests_do_not_pile_up() -> None:
