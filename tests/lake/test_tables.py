@@ -202,6 +202,20 @@ def test_a_table_that_another_tool_has_written_is_written_whole() -> None:
     assert {f.path for f in made.tables["events"].files}.isdisjoint(f.path for f in table.files)
 
 
+def test_a_snapshot_of_another_tool_is_not_tagged_as_an_export() -> None:
+    """Also when there is nothing to write: a table without rows."""
+    store = MemoryStore()
+    lake = IcebergLake(store, [THINGS], 2)
+    lake.commit({"things": Contents([], [], {})}, {}, ADDRESS)
+    path = "things/metadata/v1.metadata.json"
+    content = json.loads(store.contents[path])
+    del content["snapshots"][0]["summary"]["export"]
+    store.contents[path] = json.dumps(content).encode()
+    lake = IcebergLake(store, [THINGS], 2)
+    made = lake.commit({"things": Contents([], [], {})}, {}, ADDRESS)
+    assert newest(store, THINGS).export == made.export == 2
+
+
 def test_the_slower_of_two_finds_it_at_the_first_table() -> None:
     store = MemoryStore()
     export(store, 1)
