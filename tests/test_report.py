@@ -21,13 +21,14 @@ from typing import Any
 import pytest
 from PIL import Image
 from postgres_server import Make, PostgresWarehouse, Server
-from warehouse import NOON, REPO, WATCHDOG, Warehouse, event, plays, song
+from warehouse import NOON, REPO, STAR_COLUMNS, WATCHDOG, Warehouse, event, plays, song
 
 import report
 from dwh.ownership.marks import in_words
 from dwh.script import begin
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
 from star.checks import CHECKS, choose_quick
+from star.dictionary import tooltip
 from star.report import charts as report_charts
 from star.report import pictures as report_pictures
 from star.report.queries import ENGINE, LATEST_LOAD, PREPARED, QUERIES
@@ -331,6 +332,13 @@ def test_every_picture_can_be_heard_and_has_its_numbers(page: Path) -> None:
     assert len(ids) == len(set(ids))
     drawn = {"plays-by-day", "hour-and-weekday", "top-songs", "top-artists", "plays-by-state", "level-changes"}
     assert drawn | {"weekly-retention", "reconciliation"} <= set(found.tables)
+
+
+def test_tables_and_columns_explain_themselves(page: Path) -> None:
+    """A table of the star, and a column of rows that a check shows, have their description as a tooltip."""
+    told = {found["title"] for tag, found in read(page).elements if tag == "th" and "title" in found}
+    assert {tooltip(table) for table in STAR_COLUMNS} <= told
+    assert tooltip("songplays", "songplay_id") in told
 
 
 def test_it_can_be_read_in_the_dark_on_a_phone_and_on_paper(page: Path) -> None:

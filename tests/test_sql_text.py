@@ -12,6 +12,7 @@ from sqlfluff.core import FluffConfig, Linter
 
 import sql_queries
 import star
+from star import load_queries, owner, tables
 from star.checks import CHECKS
 from star.lake import ADD_UP, LAKE
 from star.report.queries import ENGINE, QUERIES
@@ -94,6 +95,8 @@ def test_there_are_statements_to_look_at() -> None:
     assert {sql for check in CHECKS for sql in (*check.needs, check.offending, check.balance) if sql} <= set(STATEMENTS)
     assert {query.sql for query in (ENGINE, *QUERIES)} <= set(STATEMENTS)
     assert {rows for rows, *_ in LAKE.values()} | set(ADD_UP.values()) <= set(STATEMENTS)
+    assert {load_queries.RECORD_FILES, *load_queries.COUNT_INCOMING.values()} <= set(STATEMENTS)
+    assert {owner.SELECT_WAREHOUSE, tables.MARK_STAR_INCOMPLETE} <= set(STATEMENTS)
 
 
 def test_no_text_of_sql_queries_is_overlooked() -> None:

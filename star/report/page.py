@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from dwh import __version__
 from dwh.ownership.marks import Mark, read_address
 from dwh.terminal.wording import count, printable
+from star.dictionary import tooltip
 from star.report.queries import ENGINE, PREPARED, QUERIES
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def render(pictures: Sequence[Picture], results: Sequence[Result], context: Mapp
         keep_trailing_newline=True,
         finalize=lambda value: value if hasattr(value, "__html__") else printable(value),
     )
+    environment.globals["tooltip"] = tooltip
     environment.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     shown = [_shown(result) for result in sorted(results, key=lambda result: _ORDER[result.status])]
     return environment.get_template("page.html.j2").render(
@@ -113,6 +115,7 @@ def _shown(result: Result) -> dict[str, Any]:
     return {
         "status": result.status,
         "check": result.check,
+        "table": result.check.name.partition(":")[0],
         "outcome": result.outcome,
         "columns": list(result.sample[0]) if result.sample else [],
         "cells": cells,
