@@ -105,7 +105,7 @@ def look_at_next_run(stored: Stored) -> None:
 
 
 def walk(sessions: Sequence[Session], stored: Stored, *, every: int = 1) -> tuple[Walk, int, int, set[tuple[str, ...]]]:
-    """Walk all states, MOST_STATES at most. Every so-manieth content of the store is what a run after a crash begins with.
+    """Walk all states, MOST_STATES at most. A run after a crash begins with every so-manieth content of the store.
 
     Gives the walk, how many states and contents there were, and in which ways the sessions ended."""
     states, seen, steps, ends = 0, set[int](), set[tuple[int, int]](), set[tuple[str, ...]]()
