@@ -161,8 +161,22 @@ def test_so_many_exports_stay(keep: int) -> None:
     table = newest(store, EVENTS)
     assert table.metadata
     assert table.metadata.refs.keys() == {"main", *(f"export-{number}" for number in range(6, 6 - keep, -1))}
+    pinned = {kept.tables["events"].snapshot for kept in last.kept} | {last.tables["events"].pin.snapshot}
+    assert {snapshot.snapshot_id for snapshot in table.metadata.snapshots} == pinned
     named = {version for version in range(1, 7) if f"events/metadata/v{version}.metadata.json" in store.contents}
     assert named == set(range(7 - keep, 7))
+
+
+def test_a_file_that_is_gone_is_written_again() -> None:
+    store = MemoryStore()
+    pins = export(store, 3)
+    assert pins
+    del store.contents[pins.tables["events"].files[0].path]
+    assert not IcebergLake(store, SPECS, 2).is_settled()
+    assert IcebergLake(store, SPECS, 2).expired() == []
+    made = export(store, 3)
+    assert made and wrong_files(made, store.contents) == []
+    assert made.tables["things"].pin.snapshot == pins.tables["things"].pin.snapshot
 
 
 def test_manifests_do_not_pile_up() -> None:
@@ -186,6 +200,20 @@ def test_a_table_that_another_tool_has_written_is_written_whole() -> None:
     made = export(store, 3)
     assert made and wrong_files(made, store.contents) == []
     assert {f.path for f in made.tables["events"].files}.isdisjoint(f.path for f in table.files)
+
+
+def test_a_snapshot_of_another_tool_is_not_tagged_as_an_export() -> None:
+    """Also when there is nothing to write: a table without rows."""
+    store = MemoryStore()
+    lake = IcebergLake(store, [THINGS], 2)
+    lake.commit({"things": Contents([], [], {})}, {}, ADDRESS)
+    path = "things/metadata/v1.metadata.json"
+    content = json.loads(store.contents[path])
+    del content["snapshots"][0]["summary"]["export"]
+    store.contents[path] = json.dumps(content).encode()
+    lake = IcebergLake(store, [THINGS], 2)
+    made = lake.commit({"things": Contents([], [], {})}, {}, ADDRESS)
+    assert newest(store, THINGS).export == made.export == 2
 
 
 def test_the_slower_of_two_finds_it_at_the_first_table() -> None:
