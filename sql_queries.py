@@ -136,7 +136,7 @@ LEDGER_COLUMNS = {
     "dwh_warehouse": """
 The mark of a warehouse of this suite, one row. Only where it stands are tables made, filled and dropped.
 
-schema_version  BIGINT NOT NULL       Version of the tables. A later one than is known is refused. e.g. 1
+schema_version  BIGINT NOT NULL       Version of the tables. A later one than is known is refused. e.g. 2
 made_by         VARCHAR(64) NOT NULL  Version of the suite that made the tables. e.g. sparkify-warehouse 0.1.0
 made_at         TIMESTAMP NOT NULL    When the tables were made, in UTC. e.g. 2018-12-01 03:00:00.125
 """,
@@ -153,6 +153,14 @@ records            BIGINT NOT NULL            Records that it read. e.g. 8071
 statements_sha256  VARCHAR(64) NOT NULL       SHA-256 of the statements that made the star. When they change, the next
                                               etl.py rebuilds the star.
                                               e.g. 4d2cbdf77d73ed0a7860faf407e142edfd9f97adf3047c0bc2b99537fc59cf0e
+""",
+    "touched_days": """
+The days, in UTC, whose plays a load changed: those on which they started before it, and those after it. A load that
+changed no play has one row. A rebuild, which changes all days, removes the rows of the loads before it and has none.
+
+load_id  BIGINT NOT NULL  Load that changed them, found in loads. e.g. 1
+day      DATE             Day on which a changed play starts or started. NULL when the load changed no play.
+                          e.g. 2018-11-03
 """,
     "loaded_files": """
 The ledger, one row per file. A file is in it if and only if its records are in staging or in rejected_lines.
@@ -213,7 +221,7 @@ COLUMNS = {
 }
 _TYPES = {table: {name: column[0] for name, column in columns.items()} for table, columns in COLUMNS.items()}
 
-SCHEMA_VERSION = 1  # the number in dwh_warehouse: one more for whoever changes staging or the ledger
+SCHEMA_VERSION = 2  # the number in dwh_warehouse: one more for whoever changes staging or the ledger
 LEDGER = {table: _create(table, _TYPES[table]) for table in LEDGER_COLUMNS}
 # Without IF NOT EXISTS: of two create_tables.py at once the second ends here, and is busy.
 LEDGER["dwh_warehouse"] = _create("dwh_warehouse", _TYPES["dwh_warehouse"], "CREATE TABLE")
@@ -971,20 +979,11 @@ STAR_STATEMENTS = (*STAR.values(), *TOUCH_KEYS, *REBUILD_TOUCHED)
 # Which files are loaded, as etl.py and sql_validate.py compare it with the sources.
 SELECT_LEDGER = "SELECT kind, path, fingerprint, file_id, status, records_read FROM loaded_files"
 
-# What etl.py tells at its end.
-COUNT_ROWS = "\nUNION ALL".join(
-    f"\nSELECT '{table}', COUNT(*) FROM {table}"
-    for table in (*STAGING, "rejected_lines", "songplays", "users", "songs", "artists", "time")
-)
-COUNT_ROWS += "\n"
 
-COUNT_ALL_ROWS = (
-    COUNT_ROWS
-    + """UNION ALL
-SELECT 'loads', COUNT(*) FROM loads
-UNION ALL
-SELECT 'loaded_files', COUNT(*) FROM loaded_files
-UNION ALL
-SELECT 'dwh_warehouse', COUNT(*) FROM dwh_warehouse
-"""
-)
+def _count_rows(*tables: str) -> str:
+    return "UNION ALL".join(f"\nSELECT '{table}', COUNT(*) FROM {table}\n" for table in tables)
+
+
+# What etl.py tells at its end; and of every table.
+COUNT_ROWS = _count_rows(*STAGING, "rejected_lines", "songplays", "users", "songs", "artists", "time")
+COUNT_ALL_ROWS = _count_rows(*TABLES)

@@ -99,6 +99,7 @@ SLOW_TESTS = {
     "test_a_request_whose_answer_was_lost_is_known_again",
     "test_commands_print_what_the_page_shows",
     "test_sql_gives_rows_on_postgresql",
+    "test_p180_no_row_changes_on_a_day_that_is_not_recorded",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-s3]")
