@@ -1,37 +1,40 @@
-"""Write the star as Parquet to a folder or an S3 prefix: songplays by year and month, each other table one file.
-A reader who takes the path from manifest.json always sees one complete export, even while another is running.
+"""Write the star to a data lake, in a folder or an S3 prefix: Apache Iceberg tables, of which an export writes what has
+changed since the last one. A reader who starts from export.json always sees one complete export.
 
   python export_lake.py                     write to [S3] LAKE, unless the lake is up to date
   python export_lake.py --to s3://acme/lake    write elsewhere
   python export_lake.py --check             read the lake back, and compare it with the star
+
+With [LAKE] FORMAT = parquet each export is a folder of plain Parquet files, and manifest.json names the current one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import sql_queries as q
 from dwh.checks.run import only_reading
-from dwh.lake.export import Lake
-from dwh.lake.manifest import LakeTable, Manifest
 from dwh.ownership.marks import Mark
-from dwh.ownership.tables import columns_of
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
 from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
 from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
-from star.lake import EXTRACTS, QUERIES_SHA256, ROWS, add_up
-from star.loads import SELECT_LATEST, has_run
+from star import parquet_lake
+from star.lake import ROWS, add_up
+from star.lake_formats import refuse_other_format
+from star.lake_tables import EVERYTHING, EXTRACTS, SPECS, describe_origin, find_changes, plan_table
+from star.loads import has_run
+from star.parquet_lake import differing, megabytes
 from star.tables import refuse_missing_tables
 
 if TYPE_CHECKING:
-    from dwh.lake.place import Place
-    from dwh.seam import Address, Session
-
-Totals = dict[str, dict[str, int]]
+    from dwh.lake.iceberg.lake import Contents, IcebergLake
+    from dwh.lake.iceberg.pieces import Pieces
+    from dwh.lake.iceberg.pins import Pins
+    from dwh.lake.iceberg.store import Store
+    from dwh.seam import Session
 
 
 def parser() -> ScriptParser:
@@ -40,7 +43,7 @@ def parser() -> ScriptParser:
     p.what.add_argument(
         "--check", action="store_true", help="write nothing: read the lake back and compare it with the star"
     )
-    p.what.add_argument("--again", action="store_true", help="write the star even if the lake is up to date")
+    p.what.add_argument("--again", action="store_true", help="write all of the star even if the lake is up to date")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be written")
     take_over_flag(p)
     p.output.add_argument("--to", metavar="PLACE", help="a folder or s3:// prefix instead of [S3] LAKE")
@@ -48,180 +51,216 @@ def parser() -> ScriptParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read the star in one transaction, write it, and commit by replacing the manifest."""
+    """Read in one transaction what changed in the star, write it, and commit table by table, export.json last."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
+    from dwh.lake.iceberg.places import open_store
     from dwh.lake.places import open_place, refuse_sources
 
-    place = open_place(script.config, exports_to_s3=script.engine.name == "redshift")
+    by_engine = script.engine.name == "redshift"
+    place = open_place(script.config, exports_to_s3=by_engine)
+    if not script.args.check:
+        refuse_sources(script.config, script.command)
+    refuse_other_format(script, place)
+    if script.config.lake.format == "parquet":
+        return parquet_lake.run(script, place)
+    store = open_store(script.config, exports_to_s3=by_engine)
     if script.args.check:
-        return check(script, place)
-    refuse_sources(script.config, script.command)
+        return check(script, look_at(script, store))
     if script.args.dry_run:
-        return preview(script, Lake(place, script.config.lake.keep))
-    with place.held():
-        return export(script, Lake(place, script.config.lake.keep))
+        return preview(script, look_at(script, store))
+    with store.held():
+        return export(script, look_at(script, store))
 
 
-def export(script: Script, lake: Lake) -> int:
-    """Write the star as a new version of the lake, unless the current version holds the same star."""
-    tables: dict[str, LakeTable] = {}
+def look_at(script: Script, store: Store) -> IcebergLake:
+    """Look at the lake as it is now; what is exported is read after that, so it is not older than the lake."""
+    from dwh.lake.iceberg.lake import IcebergLake
+
+    return IcebergLake(store, SPECS, script.config.lake.keep, by_name=script.engine.name == "redshift")
+
+
+def export(script: Script, lake: IcebergLake) -> int:
+    """Write what changed in the star since the last export, unless the lake holds this star."""
+    contents: dict[str, Contents] = {}
     with script.connected() as session, only_reading(session):
         refuse_foreign(script, session, lake)
-        origin, totals = describe_star(script, session)
-        if script.args.again or not holds(lake, script.engine.address, origin, totals):
-            with lake.writing() as target:
-                for table, extract in EXTRACTS.items():
-                    written = lake.write(session, extract, target, totals[table][ROWS])
-                    tables[table] = written._replace(columns=columns_of(q.STAR[table]), totals=totals[table])
-                    tell_table(script, table, tables[table])
-    made = lake.commit(script.engine.address, origin, tables) if tables else None
-    tell_end(script, lake, made, tidy(script, lake, made))
+        refuse_missing_tables(script, session)
+        origin = describe_origin(session, script.engine.address)
+        if not is_current(script, lake, origin):
+            from dwh.lake.iceberg.writing import write_table
+
+            with lake.writing():
+                for table, pieces in plan(script, session, lake, origin).items():
+                    again = script.args.again
+                    contents[table] = write_table(lake, session, EXTRACTS[table], pieces, again=again)
+                    tell_table(script, lake, table, contents[table])
+    if contents:
+        lake.commit(contents, origin, script.engine.address)
+    tell_end(script, lake, contents, tidy(script, lake))
     return 0
 
 
-def refuse_foreign(script: Script, session: Session, lake: Lake) -> None:
+def refuse_foreign(script: Script, session: Session, lake: IcebergLake) -> None:
     """Raise an error when the place holds anything but a lake of this warehouse; nothing is changed."""
-    lake.refuse_foreign(script.command)
-    if lake.manifest:
-        mark = Mark(lake.manifest.warehouse, str(lake.manifest.origin.get("run_id", "")))
-        refuse_others(
-            script, f"the lake in {lake.place.location}", mark, partial(has_run, session), f"{lake.place.location}_2"
-        )
+    from dwh.lake.place import no_lake
+
+    where = lake.store.location
+    if lake.pins is None and (others := lake.others()):
+        raise no_lake(where, others, script.command)
+    if lake.pins:
+        mark = Mark(lake.pins.warehouse, lake.pins.origin.get("run_id", ""))
+        refuse_others(script, f"the lake in {where}", mark, partial(has_run, session), f"{where}_2")
 
 
-def describe_star(script: Script, session: Session) -> tuple[dict[str, Any], Totals]:
-    """Give what identifies this star (its last load and the statements that made it), and the totals of its tables."""
-    refuse_missing_tables(script, session)
-    last: Sequence[Any] = next(iter(session.rows(SELECT_LATEST)), (None,) * 4)
-    names = ("load_id", "run_id", "loaded_at", "statements_sha256")
-    origin = {name: value if isinstance(value, int) else str(value) for name, value in zip(names, last, strict=True)}
-    return {**origin, "queries_sha256": QUERIES_SHA256}, {table: add_up(session, table) for table in EXTRACTS}
+def is_current(script: Script, lake: IcebergLake, origin: Mapping[str, str]) -> bool:
+    """Tell whether the lake holds this star: the same load of the same warehouse, and the last export is complete."""
+    return not script.args.again and lake.pins is not None and lake.pins.origin == origin and lake.is_settled()
 
 
-def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Totals) -> bool:
-    """Tell whether the current version holds this star: the same warehouse, load and totals, and no file is missing."""
-    manifest = lake.manifest
-    if manifest is None or (manifest.warehouse, manifest.origin) != (address, origin):
-        return False
-    if manifest.tables.keys() != totals.keys():
-        return False
-    return all(manifest.tables[table].totals == totals[table] for table in totals) and lake.is_whole()
+def plan(script: Script, session: Session, lake: IcebergLake, origin: Mapping[str, str]) -> dict[str, Pieces]:
+    """Plan for each table which pieces are written: those that changed since its current files were made."""
+    pieces = {}
+    for table in EXTRACTS:
+        changes = EVERYTHING if script.args.again else find_changes(session, lake.origin(table), origin)
+        pieces[table] = plan_table(lake, session, table, changes)
+    return pieces
 
 
-def preview(script: Script, lake: Lake) -> int:
+def preview(script: Script, lake: IcebergLake) -> int:
     """Show what an export would do."""
     with script.connected() as session, only_reading(session):
         refuse_foreign(script, session, lake)
-        origin, totals = describe_star(script, session)
-    unchanged = not script.args.again and holds(lake, script.engine.address, origin, totals)
-    going = lake.expired(after_export=not unchanged)
-    rows = {table: found[ROWS] for table, found in totals.items()}
-    if unchanged:
-        script.console.result(f"= {lake.place.location} is up to date")
-    else:
-        script.console.result("+ " + "  ".join(f"{table} {number:,}" for table, number in rows.items()))
-    for version in going:
-        script.console.result(f"- {version}")
+        refuse_missing_tables(script, session)
+        origin = describe_origin(session, script.engine.address)
+        current = is_current(script, lake, origin)
+        pieces = {} if current else plan(script, session, lake, origin)
+    changed = {table: plan for table, plan in pieces.items() if plan}
+    for table, found in changed.items():
+        script.console.result(f"+ {table:<10} {', '.join(found.write) or 'all rows'}")
+    gone = [file for found in pieces.values() for file in found.gone]
+    size = sum(file.bytes for file in gone)
+    if gone:
+        script.console.result(f"- {count(len(gone), 'file')} that they replace, {megabytes(size)}")
+    going = lake.expired() if current else []
+    for path in going:
+        script.console.result(f"- {path}")
+    if current:
+        script.console.result(f"= {lake.store.location} is up to date")
     script.console.result("nothing was changed")
     script.console.finish(
         {
             "engine": script.engine.name,
-            "lake": lake.place.location,
-            "would_write": not unchanged,
+            "lake": lake.store.location,
+            "would_write": not current,
             "would_remove": going,
-            "rows": rows,
+            "pieces": {table: list(found.write) for table, found in changed.items()},
+            "bytes_replaced": size,
         }
     )
     return 0
 
 
-def tidy(script: Script, lake: Lake, made: Manifest | None) -> list[str]:
-    """Remove expired versions; the export is complete even if that fails."""
+def tidy(script: Script, lake: IcebergLake) -> list[str]:
+    """Remove what has expired; an export is complete even if that fails."""
     try:
-        return lake.tidy(made)
+        return lake.tidy()
     except DwhError as error:
         script.console.note(f"older exports were not removed: {error.message}")
         return []
 
 
-def tell_table(script: Script, name: str, table: LakeTable) -> None:
-    """Report what was written of one table."""
-    files = count(len(table.files), "file")
-    script.console.result(f"{name:<10} {table.rows:>12,} rows  {files:>9}  {megabytes(table.bytes):>10}")
+def tell_table(script: Script, lake: IcebergLake, name: str, contents: Contents) -> None:
+    """Report what the lake holds of one table, and what of it is new."""
+    staying = [file for file in lake.files(name) if file not in contents.gone]
+    sizes = [(file.rows, file.bytes) for file in staying] + [(file.rows, file.bytes) for file in contents.new]
+    rows, size = sum(rows for rows, _ in sizes), sum(size for _, size in sizes)
+    written = f"{megabytes(sum(file.bytes for file in contents.new))} written" if contents.new else ""
+    line = f"{name:<10} {rows:>12,} rows  {count(len(sizes), 'file'):>9}  {megabytes(size):>10}  {written:>18}"
+    script.console.result(line.rstrip())
 
 
-def megabytes(size: int) -> str:
-    """Write a size for people."""
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
-
-
-def tell_end(script: Script, lake: Lake, made: Manifest | None, removed: Sequence[str]) -> None:
-    """Report where the current version is."""
-    console, manifest = script.console, made or lake.manifest
-    if manifest is None:  # cannot be: without a manifest the star is always written
+def tell_end(script: Script, lake: IcebergLake, contents: Mapping[str, Contents], removed: Sequence[str]) -> None:
+    """Report the export that is current."""
+    console, pins = script.console, lake.pins
+    if pins is None:  # cannot be: without one the star is always written
         return
-    where = f"{lake.place.location}/{manifest.current}"
     if removed:
-        console.result(f"- {', '.join(removed)}")
-    size = sum(file.bytes for file in manifest.files)
-    if made:
-        files = count(len(manifest.files), "file")
-        console.result(f"{where}: {files}, {megabytes(size)} in {seconds(console.elapsed)}")
+        console.result(f"- {count(len(removed), 'file')} of older exports")
+    where, written = f"{lake.store.location}: export {pins.export}", bool(contents)
+    new = sum(file.bytes for found in contents.values() for file in found.new)
+    if written:
+        console.result(f"{where}, {megabytes(new)} written, in {seconds(console.elapsed)}")
     else:
         console.result(f"nothing new: {where} is up to date, in {seconds(console.elapsed)}")
-    tables = {
-        name: {"rows": table.rows, "bytes": table.bytes, "files": len(table.files)}
-        for name, table in manifest.tables.items()
-    }
-    about = {"lake": lake.place.location, "version": manifest.current, "written": made is not None, "removed": removed}
-    took = round(console.elapsed, 3)
-    console.finish({"engine": script.engine.name, **about, "tables": tables, "bytes": size, "seconds": took})
-
-
-def check(script: Script, place: Place) -> int:
-    """Read every file of the current version, and compare its totals with those of the star.
-
-    Raises DataError naming the tables that differ.
-    """
-    lake = Lake(place, script.config.lake.keep)
-    if lake.manifest is None:
-        raise EnvironmentFailure(f"there is no lake in {place.location}", hint="python export_lake.py")
-    with script.connected() as session, only_reading(session):
-        origin, totals = describe_star(script, session)
-    from dwh.lake.check import open_reader
-
-    differences: dict[str, list[str]] = {}
-    with open_reader(place, script.config.duckdb) as reader:
-        for table, expected in totals.items():
-            found, damaged = reader.read(table, lake.manifest.tables[table], partial(add_up, table=table))
-            differences[table] = damaged or differing(expected, found)
-    for table, wrong in differences.items():
-        script.console.result(f"{'fail' if wrong else 'ok':<5} {table:<10} {totals[table][ROWS]:>12,} rows")
-        for line in wrong:
-            script.console.result(f"      {line}")
-    failed = [table for table, wrong in differences.items() if wrong]
-    if not failed:
-        script.console.result(f"the lake matches the star, in {seconds(script.console.elapsed)}", "green")
-        rows = {table: found[ROWS] for table, found in totals.items()}
-        script.console.finish({"engine": script.engine.name, "lake": place.location, "rows": rows})
-        return 0
-    stale = lake.manifest.origin != origin
-    raise DataError(
-        f"the lake in {place.location} differs from the star in {', '.join(failed)}",
-        evidence=[*(f"{table}: {differences[table][0]}" for table in failed[:3])]
-        + (["the star was loaded again after this export"] if stale else []),
-        hint="python export_lake.py" if stale else "python export_lake.py --again",
+    tell = {"engine": script.engine.name, "lake": lake.store.location, "export": pins.export, "written": written}
+    size = sum(file.bytes for file in pins.files)
+    console.finish(
+        {
+            **tell,
+            "removed": removed,
+            "tables": tables_of(pins),
+            "bytes": size,
+            "bytes_written": new,
+            "seconds": round(console.elapsed, 3),
+        }
     )
 
 
-def differing(star: Mapping[str, int], lake: Mapping[str, int]) -> list[str]:
-    """Name the totals that differ."""
-    return [
-        f"{name}: {lake.get(name, 0):,} in the lake, {expected:,} in the star"
-        for name, expected in star.items()
-        if lake.get(name, 0) != expected
-    ]
+def tables_of(pins: Pins) -> dict[str, dict[str, int]]:
+    """Give rows, bytes and number of files of each table."""
+    return {
+        name: {"rows": table.rows, "bytes": table.bytes, "files": len(table.files)}
+        for name, table in pins.tables.items()
+    }
+
+
+def check(script: Script, lake: IcebergLake) -> int:
+    """Read the files that Iceberg's plan names, each whole, and compare their totals with those of the star.
+
+    Raises DataError naming the tables that differ.
+    """
+    where = lake.store.location
+    if lake.pins is None:
+        raise EnvironmentFailure(f"there is no lake in {where}", hint="python export_lake.py")
+    with script.connected() as session, only_reading(session):
+        refuse_missing_tables(script, session)
+        origin = describe_origin(session, script.engine.address)
+        totals = {table: add_up(session, table) for table in EXTRACTS}
+    wrong = compare(script, lake, lake.pins, totals)
+    for table, found in wrong.items():
+        script.console.result(f"{'fail' if found else 'ok':<5} {table:<10} {totals[table][ROWS]:>12,} rows")
+        for line in found:
+            script.console.result(f"      {line}")
+    failed = [table for table, found in wrong.items() if found]
+    if not failed:
+        script.console.result(f"the lake matches the star, in {seconds(script.console.elapsed)}", "green")
+        rows = {table: found[ROWS] for table, found in totals.items()}
+        script.console.finish({"engine": script.engine.name, "lake": where, "rows": rows})
+        return 0
+    stale = lake.pins.origin != origin
+    raise DataError(
+        f"the lake in {where} differs from the star in {', '.join(failed)}",
+        evidence=[*(f"{table}: {wrong[table][0]}" for table in failed[:3])]
+        + (["the star was loaded again after this export"] if stale else []),
+        hint="python export_lake.py" if stale or lake.is_moved else "python export_lake.py --again",
+    )
+
+
+def compare(
+    script: Script, lake: IcebergLake, pins: Pins, totals: Mapping[str, Mapping[str, int]]
+) -> dict[str, list[str]]:
+    """Say of each table what is wrong with its files, or with the totals of their rows."""
+    from dwh.lake.check import open_reader
+    from dwh.lake.iceberg.check import copies, differences
+
+    wrong = differences(lake)
+    with open_reader(partial(copies, lake.store), script.config.duckdb, lake.store.location) as reader:
+        for table, expected in totals.items():
+            if table in pins.tables and not wrong[table]:
+                found, damaged = reader.read(table, pins.tables[table].files, partial(add_up, table=table))
+                wrong[table] = damaged or differing(expected, found)
+    return wrong
 
 
 if __name__ == "__main__":

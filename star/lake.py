@@ -41,11 +41,16 @@ FROM $table
 """)
 
 
+def select_columns(table: str, columns: Columns) -> str:
+    """Make the query of all rows of a table."""
+    return _ROWS.substitute(columns=", ".join(columns), table=table)
+
+
 def select_rows(table: str, columns: Columns) -> str:
     """Make the query of all rows of a table, with the columns that name its folders."""
     names, folders = ", ".join(columns), FOLDERS.get(table)
     if not folders:
-        return _ROWS.substitute(columns=names, table=table)
+        return select_columns(table, columns)
     return _ROWS_IN_FOLDERS.substitute(
         table=table,
         columns="\n    ".join(textwrap.wrap(names, 116)),

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "engines.choose": {"engines.duckdb", "engines.postgres", "engines.redshift", *ENGINES},
     "checks": {"engines", *SOURCES},
     "lake": {"engines.duckdb", *ENGINES},
-    "lake.iceberg": {"engines.duckdb", *ENGINES},
+    "lake.iceberg": {"lake", "engines.duckdb", *ENGINES},
     "script": {"engines.choose", "ownership", *SOURCES},
 }
 FOLDERS = {room.replace(".", "/") for room in MAY_IMPORT}

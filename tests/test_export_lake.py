@@ -1,4 +1,5 @@
-"""The lake holds the star, readers see one whole version of it whatever happens, and --check tells when it differs."""
+"""The lake of plain Parquet files holds the star, readers see one whole version of it whatever happens, and --check
+tells when it differs."""
 
 from __future__ import annotations
 
@@ -56,6 +57,13 @@ MANIFEST = (
     '{"format": "dwh-lake/1", "current": "", "kept": [], "revision": 1, "exported_at": "", "engine": "", "origin": {},'
     ' "tables": {}, "warehouse": %s}'
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_files() -> Iterator[None]:
+    """Every warehouse of this file has a lake of plain Parquet files."""
+    with patch.object(Warehouse, "always", {"LAKE": {"FORMAT": "parquet"}}):
+        yield
 
 
 def load(warehouse: Warehouse, name: str = "one", events: list[dict[str, Any]] = EVENTS) -> Warehouse:

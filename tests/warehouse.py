@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import duckdb
 import pytest
@@ -164,6 +164,7 @@ class Warehouse:
 
     root: Path
     versions: dict[Version, bytes] = field(default_factory=dict)
+    always: ClassVar[Mapping[str, Mapping[str, object]]] = {}  # settings of every warehouse
 
     def __post_init__(self) -> None:
         for folder in ("log_data", "song_data", ELSEWHERE, "tmp"):
@@ -187,7 +188,7 @@ class Warehouse:
             "S3": {"LOG_DATA": "log_data", "SONG_DATA": "song_data"},
             "DUCKDB": {"PATH": self.database.name, "THREADS": 2},
         }
-        for section, keys in sections.items():
+        for section, keys in (*self.always.items(), *sections.items()):
             settings.setdefault(section, {}).update(keys)
         text = "".join(
             f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())

@@ -5,9 +5,10 @@ sees one complete export.
 
 Other rooms use:
 
+    bounds    Bounds, days_of, find_bounds
     check     open_reader
     export    Lake
-    manifest  LakeTable, Manifest
-    place     Place
+    manifest  LakeFile, LakeTable, Manifest
+    place     no_lake, Place, sha256, worded
     places    open_place, refuse_sources
 """

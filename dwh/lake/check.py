@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,25 +17,27 @@ from dwh.spool.folder import private_folder
 from dwh.terminal.errors import DwhError
 
 if TYPE_CHECKING:
-    from dwh.lake.manifest import LakeFile, LakeTable
-    from dwh.lake.place import Place
+    from dwh.lake.manifest import LakeFile
     from dwh.settings.sections import DuckDb
+
+    # Gives local paths of files, some at a time; the earlier ones may be removed then.
+    Copies = Callable[[Sequence[LakeFile]], Iterator[list[tuple[LakeFile, str]]]]
 
 
 class Reader:
     """A separate DuckDB, in which the tables of the lake have their names in the warehouse."""
 
-    def __init__(self, place: Place, session: DuckDbSession) -> None:
-        self._place = place
+    def __init__(self, copies: Copies, session: DuckDbSession) -> None:
+        self._copies = copies
         self._session = session
 
     def read(
-        self, name: str, table: LakeTable, add_up: Callable[[DuckDbSession], Mapping[str, int]]
+        self, name: str, files: Sequence[LakeFile], add_up: Callable[[DuckDbSession], Mapping[str, int]]
     ) -> tuple[Mapping[str, int], list[str]]:
         """Give the totals of a table, and what is wrong with its files. Remote files are fetched one by one."""
         totals: Counter[str] = Counter()
         wrong = []
-        for copies in self._place.copies(table.files):
+        for copies in self._copies(files):
             wrong += [f"{file.path} {why}" for file, path in copies if (why := _damage(file, path))]
             if wrong:
                 continue
@@ -48,13 +50,13 @@ class Reader:
 
 
 @contextmanager
-def open_reader(place: Place, settings: DuckDb) -> Iterator[Reader]:
+def open_reader(copies: Copies, settings: DuckDb, location: str) -> Iterator[Reader]:
     """Give a reader for the block; its temporary files lie in a private folder."""
     with (
         private_folder() as folder,
-        closing(open_file(settings, Path(folder, "reader.duckdb"), lambda _trace: None, place.location)) as session,
+        closing(open_file(settings, Path(folder, "reader.duckdb"), lambda _trace: None, location)) as session,
     ):
-        yield Reader(place, session)
+        yield Reader(copies, session)
 
 
 def _damage(file: LakeFile, path: str) -> str:

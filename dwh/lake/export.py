@@ -18,13 +18,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dwh.lake.manifest import LakeFile, LakeTable, Manifest, read_manifest
+from dwh.lake.place import no_lake
 from dwh.seam import Address, Extract, Session
-from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure
+from dwh.terminal.errors import DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from dwh.lake.place import Place
-
-SHOWN_NAMES = 3
 
 
 class Lake:
@@ -86,11 +85,7 @@ class Lake:
         elsewhere."""
         others = self.place.others() if self.manifest is None else []
         if others:
-            raise ConfigError(
-                f"{self.place.location} is not a lake and holds other things: nothing was written there",
-                evidence=f"for example {', '.join(sorted(others)[:SHOWN_NAMES])}",
-                hint=(f"[S3] LAKE = {self.place.location}/lake", command("--to", f"{self.place.location}/lake")),
-            )
+            raise no_lake(self.place.location, others, command)
 
     def commit(self, address: Address, origin: Mapping[str, Any], tables: Mapping[str, LakeTable]) -> Manifest:
         """Make the new version the current one. Raises Busy when another session exported since this lake was read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +11,10 @@ from typing import Protocol
 from dwh.engines.duckdb.parquet import cannot_write
 from dwh.lake.manifest import MANIFEST, VERSION, LakeFile
 from dwh.seam import Written
+from dwh.terminal.errors import ConfigError
 
 CHUNK = 1024 * 1024  # bytes
+SHOWN_NAMES = 3
 
 
 class Place(Protocol):
@@ -55,6 +57,16 @@ def is_foreign(name: str) -> bool:
     """Tell whether a name is not part of a lake. Names that may be in empty folders do not count: lost+found and hidden
     names such as .DS_Store and .gitkeep."""
     return not (name in (MANIFEST, "lost+found") or name.startswith(".") or VERSION.fullmatch(name))
+
+
+def no_lake(location: str, others: Iterable[str], command: Callable[..., str]) -> ConfigError:
+    """Word the error for a place that holds other things and no lake; `command` words the command that exports
+    elsewhere."""
+    return ConfigError(
+        f"{location} is not a lake and holds other things: nothing was written there",
+        evidence=f"for example {', '.join(sorted(others)[:SHOWN_NAMES])}",
+        hint=(f"[S3] LAKE = {location}/lake", command("--to", f"{location}/lake")),
+    )
 
 
 def sha256(path: str) -> str:

@@ -141,7 +141,7 @@ class S3(Section):
         "", "more file names to read besides *.json and the like: shell patterns such as part-*", _patterns
     )
     work: str = setting("", "s3:// prefix the suite may write to", read_prefix)
-    lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", read_place)
+    lake: str = setting("lake", "where the lake goes: a folder or s3:// prefix", read_place)
     endpoint_url: str = setting(
         "", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself", read_service_url
     )
@@ -153,6 +153,11 @@ class S3(Section):
 class Lake(Section):
     """The exports in [S3] LAKE."""
 
+    format: str = setting(
+        "iceberg",
+        "iceberg: tables of Apache Iceberg, of which an export writes what has changed; parquet: plain files, all anew",
+        _one_of("iceberg", "parquet"),
+    )
     keep: int = setting("2", "number of exports to keep, the current one included; older ones are removed", _positive)
 
 

@@ -2,4 +2,15 @@
 
 Each table has the folders `data` and `metadata`. A commit creates the next `v<N>.metadata.json` of a table, which must
 not be there yet. `export.json` is replaced last: it pins one snapshot of each table, and names the current files.
+
+Other rooms use:
+
+    check    copies, differences
+    lake     Contents, IcebergLake
+    pieces   Pieces, plan_months, plan_whole
+    pins     Pins, PINS
+    places   open_store
+    spec     Column, TableSpec
+    store    Store
+    writing  write_table
 """

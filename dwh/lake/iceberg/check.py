@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dwh.lake.iceberg.pins import version_of
+from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
     from dwh.lake.iceberg.lake import IcebergLake
+    from dwh.lake.iceberg.store import Store
+    from dwh.lake.manifest import LakeFile
 
 
 def differences(lake: IcebergLake) -> dict[str, list[str]]:
@@ -18,6 +22,17 @@ def differences(lake: IcebergLake) -> dict[str, list[str]]:
     Raises Busy when the metadata is gone, as another session has exported since.
     """
     return {name: _differences(lake, name) for name in lake.specs} if lake.pins else {}
+
+
+def copies(store: Store, files: Sequence[LakeFile]) -> Iterator[list[tuple[LakeFile, str]]]:
+    """Give local paths of data files, one at a time; a path without a file means that the file is gone."""
+    with private_folder() as folder:
+        for file in files:
+            try:
+                path = store.fetch(file.path, folder)
+            except FileNotFoundError:
+                path = folder / "gone"
+            yield [(file, str(path))]
 
 
 def _differences(lake: IcebergLake, name: str) -> list[str]:

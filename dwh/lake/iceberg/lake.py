@@ -21,16 +21,17 @@ newest metadata of each table, and judges the files of each by the export that i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from dwh.lake.iceberg.commit import Change, commit_table
-from dwh.lake.iceberg.pins import PINS, Kept, Pins, TableExport, left_over, read_pins, version_of
+from dwh.lake.iceberg.pins import PINS, Kept, Pins, TableExport, is_of_exports, left_over, read_pins, version_of
 from dwh.lake.iceberg.spec import LakeFile, NewFile, TableSpec, file_name
 from dwh.lake.iceberg.table import DIGESTS, ORIGIN, TOTALS, IcebergTable
-from dwh.terminal.errors import Busy
+from dwh.terminal.errors import Busy, DwhError
 
 if TYPE_CHECKING:
     from dwh.lake.iceberg.store import Adopted, Store
@@ -72,8 +73,9 @@ class IcebergLake:
     def others(self) -> set[str]:
         """Name what is there and is no part of such a lake; what file systems put into empty folders is passed over:
         hidden names, such as .DS_Store and .gitkeep, and lost+found."""
-        tops = {path.partition("/")[0] for path in self._there}
-        return {name for name in tops - self.specs.keys() - {PINS, "lost+found"} if not name.startswith(".")}
+        strange = {path for path in self._there if not is_of_exports(path, self.specs)}
+        tops = {path if path.partition("/")[0] in self.specs else path.partition("/")[0] for path in strange}
+        return {name for name in tops - {"", "lost+found"} if not any(part[:1] == "." for part in name.split("/"))}
 
     def damage(self, file: LakeFile) -> str:
         """Say what is wrong with a file that should be there; empty: nothing that its size would tell."""
@@ -113,6 +115,24 @@ class IcebergLake:
         """Give the current files of a table, whichever export wrote them, with their digests."""
         known = {file.path: file.sha256 for file in self.pins.files} if self.pins else {}
         return [file._replace(sha256=file.sha256 or known.get(file.path)) for file in self.tables[name].files]
+
+    def origin(self, name: str) -> Mapping[str, str]:
+        """Tell what the current files of a table hold: what the last export was made from, if it left them as they are,
+        and otherwise what their own snapshot says of itself; empty when no export of this suite wrote them."""
+        table, said = self.tables[name], self.pins.tables.get(name) if self.pins else None
+        if self.pins and said and table.snapshot and table.snapshot.snapshot_id == said.pin.snapshot:
+            return self.pins.origin
+        return table.origin if table.export is not None else {}
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Write data files in the block; those are deleted when it fails before the commit has begun."""
+        try:
+            yield
+        except BaseException:
+            with suppress(DwhError, OSError):
+                self.discard()
+            raise
 
     def new_name(self, piece: str, part: str = "") -> str:
         """Name a data file of this export, below <table>/data."""

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dwh.lake.iceberg.spec import LakeFile
+from dwh.lake.iceberg.commit import HINT
+from dwh.lake.iceberg.spec import LakeFile, is_data_file
 from dwh.lake.iceberg.table import METADATA, Pin
 from dwh.ownership.marks import read_address
 from dwh.seam import Address
@@ -111,6 +112,15 @@ def left_over(there: Iterable[str], pins: Pins, tables: Iterable[str]) -> list[s
     return [path for path in sorted(there) if path not in needed and _may_go(path, oldest, tables)]
 
 
+def is_of_exports(path: str, tables: Iterable[str]) -> bool:
+    """Tell whether a path is one at which exports put files."""
+    table, _, rest = path.partition("/")
+    folder, _, name = rest.partition("/")
+    if table not in tables or folder not in ("data", "metadata"):
+        return path == PINS
+    return is_data_file(name) if folder == "data" else bool(version_of(name)) or name == HINT or name.endswith(".avro")
+
+
 def version_of(path: str) -> int:
     """Read the version from the path of a metadata file; 0: it is none."""
     found = METADATA.fullmatch(path.rpartition("/")[2])
@@ -126,7 +136,7 @@ def _may_go(path: str, oldest: Mapping[str, int], tables: Iterable[str]) -> bool
         return False
     if version := version_of(path) if folder == "metadata" else 0:
         return version < oldest.get(table, 0)
-    return folder == "data" or (folder == "metadata" and name.endswith(".avro"))
+    return is_of_exports(path, tables) and name != HINT
 
 
 def _read_table(table: dict[str, Any]) -> TableExport:

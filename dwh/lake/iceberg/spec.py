@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
+from dwh.lake.manifest import LakeFile as PlainFile
+
 Bound = int | float | str | datetime
 
 _PIECE = re.compile(r"(all|\d{4}-\d\d(?:-\d\d)?)-[a-z]")
+_DATA_FILE = re.compile(r"(all|\d{4}-\d\d(?:-\d\d)?)-r[0-9a-f]+[-.][\w.-]+")
 WHOLE = ""  # the piece of a table that is not cut by time
 
 
@@ -32,13 +35,8 @@ class TableSpec(NamedTuple):
     bounds: Sequence[str]
 
 
-class LakeFile(NamedTuple):
-    """A data file: its path below the lake, its rows and bytes, and its digest (None: the engine wrote it to S3)."""
-
-    path: str
-    rows: int
-    bytes: int
-    sha256: str | None
+class LakeFile(PlainFile):
+    """A data file of a snapshot, or of export.json."""
 
     @property
     def piece(self) -> str:
@@ -68,6 +66,11 @@ def file_name(piece: str, run: str, part: str = "") -> str:
     """Name a data file, so that the piece can be read from it; `run` begins with a letter and is of this export alone,
     `part` tells several files of a piece apart."""
     return f"{piece or 'all'}-{run}{f'-{part}' if part else ''}.parquet"
+
+
+def is_data_file(name: str) -> bool:
+    """Tell whether an export of ours may have given this name to a data file, or UNLOAD to the list of those."""
+    return bool(_DATA_FILE.fullmatch(name))
 
 
 def piece_of(path: str) -> str:
