@@ -201,7 +201,7 @@ def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path
 def test_p162_what_was_removed_is_made_again_and_keeps_its_lake(ran: tuple[Suite, Run]) -> None:
     """The whole sequence, the data removed, the whole sequence: lake and report are replaced, and it ends with 0."""
     suite = ran[0]
-    lake, page = suite.folder / "lake" / "manifest.json", suite.folder / "report.html"
+    lake, page = suite.folder / "lake" / "export.json", suite.folder / "report.html"
     before = lake.read_bytes(), page.read_bytes()
     removed = suite.script("conn_close", "--delete-data", "--yes")
     assert (removed.code, (suite.folder / "sparkify.duckdb").exists()) == (0, False), removed.err
@@ -229,7 +229,7 @@ def test_p162_what_was_removed_is_made_again_on_a_server(suite: Suite, postgres_
         assert cursor.fetchall() == []
     again = suite.run()
     assert (again.code, again.steps()) == (0, STEPS), again.err
-    named = json.loads((suite.folder / "lake" / "manifest.json").read_text())["warehouse"]
+    named = json.loads((suite.folder / "lake" / "export.json").read_text())["warehouse"]
     assert (named["database"], named["schema"]) == (DATABASE, schema)
 
 
@@ -249,7 +249,7 @@ def test_p160_a_suite_that_was_moved_takes_its_lake_over(ran: tuple[Suite, Run],
     assert (taken.code, taken.steps()) == (0, STEPS), taken.err
     again = moved.run()
     assert (again.code, "is up to date" in again.out) == (0, True), again.err
-    assert json.loads((moved.folder / "lake" / "manifest.json").read_text())["warehouse"] == {
+    assert json.loads((moved.folder / "lake" / "export.json").read_text())["warehouse"] == {
         "engine": "duckdb", "file": os.path.realpath(moved.folder / "sparkify.duckdb")
     }  # fmt: skip
 

@@ -345,9 +345,11 @@ def test_metadata_of_others_is_left_alone() -> None:
 
 
 def test_what_is_no_part_of_a_lake_is_named() -> None:
-    there = ["things/data/x.parquet", "manifest.json", "v-2018/x", ".DS_Store", "lost+found/x", PINS.upper()]
-    found = IcebergLake(MemoryStore(dict.fromkeys(there, b"")), [THINGS], 2).others()
-    assert found == {"manifest.json", "v-2018", PINS.upper()}
+    strange = ["manifest.json", "v-2018/x", PINS.upper(), "things/data/x.parquet", "things/README", "things/data/a/b"]
+    left = ["things/data/all-r0a1-00000.parquet", "things/metadata/v1.metadata.json", "things/metadata/x-m0.avro"]
+    hidden = [".DS_Store", "lost+found/x", "things/metadata/.v1.metadata.json.1.partial"]
+    found = IcebergLake(MemoryStore(dict.fromkeys(strange + left + hidden, b"")), [THINGS], 2).others()
+    assert found == {*strange, "v-2018"} - {"v-2018/x"}
 
 
 def test_looking_at_a_lake_needs_no_library() -> None:

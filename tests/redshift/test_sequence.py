@@ -140,7 +140,7 @@ def test_p162_the_whole_sequence_twice_keeps_its_lake(
     runs.append(suite.run("--config", str(warehouse.config)))
     assert [(run.code, run.steps()) for run in runs] == [(0, STEPS)] * 2, runs[0].err + runs[1].err
     assert account.clusters() == {}
-    manifest = s3.get_object(Bucket="acme-work", Key="lake/manifest.json")["Body"].read()
+    manifest = s3.get_object(Bucket="acme-work", Key="lake/export.json")["Body"].read()
     place = {"region": REGION, "cluster": NAME, "database": "dwh", "schema": "sparkify"}
     assert json.loads(manifest)["warehouse"] == {"engine": "redshift", **place}
-    assert json.loads(manifest)["revision"] == 2
+    assert json.loads(manifest)["export"] == 2
