@@ -3,6 +3,7 @@ and the memory of report.py on the same star. The star is made by SQL in a tempo
 
   .venv/bin/python bench/lake.py                     20,000,000 plays, three rounds (about 12 GB of disk)
   .venv/bin/python bench/lake.py --plays 1000000     fewer
+  .venv/bin/python bench/lake.py --format parquet    the lake of plain files; bench/one_more_day.py compares the two
 
 Whole processes in turn. The COPY writes the same rows in the same order, with the same compression, a file for each
 month, and nothing else: no digest, no fsync, no manifest. Goal: <= 1.3x of it, and peak memory <= 1.25x MEMORY_LIMIT.
@@ -96,14 +97,16 @@ def copy_by_duckdb(database: str, folder: str) -> None:
                 )
 
 
-def make_star(folder: Path, plays: int) -> None:
+def make_star(folder: Path, plays: int, form: str) -> None:
     """Make settings, and a warehouse with so many plays."""
     import duckdb
 
     for name in ("log_data", "song_data"):
         (folder / name).mkdir()
     config = folder / "dwh.cfg"
-    config.write_text("[S3]\nLOG_DATA = log_data\nSONG_DATA = song_data\n[DUCKDB]\nPATH = star.duckdb\n")
+    config.write_text(
+        f"[S3]\nLOG_DATA = log_data\nSONG_DATA = song_data\n[DUCKDB]\nPATH = star.duckdb\n[LAKE]\nFORMAT = {form}\n"
+    )
     for script in ("conn_start", "create_tables"):
         subprocess.run([sys.executable, ROOT / f"{script}.py", "-q", "--config", config], check=True)
     with duckdb.connect(str(folder / "star.duckdb"), config=SETTINGS) as connection:
@@ -141,6 +144,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plays", type=int, default=20_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--format", choices=("iceberg", "parquet"), default="iceberg")
     parser.add_argument("--copy", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--make", help=argparse.SUPPRESS)
     parser.add_argument("--rows", help=argparse.SUPPRESS)
@@ -148,11 +152,11 @@ def main() -> int:
     if args.copy:
         copy_by_duckdb(*args.copy)
     elif args.make:
-        make_star(Path(args.make), args.plays)
+        make_star(Path(args.make), args.plays, args.format)
     elif args.rows:
         print(rows_of(Path(args.rows)))
     else:
-        return compare(args.plays, args.rounds)
+        return compare(args.plays, args.rounds, args.format)
     return 0
 
 
@@ -162,12 +166,12 @@ def ask_self(*argv: str) -> str:
     return subprocess.run([sys.executable, __file__, *argv], check=True, capture_output=True, text=True).stdout
 
 
-def compare(plays: int, rounds: int) -> int:
+def compare(plays: int, rounds: int, form: str) -> int:
     """Measure both, side by side."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         config = folder / "dwh.cfg"
-        ask_self("--make", str(folder), "--plays", str(plays))
+        ask_self("--make", str(folder), "--plays", str(plays), "--format", form)
         print(f"{plays:,} plays, {(folder / 'star.duckdb').stat().st_size / 1e9:.2f} GB", flush=True)
         ours, theirs = folder / "ours", folder / "theirs"
         commands = {
@@ -182,7 +186,8 @@ def compare(plays: int, rounds: int) -> int:
                 runs[name].append(measure(sys.executable, *command))
             if ask_self("--rows", str(ours)) != ask_self("--rows", str(theirs)):
                 raise SystemExit("the two wrote different rows")
-        size = json.loads((ours / "manifest.json").read_text())["tables"]["songplays"]["bytes"]
+        named = "manifest.json" if form == "parquet" else "export.json"
+        size = json.loads((ours / named).read_text())["tables"]["songplays"]["bytes"]
         again = measure(sys.executable, *commands["export_lake"])[0]
         check = measure(sys.executable, *commands["export_lake"], "--check")
         page = ("--config", str(config), "-q", "--to", str(folder / "report.html"))
