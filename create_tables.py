@@ -4,6 +4,7 @@ Tables that are there stay as they are; a new column of a star table is added. T
   python create_tables.py              create what is missing
   python create_tables.py --recreate   drop all tables and their rows first (asks for the warehouse's name)
   python create_tables.py --dry-run    show what would be created
+  python create_tables.py --grant-readers analyst    also let a role read the star (PostgreSQL, Redshift)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sql_queries as q
 from dwh import __version__
 from dwh.script import Script, begin
 from dwh.terminal.console import run
+from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star.owner import OURS, check_owner
@@ -25,11 +27,15 @@ from star.tables import Step, plan
 if TYPE_CHECKING:
     from dwh.seam import Session
 
+# What --grant-readers lets a role read: neither staged nor rejected records.
+READ_BY_OTHERS = (*q.STAR, "loads", "loaded_files")
+
 
 def parser() -> ScriptParser:
     """Declare the flags of this script."""
     p = warehouse_parser("create_tables", __doc__)
     p.what.add_argument("--recreate", action="store_true", help="drop all tables and their rows first (asks)")
+    p.what.add_argument("--grant-readers", metavar="ROLE", help="let a role read the star, and what was loaded when")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be created")
     confirmation_flag(p)
     return p
@@ -47,14 +53,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     with script.connected() as session:
         check_owner(session, script.engine)
         changes = plan(session, recreate=recreate)
+        readers = readers_of(script, session)
         if not script.args.dry_run:
             change_tables(script, session, changes)
+            if readers:
+                session.grant_readers(readers, READ_BY_OTHERS)
+            script.publish(session, OURS)
     for mark in ("-", "+", "~"):
         named = [name for change, name, _ in changes if change == mark]
         if named:
             console.result(f"{mark} {', '.join(named)}")
+    if readers:
+        console.result(f"= {readers} may read {', '.join(READ_BY_OTHERS)}")
     tell_end(script, changes)
     return 0
+
+
+def readers_of(script: Script, session: Session) -> str | None:
+    """Give the role of --grant-readers. Raises ConfigError on an engine that has none, before anything is changed."""
+    role: str | None = script.args.grant_readers
+    if role and not session.has_roles:
+        raise ConfigError(
+            f"{script.engine.name} has no roles: whoever may read the file may read all of it",
+            hint=f"chmod 640 {script.engine.place}     (with a group of those who may)",
+        )
+    return role
 
 
 def confirm(script: Script) -> None:

@@ -24,7 +24,7 @@ from dwh.script import Script, begin, refuse_others
 from dwh.seam import Extract
 from dwh.terminal.console import run
 from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
-from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
+from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star.checks import has_run
 from star.tables import refuse_missing_tables
@@ -50,6 +50,7 @@ def parser() -> ScriptParser:
     p.what.add_argument("--again", action="store_true", help="write the star even if the lake holds it already")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be written")
     take_over_flag(p)
+    wait_flag(p)
     p.output.add_argument("--to", metavar="PLACE", help="a folder or s3:// prefix instead of [S3] LAKE")
     return p
 
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def export(script: Script, lake: Lake) -> int:
     """Write the star as a new version of the lake, unless the current one holds this very star."""
     tables: dict[str, LakeTable] = {}
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
         if script.args.again or not holds(lake, script.engine.address, origin, totals):
@@ -126,7 +127,7 @@ def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Total
 
 def preview(script: Script, lake: Lake) -> int:
     """Say what an export would do."""
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
     unchanged = not script.args.again and holds(lake, script.engine.address, origin, totals)
@@ -202,7 +203,7 @@ def check(script: Script, place: Place) -> int:
     lake = Lake(place, script.config.lake.keep)
     if lake.manifest is None:
         raise EnvironmentFailure(f"there is no lake in {place.location}", hint="python export_lake.py")
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         origin, totals = describe_star(script, session)
     from dwh.lake.check import open_reader
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 Tell = Callable[[str], None]
@@ -72,6 +73,14 @@ class Written(NamedTuple):
     rows: int
 
 
+class Answer(NamedTuple):
+    """What a query gives: its columns in their order, each with its type as DuckDB names it (VARCHAR for what has no
+    such type), and its rows as they come. Two columns of one name are told apart: `plays`, `plays_2`."""
+
+    columns: Columns
+    rows: Iterator[Row]
+
+
 class Part(NamedTuple):
     """A file an engine loads. `file_id` is None when the records in it name their own file."""
 
@@ -97,8 +106,9 @@ class Ours(NamedTuple):
 class Session(Protocol):
     """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
     `reads_files` whether it loads a large local file from where it is, `reads_objects` a large object of S3;
-    `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder; `extra_tables` maps tables that a load
-    needs besides, by name, to the statement that makes each, one column a line.
+    `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder; `has_roles` whether rights can be
+    granted to a role; `extra_tables` maps tables that a load needs besides, by name, to the statement that makes each,
+    one column a line.
 
     Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
     was asked for."""
@@ -107,6 +117,7 @@ class Session(Protocol):
     reads_files: bool
     reads_objects: bool
     exports_to_s3: bool
+    has_roles: bool
     extra_tables: Mapping[str, str]
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
@@ -114,6 +125,14 @@ class Session(Protocol):
 
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Run one query; gives all its rows."""
+
+    def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
+        """Run one SELECT that a person wrote, on one state of the warehouse, and give its rows as they come.
+
+        It can change nothing, here or elsewhere: the session takes no other statement before and none after it. Without
+        `params` the text has no parameters, and a percent sign is one. Raises ConfigError for anything that is not one
+        SELECT, and for SQL that the engine does not understand.
+        """
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
@@ -154,6 +173,17 @@ class Session(Protocol):
         caller removes what is there then.
         """
 
+    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
+        """Let a role read these tables, and nothing more; again changes nothing. Only where `has_roles`.
+
+        Raises ConfigError when there is no such role."""
+
+    def publish(self, ours: Ours) -> Path | None:
+        """Let readers see what is committed, where they read a copy: gives its path when it was written anew, None
+        when it is current, or readers see commits by themselves. No transaction may be open.
+
+        Raises EnvironmentFailure when the copy cannot be written, or its place is taken by what is not `ours`."""
+
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
 
@@ -187,9 +217,12 @@ class Engine(Protocol):
         Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or something of somebody else
         needs them."""
 
-    def connect(self, trace: Callable[[Trace], None]) -> Session:
-        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy when somebody else holds
-        it."""
+    def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> Session:
+        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy when another session holds
+        it.
+
+        With `read_only` the session needs no right to write, and keeps no other reader out; it may see a copy of the
+        last published state (see `Session.publish`)."""
 
     def last_word(self) -> str:
         """Say what every script says last, however it ends: what stays up and is billed. Empty where nothing is."""

@@ -175,6 +175,11 @@ class DuckDb(Section):
     """The embedded engine."""
 
     path: str = setting("sparkify.duckdb", "the database file", read_database)
+    readers_copy: str = setting(
+        "",
+        "a copy of the file for readers, renewed after each load; empty: readers and loads exclude each other",
+        read_database,
+    )
     memory_limit: int = setting("2 GB", "most memory DuckDB may use; beyond it, it spills to disk", _size)
     threads: int = setting("0", "0: one for each core", _integer)
 
