@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -52,7 +53,9 @@ def as_text(value: object) -> str:
 
 
 def as_json(value: object) -> Any:
-    """Give what JSON has for a value: numbers stay numbers, times become text."""
+    """Give what JSON has for a value: numbers stay numbers, times become text, what is not a number is null."""
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return None
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, list | tuple):
@@ -71,7 +74,8 @@ def write_table(answer: Answer, rows: Cut, stream: IO[str]) -> None:
     from rich.text import Text
 
     taken = list(rows)
-    plain = (stream.encoding or "").lower().replace("-", "") not in ("utf8", "utf16")
+    shown = [[printable(as_text(value)) for value in row] for row in taken]
+    plain = (stream.encoding or "utf-8").lower().replace("-", "") not in ("utf8", "utf16")
     table = Table(box=ASCII if plain else SIMPLE_HEAD, show_edge=plain, pad_edge=False)
     for number, name in enumerate(answer.columns):
         numbers = any(isinstance(row[number], int | float | Decimal) for row in taken)
@@ -80,13 +84,16 @@ def write_table(answer: Answer, rows: Cut, stream: IO[str]) -> None:
             justify="right" if numbers else "left",
             no_wrap=True,
             overflow="crop" if plain else "ellipsis",
+            min_width=max(len(texts[number]) for texts in shown) if numbers else None,  # half a number is a wrong one
         )
-    for row in taken:
-        table.add_row(*(Text(printable(as_text(value))) for value in row))
-    measuring = Console(width=10**6, color_system=None, legacy_windows=False)
-    width = shutil.get_terminal_size().columns if stream.isatty() else measuring.measure(table).maximum
-    console = Console(file=stream, width=width, color_system=None, highlight=False, legacy_windows=False)
-    console.print(table, soft_wrap=False)
+    for texts in shown:
+        table.add_row(*map(Text, texts))
+    drawn = StringIO()
+    measured = Console(width=10**6, color_system=None).measure(table).maximum
+    width = min(measured, shutil.get_terminal_size().columns) if stream.isatty() else measured
+    Console(file=drawn, width=width, color_system=None, legacy_windows=False).print(table)
+    stream.writelines(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines())
+    stream.flush()
 
 
 def write_csv(answer: Answer, rows: Cut, stream: IO[str]) -> None:
@@ -133,6 +140,8 @@ def write_parquet(answer: Answer, rows: Cut, target: Path, settings: DuckDb) -> 
 
 
 def _refuse_other_file(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent}")
     with suppress(FileNotFoundError), target.open("rb") as file:
         if file.read(len(PARQUET)) not in (b"", PARQUET):
             raise ConfigError(f"{target} is no Parquet file, and is left as it is", hint="another --parquet")

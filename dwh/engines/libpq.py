@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dwh.engines.one_select import BATCH, distinct_names, refuse_query, require_one_select
 from dwh.seam import Answer, Row, Thing, Trace
-from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure
+from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, RecordsRefused
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -124,7 +124,10 @@ class LibpqSession:
         import psycopg2
 
         seen = error.__cause__
-        if not isinstance(seen, psycopg2.Error) or not (seen.pgcode or "").startswith(OWN_FAULT):
+        if not isinstance(seen, psycopg2.Error):
+            return error
+        # of a record a question knows nothing: it is a value of its own that cannot be cast
+        if not (isinstance(error, RecordsRefused) or (seen.pgcode or "").startswith(OWN_FAULT)):
             return error
         if seen.pgcode == READ_ONLY:
             return refuse_query("a question changes nothing", str(seen).strip().splitlines()[0])
