@@ -55,9 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         changes = plan(session, recreate=recreate)
         readers = readers_of(script, session)
         if not script.args.dry_run:
-            change_tables(script, session, changes)
-            if readers:
-                session.grant_readers(readers, READ_BY_OTHERS)
+            change_tables(script, session, changes, readers)
             script.publish(session, OURS)
     for mark in ("-", "+", "~"):
         named = [name for change, name, _ in changes if change == mark]
@@ -90,8 +88,9 @@ def confirm(script: Script) -> None:
     )
 
 
-def change_tables(script: Script, session: Session, steps: Sequence[Step]) -> None:
-    """Take the steps, in one transaction: all or none. What a lock needs comes before, since it may be what is locked.
+def change_tables(script: Script, session: Session, steps: Sequence[Step], readers: str | None) -> None:
+    """Take the steps, and let readers read, in one transaction: all or none. What a lock needs comes before, since it
+    may be what is locked.
 
     Raises EnvironmentFailure when somebody else's tables came meanwhile, Busy when another program makes or fills the
     tables.
@@ -108,6 +107,8 @@ def change_tables(script: Script, session: Session, steps: Sequence[Step]) -> No
             session.execute(q.INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
         if any(name in q.STAR for name in made):
             session.execute(q.MARK_STAR_INCOMPLETE)
+        if readers:
+            session.grant_readers(readers, READ_BY_OTHERS)
 
 
 def apply(session: Session, steps: Sequence[Step]) -> None:

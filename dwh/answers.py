@@ -13,7 +13,7 @@ from decimal import Decimal
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from dwh.seam import Answer, Row
 from dwh.spool.folder import private_folder
@@ -77,17 +77,14 @@ def write_table(answer: Answer, rows: Cut, stream: IO[str]) -> None:
     shown = [[printable(as_text(value)) for value in row] for row in taken]
     plain = (stream.encoding or "utf-8").lower().replace("-", "") not in ("utf8", "utf16")
     table = Table(box=ASCII if plain else SIMPLE_HEAD, show_edge=plain, pad_edge=False)
+    cut: Literal["crop", "ellipsis"] = "crop" if plain else "ellipsis"
     for number, name in enumerate(answer.columns):
         numbers = any(isinstance(row[number], int | float | Decimal) for row in taken)
-        table.add_column(
-            Text(printable(name)),
-            justify="right" if numbers else "left",
-            no_wrap=True,
-            overflow="crop" if plain else "ellipsis",
-            min_width=max(len(texts[number]) for texts in shown) if numbers else None,  # half a number is a wrong one
-        )
+        heading = Text(printable(name), no_wrap=True, overflow=cut)
+        # what may not wrap is made narrower last: half a number is a wrong one
+        table.add_column(heading, justify="right" if numbers else "left", no_wrap=numbers)
     for texts in shown:
-        table.add_row(*map(Text, texts))
+        table.add_row(*(Text(text, no_wrap=True, overflow=cut) for text in texts))
     drawn = StringIO()
     measured = Console(width=10**6, color_system=None).measure(table).maximum
     width = min(measured, shutil.get_terminal_size().columns) if stream.isatty() else measured

@@ -192,7 +192,10 @@ OF_ENGINE = {
         "hidden in a text": "SELECT $a$ ' $a$; DROP TABLE users; SELECT ' '",
         "a delete within": "SELECT * FROM (WITH x AS (DELETE FROM users RETURNING user_id) SELECT * FROM x) AS y",
     },
-    "redshift": {"UNLOAD": "UNLOAD ('SELECT 1') TO 's3://b/p' IAM_ROLE default", "a quote": r"SELECT '\'; DROP TABLE users"},
+    "redshift": {
+        "UNLOAD": "UNLOAD ('SELECT 1') TO 's3://b/p' IAM_ROLE default",
+        "a quote": r"SELECT '\'; DROP TABLE users",
+    },
 }
 
 
@@ -282,7 +285,12 @@ def test_parquet_holds_the_values(on_engine: Warehouse, tmp_path: Path) -> None:
         on_engine.call("ask", sql, "--parquet", str(file), "--limit", limit)
         with duckdb.connect() as reader:
             found = reader.execute("SELECT * FROM read_parquet(?)", [str(file)])
-            assert [str(column[1]) for column in found.description or ()] == ["TIMESTAMP", "VARCHAR", "BIGINT", "DOUBLE"]
+            assert [str(column[1]) for column in found.description or ()] == [
+                "TIMESTAMP",
+                "VARCHAR",
+                "BIGINT",
+                "DOUBLE",
+            ]
             assert found.fetchall() == on_engine.rows(sql)[:expected]
     on_engine.call("ask", "SELECT user_id FROM users WHERE user_id < 0", "--parquet", str(file))
     with duckdb.connect() as reader:
