@@ -9,7 +9,6 @@ A value is bound where its name stands. It never becomes SQL text.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -95,6 +94,8 @@ def find_question(questions: Mapping[str, Question], name: str) -> Question:
     """Give the question of a name. Raises ConfigError, with the nearest name, when there is none."""
     if name in questions:
         return questions[name]
+    import difflib
+
     close = difflib.get_close_matches(name, questions, n=1)
     hints = [f"python ask.py {close[0]}"] if close else []
     raise ConfigError(f"there is no question {name}", hint=[*hints, "python ask.py --list"])

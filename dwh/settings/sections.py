@@ -180,6 +180,11 @@ class DuckDb(Section):
         "a copy of the file for readers, renewed after each load; empty: readers and loads exclude each other",
         read_database,
     )
+    storage_version: str = setting(
+        "newest",
+        "form of a new file: newest, or v1.5.0 or v1.4.0 for tools with an older DuckDB (a tenth larger, or more)",
+        _one_of("newest", "v1.5.0", "v1.4.0"),
+    )
     memory_limit: int = setting("2 GB", "most memory DuckDB may use; beyond it, it spills to disk", _size)
     threads: int = setting("0", "0: one for each core", _integer)
 

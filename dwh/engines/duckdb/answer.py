@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dwh.engines.one_select import BATCH, distinct_names, refuse_query
@@ -29,47 +30,49 @@ _OWN_FAULT = (
 )
 
 
-def ask(
-    connection: duckdb.DuckDBPyConnection,
-    sql: str,
-    params: Sequence[object] | None,
-    sort_error: Callable[[duckdb.Error], DwhError],
-) -> Answer:
-    """Run one SELECT. Raises ConfigError for anything else, and what `sort_error` makes of other errors."""
-    import duckdb
+Sort = Callable[["duckdb.Error"], DwhError]
 
-    def failure(error: duckdb.Error) -> DwhError:
+
+def ask(connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] | None, sort_error: Sort) -> Answer:
+    """Run one SELECT. Raises ConfigError for anything else, and what `sort_error` makes of other errors."""
+
+    def sort(error: duckdb.Error) -> DwhError:
         own_fault = params is None and re.match(rf"({_OWN_FAULT}) Error: ", str(error))
         return _refused(str(error)) if own_fault else sort_error(error)
-
-    def batches() -> Iterator[Row]:
-        while True:
-            try:
-                with cancelled_by(connection.interrupt):
-                    rows = connection.fetchmany(BATCH)
-            except duckdb.Error as error:
-                raise failure(error) from error
-            yield from rows
-            if len(rows) < BATCH:
-                return
 
     _refuse_other_statements(sql)
     for statement in _LOCK:
         connection.execute(statement)
-    try:
-        with cancelled_by(connection.interrupt):
-            if params is None:
-                connection.execute(sql)
-            else:
-                connection.execute(sql.replace("%s", "?"), list(params))
-    except duckdb.Error as error:
-        raise failure(error) from error
+    with _sorted(sort), cancelled_by(connection.interrupt):
+        if params is None:
+            connection.execute(sql)
+        else:
+            connection.execute(sql.replace("%s", "?"), list(params))
     names = distinct_names([column[0] for column in connection.description or ()])
     types = [str(column[1]) for column in connection.description or ()]
     if any("WITH TIME ZONE" in kind for kind in types):  # the driver needs a package more for those
         raise refuse_query("times with a zone cannot be shown: CAST(... AS TIMESTAMP)")
     plain = [kind if _PLAIN_TYPES.fullmatch(kind) else "VARCHAR" for kind in types]
-    return Answer(dict(zip(names, plain, strict=True)), batches())
+    return Answer(dict(zip(names, plain, strict=True)), _fetch(connection, sort))
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, sort: Sort) -> Iterator[Row]:
+    while True:
+        with _sorted(sort), cancelled_by(connection.interrupt):
+            rows = connection.fetchmany(BATCH)
+        yield from rows
+        if len(rows) < BATCH:
+            return
+
+
+@contextmanager
+def _sorted(sort: Sort) -> Iterator[None]:
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise sort(error) from error
 
 
 def _refuse_other_statements(sql: str) -> None:

@@ -168,6 +168,8 @@ def _connect(
         # nothing of Python stands for a table that is not there
         "python_enable_replacements": False,
     }
+    if settings.storage_version != "newest":  # of a file that is made now; one that is there keeps its own
+        config["storage_compatibility_version"] = settings.storage_version
     if settings.threads:
         config["threads"] = settings.threads
     if re.search(r"[?\\]", str(path)):
