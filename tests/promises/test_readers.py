@@ -347,3 +347,22 @@ def test_p176_a_role_that_is_not_there_and_an_engine_without_roles_are_refused(m
         with pytest.raises(ConfigError, match=said):
             warehouse.call("create_tables", "--recreate", "--yes", "--grant-readers", "analyst")
         assert warehouse.value("SELECT COUNT(*) FROM songplays") == 3
+
+
+# The number of the form of a DuckDB file, which tells an older version that it cannot read it: 68 is the newest that
+# 1.5 reads.
+OF_1_5, AT = 68, slice(12, 20)
+
+
+def test_a_file_is_made_in_the_form_that_is_asked_for(bare: Warehouse) -> None:
+    """STORAGE_VERSION decides for a new file only, and a load keeps the form."""
+    forms = []
+    for version, created in (("v1.5.0", True), ("newest", False), ("newest", True), ("v1.5.0", False)):
+        bare.configure(DUCKDB={"STORAGE_VERSION": version})
+        if created:
+            bare.database.unlink(missing_ok=True)
+            bare.create()
+        bare.write("log_data/a.json", plays(len(forms) + 1))
+        bare.etl()
+        forms.append(int.from_bytes(bare.database.read_bytes()[AT], "little") <= OF_1_5)
+    assert forms == [True, True, False, False]
