@@ -1,6 +1,6 @@
 """Close the warehouse, and take down what conn_start.py made where that costs money.
-On DuckDB and PostgreSQL closing keeps the data; --delete-data removes it, and nothing that others have there.
-On Redshift it deletes the cluster and all that carries its tag, and keeps the data in a snapshot for 7 days.
+On DuckDB and PostgreSQL closing keeps the data; --delete-data removes it, but nothing that other programs made.
+On Redshift closing deletes the cluster and everything with its tag, and keeps the data in a snapshot for 7 days.
 
   python conn_close.py                  close; say where the data is
   python conn_close.py --delete-data    remove the data too (asks for its name)
@@ -28,7 +28,10 @@ def parser() -> ScriptParser:
     p = warehouse_parser("conn_close", __doc__)
     p.what.add_argument("--delete-data", action="store_true", help="remove the data too (asks for its name)")
     p.what.add_argument(
-        "--no-snapshot", action="store_const", const="no", help="take no final snapshot: the data is lost (Redshift)"
+        "--no-snapshot",
+        action="store_const",
+        const="no",
+        help="take no final snapshot: this deletes the data too (Redshift)",
     )
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be closed or removed")
     wait_flag(p)
@@ -42,17 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, engine, delete = script.console, script.engine, script.args.delete_data
     console.title(f"{engine.name}, {engine.place}")
     planned = until_free(lambda: engine.plan("delete" if delete else "stop", OURS), script.args.wait, console)
-    doomed = [change for change in planned if change.mark == "-"]
+    removals = [change for change in planned if change.mark == "-"]
     if script.args.dry_run:
         changes = planned
     else:
-        if doomed:
+        if removals:
             for change in planned:
                 console.say(str(change))
             name = os.path.basename(engine.place)
-            console.confirm(name, f"{what_is_lost(planned)}Type its name to delete it ({name})", yes=script.args.yes)
-        going = OURS if delete else None
-        changes = until_free(lambda: engine.stop(console.say, delete=going), script.args.wait, console)
+            console.confirm(name, f"{what_is_lost(planned)}Type the name to continue ({name})", yes=script.args.yes)
+        ours = OURS if delete else None
+        changes = until_free(lambda: engine.stop(console.say, delete=ours), script.args.wait, console)
     for change in changes:
         console.result(str(change))
     console.result("nothing was changed" if script.args.dry_run else f"closed in {seconds(console.elapsed)}")
@@ -61,11 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def what_is_lost(planned: Sequence[Change]) -> str:
-    """Say which data go with a plan: none that a snapshot keeps, and no more than ours from a place that stays."""
+    """Say which data a plan deletes: none when a snapshot keeps it, only our tables when the place stays."""
     if any(change.mark == "+" for change in planned):
         return ""
     stays = any(change.mark == "=" and not change.beside for change in planned)
-    return "All rows of these tables are lost, and nothing else. " if stays else "All data in it is lost. "
+    return "This deletes every row of these tables, and nothing else. " if stays else "This deletes all data in it. "
 
 
 if __name__ == "__main__":

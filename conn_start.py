@@ -1,5 +1,5 @@
 """Bring the warehouse up and wait until it is available.
-Again changes nothing. On DuckDB this makes the database file, on Redshift the role, the rule and the cluster.
+A second run changes nothing. On DuckDB this makes the database file, on Redshift the role, network rule and cluster.
 
   python conn_start.py                make what is missing, wait until it can be used
   python conn_start.py --dry-run      show what would be made

@@ -1,8 +1,8 @@
 """Create the tables that are missing: staging, the star, and the ledger of what was loaded.
-Tables that are there stay as they are; a new column of a star table is added. Tables of somebody else are refused.
+Existing tables are kept; a new column of a star table is added. Tables that this suite did not make are refused.
 
   python create_tables.py              create what is missing
-  python create_tables.py --recreate   drop all tables and their rows first (asks for the warehouse's name)
+  python create_tables.py --recreate   drop all tables and their rows first (asks for the name)
   python create_tables.py --dry-run    show what would be created
   python create_tables.py --grant-readers analyst    also let a role read the star (PostgreSQL, Redshift)
 """
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, recreate = script.console, script.args.recreate
     console.title(f"{count(len(q.TABLES), 'table')}, {script.engine.name}, {script.engine.place}")
     if recreate and not script.args.dry_run:
-        with script.connected() as session:  # which is not open while somebody is asked
+        with script.connected() as session:  # closed again while the question waits for its answer
             check_owner(session, script.engine)
         confirm(script)
     with script.connected() as session:
@@ -79,25 +79,26 @@ def readers_of(script: Script, session: Session) -> str | None:
 
 
 def confirm(script: Script) -> None:
-    """Ask before rows are lost. Raises ConfigError when the answer is no."""
+    """Ask before rows are deleted. Raises ConfigError when the answer is no."""
     name = os.path.basename(script.engine.place)
     script.console.confirm(
         name,
-        f"All rows of all {len(q.TABLES)} tables are lost. Type the name of the warehouse to go on ({name})",
+        f"This deletes every row in all {len(q.TABLES)} tables. Type the warehouse name to continue ({name})",
         yes=script.args.yes,
     )
 
 
 def change_tables(script: Script, session: Session, steps: Sequence[Step], readers: str | None) -> None:
-    """Take the steps, and let readers read, in one transaction: all or none. What a lock needs comes before, since it
-    may be what is locked.
+    """Take the steps, and let readers read, in one transaction: all or none. The table that is locked is made before,
+    if it is missing.
 
-    Raises EnvironmentFailure when somebody else's tables came meanwhile, Busy when another program makes or fills the
+
+    Raises EnvironmentFailure when tables that are not ours have appeared, Busy when another session makes or fills the
     tables.
     """
     made = [name for mark, name, _ in steps if mark == "+"]
     apply(session, [step for step in steps if step[1] in session.extra_tables])
-    # what is dropped must not be in the hands of a load
+    # a table must not be dropped while a load uses it
     held = any(name == OURS.ledger for mark, name, _ in steps if mark == "-")
     with session.transaction(OURS.ledger if held else None):
         check_owner(session, script.engine)
@@ -118,7 +119,7 @@ def apply(session: Session, steps: Sequence[Step]) -> None:
 
 
 def tell_end(script: Script, steps: Sequence[Step]) -> None:
-    """Say that it is done, and what comes next."""
+    """Print the end of the run, and the next command."""
     console = script.console
     if script.args.dry_run:
         console.result("nothing was changed")

@@ -46,7 +46,7 @@ def parser() -> ScriptParser:
         "--forget", metavar="PATH", help="only drop the rows of a file or folder that is gone from the source"
     )
     p.what.add_argument(
-        "--add-source", action="store_true", help="load a second source into a warehouse that holds another's data"
+        "--add-source", action="store_true", help="load a second source into a warehouse that holds the data of another"
     )
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be loaded")
     wait_flag(p)
@@ -55,7 +55,7 @@ def parser() -> ScriptParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Find what is new, load it, say what changed."""
+    """Find the new files, load them, report the changes."""
     script = begin("etl", parser(), argv, {"on_bad_line": ("ETL", "ON_BAD_LINE")})
     refuse_shared_places(script.locations)
     from dwh.spool.folder import open_spool
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     script.console.title(", ".join(place for places in script.locations.values() for place in places))
     if script.args.rebuild and not script.args.dry_run:
-        question = "The star is emptied and built again from staging. Type star to go on"
+        question = "This empties the star and builds it again from staging. Type star to continue"
         script.console.confirm("star", question, yes=script.args.yes)
     with (
         script.connected(script.args.wait) as session,
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def look_and_load(script: Script, loader: StarLoader) -> int:
-    """Find what is new, and load it. Raises LedgerMoved when somebody else loaded meanwhile."""
+    """Find the new files, and load them. Raises LedgerMoved when another session has loaded in the meantime."""
     require_ours(loader.session, script.engine)
     ledger = loader.read_ledger()
     if script.args.forget is not None:
@@ -99,7 +99,7 @@ def look_and_load(script: Script, loader: StarLoader) -> int:
 
 
 def load_all(script: Script, loader: StarLoader, work: Work) -> int:
-    """Rebuild when that is due, then load what is pending, load by load."""
+    """Rebuild the star if needed, then load the pending files, load by load."""
     rebuild_when_due(script, loader)
     settings = script.config.etl
     cut = list(cut_loads(work.pending, settings.max_load_files, settings.max_load_bytes))
@@ -116,15 +116,15 @@ def load_all(script: Script, loader: StarLoader, work: Work) -> int:
 
 
 def tell_unread_keys(script: Script, loader: StarLoader) -> None:
-    """Name the keys that are not read because of their case, also when a record was refused for want of one."""
+    """Name the keys that are not read because of their case, also after a record was refused because it lacks one."""
     for key, seen in loader.unread.all().items():
         files = ("at least " if seen.at_least else "") + count(seen.files, f"{key.kind[:-1]} file")
         found = f"the key {key.key} in {files}, such as {seen.example}"
-        script.console.note(f"{found}, is not read: upper and lower case count, write {key.spelling}")
+        script.console.note(f"{found}, is not read: upper and lower case matter, write {key.spelling}")
 
 
 def rebuild_when_due(script: Script, loader: StarLoader) -> None:
-    """Rebuild the star when that was asked for, or when other statements than today's made it."""
+    """Rebuild the star if --rebuild asks for it, or if different statements made it."""
     if loader.star_is_outdated():
         script.console.note("the statements of the star changed since the last load: it is rebuilt from staging")
     if script.args.rebuild or loader.star_is_outdated():
@@ -137,8 +137,8 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     going = [entry for entry in ledger if is_under(entry.path, path)]
     if not going:
         raise ConfigError(
-            f"no loaded file is {path}, or lies under it",
-            hint="python etl.py --dry-run     (names a file that is gone)",
+            f"no file was loaded from {path}",
+            hint="python etl.py --dry-run     (shows a file that is gone)",
         )
     names = script.sources.names
     read_again = [entry.path for entry in going if not is_unread(entry, script.locations, names)]
@@ -160,11 +160,11 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
 
 
 def named_in_ledger(text: str) -> str:
-    """Give the ledger's name of a file or folder that was named by hand. Raises ConfigError."""
+    """Give the ledger's spelling of the path of --forget. Raises ConfigError."""
     from dwh.settings.locations import ledger_path
 
     try:
-        if not text:  # the folder one stands in would be meant, and all that was ever loaded from it
+        if not text:  # it would mean the current folder, and everything that was ever loaded from it
             raise WrongValue("the path of a file or folder that is gone")
         return ledger_path(text, Path.cwd())
     except WrongValue as error:
@@ -177,9 +177,9 @@ def named_in_ledger(text: str) -> str:
 
 
 def tell_unread(script: Script, listings: Mapping[str, Listing]) -> None:
-    """Say of which folders nothing came, and how many files were passed over: never in silence.
+    """Name the folders without files to read, and count the files that were passed over.
 
-    Raises EnvironmentFailure for a place whose files are all passed over; an empty one is no failure.
+    Raises EnvironmentFailure for a place whose files are all passed over; an empty place is not an error.
     """
     names = script.sources.names
     for kind, places in script.locations.items():
@@ -197,7 +197,7 @@ def tell_unread(script: Script, listings: Mapping[str, Listing]) -> None:
 
 
 def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
-    """Say what was found, before anything is loaded."""
+    """Report the files that were found, before anything is loaded."""
     if work.pending:
         script.console.say(
             f"{count(work.new, 'new file')}, {work.changed:,} changed, {work.already_loaded:,} already loaded"
@@ -206,7 +206,7 @@ def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
         gone = f"{count(len(work.vanished), 'file')} gone from the source, rows kept"
         script.console.note(f"{gone}: {work.vanished[0].path} (to drop them: python etl.py --forget PATH)")
     if work.unread:
-        left = f"{count(len(work.unread), 'loaded file')} not read any more because of the name, rows kept"
+        left = f"{count(len(work.unread), 'loaded file')} no longer read because of the name, rows kept"
         script.console.note(f"{left}: {work.unread[0].path} (to drop them: python etl.py --forget PATH)")
     rejected = sorted(entry.path for entry in ledger if entry.status == "rejected")
     if rejected:
@@ -216,7 +216,7 @@ def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
 
 
 def show_plan(script: Script, loader: StarLoader, work: Work) -> int:
-    """Say what a run would do."""
+    """Show what a run would load."""
     shown = work.pending if script.args.verbose else work.pending[:SHOWN_FILES]
     for file in shown:
         script.console.result(f"{'+' if file.replaces is None else '~'} {file.source.path}")
@@ -229,7 +229,7 @@ def show_plan(script: Script, loader: StarLoader, work: Work) -> int:
 
 
 def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
-    """Say what was loaded, and what the star holds now."""
+    """Report what was loaded, and what the star holds now."""
     console = script.console
     if loader.left:
         console.note(
@@ -250,12 +250,12 @@ def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
     others = f", {count(loader.other_plays, 'other play')} under the same key" if loader.other_plays else ""
     console.result(f"{done}{others} in {seconds(console.elapsed)}", colour="green")
     if others:
-        console.note('not each of them has a row; see: python sql_validate.py --only "songplays: no other play"')
+        console.note('some of them have no row; see: python sql_validate.py --only "songplays: no other play"')
     return finish(script, loader, work)
 
 
 def tell_star(script: Script, loader: StarLoader) -> dict[str, int]:
-    """Say how many rows each table of the star has; gives the rows of every table."""
+    """Report the number of rows of each star table; gives those of every table."""
     rows = count_rows(loader)
     script.console.result("the star: " + "  ".join(f"{table} {rows[table]:,}" for table in STAR))
     return rows

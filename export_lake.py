@@ -1,7 +1,7 @@
 """Write the star as Parquet to a folder or an S3 prefix: songplays by year and month, each other table one file.
-Readers find the current export in manifest.json, which is replaced last: they never see half of one.
+A reader who takes the path from manifest.json always sees one complete export, even while another is running.
 
-  python export_lake.py                     write to [S3] LAKE; a star that has not changed is not written again
+  python export_lake.py                     write to [S3] LAKE, unless the lake is up to date
   python export_lake.py --to s3://acme/lake    write elsewhere
   python export_lake.py --check             read the lake back, and compare it with the star
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dwh.seam import Address, Session
 
 EXTRACTS = {table: Extract(table, *how) for table, how in q.LAKE.items()}
-# An export by other queries is another export, even of the same star.
+# Other queries make another export, even of the same star.
 QUERIES_SHA256 = hashlib.sha256(repr(q.LAKE).encode()).hexdigest()
 
 ROWS = "number_of_rows"  # the total that every table has
@@ -46,8 +46,10 @@ Totals = dict[str, dict[str, int]]
 def parser() -> ScriptParser:
     """Declare the flags of this script."""
     p = warehouse_parser("export_lake", __doc__)
-    p.what.add_argument("--check", action="store_true", help="only read the lake back and compare it with the star")
-    p.what.add_argument("--again", action="store_true", help="write the star even if the lake holds it already")
+    p.what.add_argument(
+        "--check", action="store_true", help="write nothing: read the lake back and compare it with the star"
+    )
+    p.what.add_argument("--again", action="store_true", help="write the star even if the lake is up to date")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be written")
     take_over_flag(p)
     wait_flag(p)
@@ -56,7 +58,7 @@ def parser() -> ScriptParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read the star in one transaction that is rolled back, write it, and commit by replacing the manifest."""
+    """Read the star in one transaction, write it, and commit by replacing the manifest."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
     from dwh.lake.places import open_place, refuse_sources
@@ -72,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def export(script: Script, lake: Lake) -> int:
-    """Write the star as a new version of the lake, unless the current one holds this very star."""
+    """Write the star as a new version of the lake, unless the current version holds the same star."""
     tables: dict[str, LakeTable] = {}
     with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
@@ -89,7 +91,7 @@ def export(script: Script, lake: Lake) -> int:
 
 
 def refuse_foreign(script: Script, session: Session, lake: Lake) -> None:
-    """Raise an error when the place holds something else than a lake of this warehouse: it stays as it is."""
+    """Raise an error when the place holds anything but a lake of this warehouse; nothing is changed."""
     lake.refuse_foreign(script.command)
     if lake.manifest:
         mark = Mark(lake.manifest.warehouse, str(lake.manifest.origin.get("run_id", "")))
@@ -99,7 +101,7 @@ def refuse_foreign(script: Script, session: Session, lake: Lake) -> None:
 
 
 def describe_star(script: Script, session: Session) -> tuple[dict[str, Any], Totals]:
-    """Say which star this is: the last load and the statements that made it; and give the totals of its tables."""
+    """Give what identifies this star (its last load and the statements that made it), and the totals of its tables."""
     refuse_missing_tables(script, session)
     last: Sequence[Any] = next(iter(session.rows(q.REPORT_LAST_LOAD)), (None,) * 4)
     names = ("load_id", "run_id", "loaded_at", "statements_sha256")
@@ -115,8 +117,7 @@ def add_up(session: Session, table: str) -> dict[str, int]:
 
 
 def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Totals) -> bool:
-    """Tell whether the current version is this star: written by this warehouse, made by the same load, with the same
-    totals, all files there."""
+    """Tell whether the current version holds this star: the same warehouse, load and totals, and no file is missing."""
     manifest = lake.manifest
     if manifest is None or (manifest.warehouse, manifest.origin) != (address, origin):
         return False
@@ -126,7 +127,7 @@ def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Total
 
 
 def preview(script: Script, lake: Lake) -> int:
-    """Say what an export would do."""
+    """Show what an export would do."""
     with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
@@ -134,7 +135,7 @@ def preview(script: Script, lake: Lake) -> int:
     going = lake.expired(after_export=not unchanged)
     rows = {table: found[ROWS] for table, found in totals.items()}
     if unchanged:
-        script.console.result(f"= {lake.place.location} holds this star")
+        script.console.result(f"= {lake.place.location} is up to date")
     else:
         script.console.result("+ " + "  ".join(f"{table} {number:,}" for table, number in rows.items()))
     for version in going:
@@ -153,7 +154,7 @@ def preview(script: Script, lake: Lake) -> int:
 
 
 def tidy(script: Script, lake: Lake, made: Manifest | None) -> list[str]:
-    """Remove what has expired; the export stands whatever comes of that."""
+    """Remove expired versions; the export is complete even if that fails."""
     try:
         return lake.tidy(made)
     except DwhError as error:
@@ -162,7 +163,7 @@ def tidy(script: Script, lake: Lake, made: Manifest | None) -> list[str]:
 
 
 def tell_table(script: Script, name: str, table: LakeTable) -> None:
-    """Say what was written of one table."""
+    """Report what was written of one table."""
     files = count(len(table.files), "file")
     script.console.result(f"{name:<10} {table.rows:>12,} rows  {files:>9}  {megabytes(table.bytes):>10}")
 
@@ -173,9 +174,9 @@ def megabytes(size: int) -> str:
 
 
 def tell_end(script: Script, lake: Lake, made: Manifest | None, removed: Sequence[str]) -> None:
-    """Say where the current version is."""
+    """Report where the current version is."""
     console, manifest = script.console, made or lake.manifest
-    if manifest is None:  # without one there is no star that it could hold
+    if manifest is None:  # cannot be: without a manifest the star is always written
         return
     where = f"{lake.place.location}/{manifest.current}"
     if removed:
@@ -185,7 +186,7 @@ def tell_end(script: Script, lake: Lake, made: Manifest | None, removed: Sequenc
         files = count(len(manifest.files), "file")
         console.result(f"{where}: {files}, {megabytes(size)} in {seconds(console.elapsed)}")
     else:
-        console.result(f"nothing new: {where} holds this star, in {seconds(console.elapsed)}")
+        console.result(f"nothing new: {where} is up to date, in {seconds(console.elapsed)}")
     tables = {
         name: {"rows": table.rows, "bytes": table.bytes, "files": len(table.files)}
         for name, table in manifest.tables.items()
@@ -218,7 +219,7 @@ def check(script: Script, place: Place) -> int:
             script.console.result(f"      {line}")
     failed = [table for table, wrong in differences.items() if wrong]
     if not failed:
-        script.console.result(f"the lake holds this star, in {seconds(script.console.elapsed)}", "green")
+        script.console.result(f"the lake matches the star, in {seconds(script.console.elapsed)}", "green")
         rows = {table: found[ROWS] for table, found in totals.items()}
         script.console.finish({"engine": script.engine.name, "lake": place.location, "rows": rows})
         return 0
@@ -226,13 +227,13 @@ def check(script: Script, place: Place) -> int:
     raise DataError(
         f"the lake in {place.location} differs from the star in {', '.join(failed)}",
         evidence=[*(f"{table}: {differences[table][0]}" for table in failed[:3])]
-        + (["the star was loaded anew after this export"] if stale else []),
+        + (["the star was loaded again after this export"] if stale else []),
         hint="python export_lake.py" if stale else "python export_lake.py --again",
     )
 
 
 def differing(star: Mapping[str, int], lake: Mapping[str, int]) -> list[str]:
-    """Name the totals that are not the same in both."""
+    """Name the totals that differ."""
     return [
         f"{name}: {lake.get(name, 0):,} in the lake, {expected:,} in the star"
         for name, expected in star.items()

@@ -5,7 +5,7 @@ The same arguments give the same bytes. Artists, songs and users are invented; a
   python make_sample.py --events 1000000 --days 100 big  a million events in ./big
   python make_sample.py --seed 2 other                   as large as the first, with other content
 
-A target with song_data or log_data in it is refused. A killed run leaves no half sample, only TARGET.partial-PID.
+A target with song_data or log_data in it is refused. A killed run leaves only TARGET.partial-PID, never half a sample.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def refuse(order: argparse.Namespace) -> None:
-    """Raise ConfigError for a size that makes no sense and for a target whose content would be mixed."""
+    """Raise ConfigError for an impossible size, and for a target that already holds such data."""
     for size, (default, least) in SIZES.items():
         if (number := getattr(order, size)) < least:
             raise ConfigError(
@@ -115,7 +115,7 @@ def refuse(order: argparse.Namespace) -> None:
     for path in (order.target, order.target / "song_data", order.target / "log_data"):
         if path.exists() and (not path.is_dir() or (path != order.target and any(path.iterdir()))):
             other = order.target.parent / f"{order.target.resolve().name}-sample"
-            raise ConfigError(f"{path} is there already, nothing was written", hint=f"python make_sample.py {other}")
+            raise ConfigError(f"{path} already exists, nothing was written", hint=f"python make_sample.py {other}")
 
 
 def heavy_tail(rng: Random, items: Sequence[Item]) -> Callable[[], Item]:

@@ -1,5 +1,5 @@
 """Write one HTML page that shows what is in the warehouse: pictures, the reconciliation, the quality checks.
-It opens anywhere, offline, and has no listener's name or id in it. Nothing in the warehouse is changed.
+The page works offline, and shows no listener's name or id. It changes nothing in the warehouse.
 
   python report.py                    write [REPORT] PATH: report.html beside dwh.cfg
   python report.py --to friday.html   write another file
@@ -41,7 +41,7 @@ def parser() -> ScriptParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Ask everything in one transaction that is rolled back, draw it, and put the page where it belongs."""
+    """Run all queries in one transaction, draw the pictures, and write the page."""
     script = begin("report", parser(), argv, {"to": ("REPORT", "PATH")})
     from star.checks import CHECKS, choose_quick
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     statuses = [result.status for result in results]
     found = {status: statuses.count(status) for status in ("ok", "warn", "fail")}
     if found["fail"]:
-        console.note(f"{found['fail']:,} checks failed, and the page says so first; see: python sql_validate.py")
+        console.note(f"{found['fail']:,} checks failed, as the top of the page shows; see: python sql_validate.py")
     console.result(f"{near(target)}, {size / 1e6:.1f} MB in {seconds(console.elapsed)}")
     took = round(console.elapsed, 3)
     console.finish(
@@ -63,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Result], dict[str, list[Row]]]:
-    """Run the checks and the statements of the report on one state of the warehouse.
+    """Run the checks and the queries of the report on one state of the warehouse.
 
-    Raises EnvironmentFailure when tables are missing, and what `refuse_foreign` raises.
+    Raises EnvironmentFailure when tables are missing, and the errors of `refuse_foreign`.
     """
     from star.checks import has_run
     from star.tables import refuse_missing_tables
@@ -80,7 +80,7 @@ def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Res
 
 
 def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]]) -> str:
-    """Make the page of what was found."""
+    """Make the page from the results."""
     from star.checks import CHECKS
     from star.report.page import Totals, judge, reconcile, render
 
@@ -109,7 +109,7 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
 
 
 def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Picture]:
-    """Draw the pictures for which there is something to draw."""
+    """Draw the pictures that have data."""
     from star.report import pictures as pictures
     from star.report.charts import drawing
 
@@ -129,7 +129,7 @@ def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Pict
 
 
 def refuse_foreign(script: Script, target: Path, has_run: Callable[[str], bool]) -> None:
-    """Raise an error when the file is there and is no report, or that of another warehouse: it is not replaced."""
+    """Raise an error when the file is not a report, or is that of another warehouse; it is not replaced."""
     from star.report.page import read_mark
 
     try:
@@ -144,15 +144,15 @@ def refuse_foreign(script: Script, target: Path, has_run: Callable[[str], bool])
     another = str(target.with_stem(f"{target.stem}_2"))
     if mark is None:
         raise ConfigError(
-            f"{target} is no report of this suite, and is left as it is", hint=script.command("--to", another)
+            f"{target} is not a report of this suite; it was not changed", hint=script.command("--to", another)
         )
     refuse_others(script, f"the report {target}", mark, has_run, another)
 
 
 def write(script: Script, target: Path, page: str) -> int:
-    """Put the page in its place at once, readable for all; gives its bytes. Raises ConfigError when it cannot be
-    written, and leaves what was there."""
-    import tempfile  # not above: it takes a third of what --help takes
+    """Write the page at once, readable for all; gives its number of bytes. Raises ConfigError when it cannot be
+    written; the old page stays then."""
+    import tempfile  # not at the top: it would take a third of the time of --help
 
     data = page.encode()
     made = None

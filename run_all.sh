@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole sequence in one command: see usage below.
+# The whole sequence in one command; see usage below.
 set -eu
 
 usage() {
@@ -8,7 +8,7 @@ usage: run_all.sh [options]
 
 Bring the warehouse up, load what is new, check it, write it to the lake, show it in a report, close it. A second run
 finds nothing new. [S3] LAKE and [REPORT] PATH say where lake and report go: lake/ and report.html beside dwh.cfg.
-The first run makes .venv, and a sample in data/ when the settings look there and there is nothing.
+The first run makes .venv. It also makes a sample in data/, when the settings look there and it does not exist.
 
   ./run_all.sh                       everything, on DuckDB
   ./run_all.sh --keep                the same, and the warehouse stays up
@@ -16,15 +16,15 @@ The first run makes .venv, and a sample in data/ when the settings look there an
 
   --keep           do not run conn_close.py
   --always-close   run conn_close.py after a failed or stopped step too (for unattended runs)
-  --take-over      replace lake and report even if the warehouse of another place wrote them: once, after a move
-  --yes            accepted; nothing asks, as only what this run made is closed
+  --take-over      replace lake and report even if a warehouse at another place wrote them: once, after a move
+  --yes            accepted; no question is asked, as it closes only what this run made
   -h, --help       show this and exit
 
-Every script gets: --config FILE, --engine NAME, -q, -v, --json, --no-color, --log-file FILE (python etl.py --help).
-SPARKIFY_VENV=FOLDER in the environment: a virtual environment there instead of .venv beside this script.
-SPARKIFY_PYTHON=python3.12 in the environment: made by that Python instead of the newest of 3.11 to 3.14.
+Passed to every script: --config FILE, --engine NAME, -q, -v, --json, --no-color, --log-file FILE (python etl.py --help).
+SPARKIFY_VENV=FOLDER in the environment: use a virtual environment there instead of .venv beside this script.
+SPARKIFY_PYTHON=python3.12 in the environment: use that Python instead of the newest of 3.11 to 3.14.
 
-exit code: that of the first step that fails: 1 bad data, 2 usage, 3 environment, 4 busy, 70 bug, 130 interrupted
+exit code of the first step that fails: 1 bad data, 2 usage, 3 environment, 4 busy, 70 bug, 130 interrupted
 END
 }
 
@@ -45,7 +45,7 @@ say() {
     [ -n "$quiet" ] || printf '%s\n' "$1" >&2
 }
 
-# Tenths of a second where date knows nanoseconds, else whole seconds.
+# Tenths of a second where date has nanoseconds, else whole seconds.
 now() {
     ns=$(date +%s%N)
     case $ns in *[!0-9]* | ??????????) ns=$(date +%s)000000000 ;; esac
@@ -57,7 +57,7 @@ seconds_since() {
     echo "$((tenths / 10)).$((tenths % 10))s"
 }
 
-# The sample is for who has no data yet: settings that look elsewhere get no data/ folder.
+# The sample is for users without data: with settings that look elsewhere no data/ folder is made.
 looks_for_sample() {
     "$python" -c '
 import os, sys
@@ -69,7 +69,7 @@ s3 = load_config(warehouse_parser("run_all", None).parse_args(flags).config, {},
 sys.exit(s3.log_data + s3.song_data != (here + "/data/log_data", here + "/data/song_data"))' "$here" "$@" 2>/dev/null
 }
 
-# Says where the report is, as report.py names it.
+# Prints the path of the report, as report.py names it.
 report_path() {
     "$python" -c '
 import os, sys
@@ -94,7 +94,7 @@ run_step() {
 started=$(now) keep='' always='' take_over='' quiet='' stopped='' table='' value_of=''
 newline='
 '
-for arg do # what the scripts understand is put back, in order
+for arg do # the arguments for the scripts are put back, in order
     shift
     case $value_of$arg in
     --config | --engine | --log-file) value_of=$arg && continue ;;
@@ -116,13 +116,13 @@ done
 trap 'exit 130' INT TERM
 setup_venv requirements.txt >&2
 
-# The step that runs gets Ctrl-C itself, rolls back and exits 130; this shell waits for that, and does not go on.
+# The running step gets Ctrl-C itself, rolls back and exits 130; this shell waits for it, then stops.
 trap 'stopped=1' INT TERM
 code=0
 if [ ! -e "$here/data" ] && looks_for_sample "$@"; then
     run_step make_sample ${quiet:+"$quiet"} "$here/data" >&2
 fi
-# What conn_start would make, this run may take down. When the plan fails, conn_start fails too, and says why.
+# This run may close a warehouse only if it makes it. If the plan fails, conn_start fails too, and says why.
 plan=$("$python" "$here/conn_start.py" "$@" --dry-run --json 2>/dev/null) || plan=''
 engine=$(printf '%s\n' "$plan" | sed -n 's/.*"engine": "\([a-z]*\)".*/\1/p')
 for next in conn_start create_tables etl sql_validate export_lake report; do
@@ -134,7 +134,7 @@ for next in conn_start create_tables etl sql_validate export_lake report; do
 done
 failed=$code at=$step open=''
 
-# On DuckDB closing keeps the file, so it always may; elsewhere a warehouse that was up before is not this run's.
+# On DuckDB closing keeps the file, so it is always allowed; elsewhere a warehouse that was up before stays up.
 case $engine:$plan in duckdb:* | *:*'"would_create": true'*) ours=1 ;; *) ours='' ;; esac
 if [ -n "$keep" ]; then
     open=--keep
@@ -152,7 +152,7 @@ say "$newline$table${open:+  conn_close      not run: $open$newline}"
 took=$(seconds_since "$started")
 if [ "$failed" -ne 0 ]; then
     echo "$at ended with exit code $failed, the rest was not run; $took" >&2
-    [ -z "$open" ] || [ "$at" = conn_start ] || echo "the warehouse was left as it is, for a look" >&2
+    [ -z "$open" ] || [ "$at" = conn_start ] || echo "the warehouse was left open for inspection" >&2
 elif [ "$engine" = duckdb ]; then
     by_hand='. .venv/bin/activate'
     [ "$PWD/.venv" = "$venv" ] || by_hand="cd '$here' && . '$venv/bin/activate'"
@@ -165,6 +165,6 @@ else
     say "done in $took. Look at it: $(report_path "$@")"
 fi
 if [ -n "$open" ] && [ "$engine" = redshift ]; then
-    echo "redshift is billed while it is up; this ends it: python conn_close.py --engine redshift" >&2
+    echo "redshift is billed while it is up; to end it: python conn_close.py --engine redshift" >&2
 fi
 exit "$failed"

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Checks and tests: lint, then pytest. With arguments: only pytest, which gets them. ./dev names these tasks.
 #
-#   ./run_tests.sh                            everything but the groups below
+#   ./run_tests.sh                            everything except the groups below
 #   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
 #   ./run_tests.sh --lint                     ruff, mypy, shellcheck, zizmor, actionlint, and no test
-#   ./run_tests.sh --slow                     many processes, servers and stand-ins; CI runs these too
+#   ./run_tests.sh --slow                     tests with many processes, servers and stand-ins; CI runs these too
 #   ./run_tests.sh --promises                 the long tests: faults at every call, hundreds of kills, memory
 #
-# The exit code is that of the first check that fails; the others run all the same.
+# The exit code is that of the first check that fails; the others still run.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)

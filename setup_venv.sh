@@ -1,12 +1,11 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # `here` is set by who sources this
+# shellcheck disable=SC2154 # `here` is set by the script that sources this
 # Sourced by run_all.sh and run_tests.sh, which set `here` to this folder: the virtual environment they share.
 #
 #   setup_venv FILE    makes .venv (or the folder $SPARKIFY_VENV names) when it is missing, broken, or older than FILE,
-#                      and sets `python` to the interpreter in it. Nothing is done when the stamp of the last time fits.
+#                      and sets `python` to its interpreter. It does nothing when the stamp of the last run still fits.
 #
-# It is made by the newest Python for which there are wheels of all that requirements.txt names, or by the one that
-# $SPARKIFY_PYTHON names.
+# It uses the newest Python that has wheels of all packages in requirements.txt, or the one that $SPARKIFY_PYTHON names.
 
 SUPPORTED='3.14 3.13 3.12 3.11' # newest first
 
@@ -15,14 +14,14 @@ fail() { # CODE MESSAGE HINT: an error in the form of the suite
     exit "$1"
 }
 
-# The version of a Python, such as 3.12, when it is one of those above. A shim of pyenv for a version that is not
-# activated is there, and does not run.
+# The version of a Python, such as 3.12, when it is one of those above. A pyenv shim of a version that is not activated
+# exists but does not run.
 supported_version() {
     version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || return 1
     case " $SUPPORTED " in *" $version "*) ;; *) return 1 ;; esac
 }
 
-# What was installed, and for which Python. requirements.txt is part of every set-up.
+# The installed requirements and their Python. requirements.txt is part of every set-up.
 venv_stamp() {
     cat "$here/requirements.txt" "$here/$1" | cksum
     "$venv/bin/python" -V 2>&1 || true
@@ -42,7 +41,7 @@ create_venv() { # PYTHON
     fi
 }
 
-install_into_venv() { # PYTHON ARGUMENTS: PYTHON's pip is asked where the environment has none, and there is no uv
+install_into_venv() { # PYTHON ARGUMENTS: uses PYTHON's pip where the environment has none, and there is no uv
     base=$1
     shift
     if "$python" -c 'import pip' 2>/dev/null; then
@@ -54,14 +53,14 @@ install_into_venv() { # PYTHON ARGUMENTS: PYTHON's pip is asked where the enviro
     fi
 }
 
-# Wheels only, of what the scripts need: a Python that is too new for one of them is to be seen at once, and not after
-# half an hour of compiling.
-install_requirements() { # PYTHON FILE: gives what went wrong in `said`
+# Only wheels of the packages that the scripts need: a Python that is too new must fail at once, not after half an hour
+# of compiling.
+install_requirements() { # PYTHON FILE: leaves pip's error in `said`
     said=$(install_into_venv "$1" --only-binary :all: -r "$here/requirements.txt" 2>&1) || return 1
     [ "$2" = requirements.txt ] || said=$(install_into_venv "$1" -r "$here/$2" 2>&1)
 }
 
-# An index that does not answer offers nothing either; pip says then that it tries again.
+# An index that does not answer offers no wheels either; pip then reports that it is retrying.
 no_wheels() {
     case $said in
     *Retrying*) return 1 ;;
@@ -72,10 +71,10 @@ no_wheels() {
 
 cannot_install() { # FILE
     printf '%s\n' "$said" >&2
-    fail 3 "what $1 names cannot be installed" "the same command again, with a network and pip's index in reach"
+    fail 3 "the packages in $1 cannot be installed" "the same command again, with a network and pip's index in reach"
 }
 
-# Makes the environment with the first Python that can, and installs; a version is tried once, whatever its names.
+# Makes the environment with the first Python that works, and installs; each version is tried once.
 make_venv() { # FILE
     file=$1 tried='' unable=''
     set -- python3.14 python3.13 python3.12 python3.11 python3 python
@@ -93,7 +92,7 @@ make_venv() { # FILE
         tried="$tried $version"
         install_requirements "$each" "$file" && return
         no_wheels || cannot_install "$file"
-        echo "there are no wheels for Python $version of all that $file names" >&2
+        echo "some packages in $file have no wheels for Python $version" >&2
     done
     [ -z "$tried" ] || cannot_install "$file"
     if [ -n "$unable" ]; then
@@ -103,7 +102,7 @@ make_venv() { # FILE
     fail 3 "Python 3.11 to 3.14 is needed; this machine has $found" "install Python 3.13 (Debian: sudo apt install python3 python3-venv)"
 }
 
-# Whether the environment is made by a Python that is supported, and by that of $SPARKIFY_PYTHON, if any.
+# Whether a supported Python made the environment, and the one of $SPARKIFY_PYTHON, if that is set.
 fits() {
     supported_version "$python" || return 1
     [ -z "${SPARKIFY_PYTHON:-}" ] || [ "$("$python" -V 2>&1)" = "$("$SPARKIFY_PYTHON" -V 2>&1)" ]
@@ -118,7 +117,7 @@ setup_venv() {
         return
     fi
     if [ -n "${SPARKIFY_VENV:-}" ] && [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
-        fail 2 "SPARKIFY_VENV is $venv, and that is no virtual environment" "SPARKIFY_VENV=$venv/venv"
+        fail 2 "SPARKIFY_VENV is $venv, which is not a virtual environment" "SPARKIFY_VENV=$venv/venv"
     fi
     [ -n "${quiet:-}" ] || echo "setting up .venv (once) ..." >&2
     if ! fits; then

@@ -1,8 +1,8 @@
 """Check the warehouse: every record is accounted for, and the star is what staging gives.
-A gate: exit 1 when a check fails, 0 when none does (a warning is no failure). Nothing is changed.
+Exit code 1 when a check fails, 0 when none does (a warning is not a failure). Nothing is changed.
 
   python sql_validate.py                    run every check
-  python sql_validate.py --only songplays   run the checks whose names begin so
+  python sql_validate.py --only songplays   run the checks whose names begin with songplays
   python sql_validate.py --quick            leave out the comparison of every row of the star with staging
 """
 
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 def parser() -> ScriptParser:
     """Declare the flags of this script."""
     p = warehouse_parser("sql_validate", __doc__)
-    p.what.add_argument("--only", metavar="NAME", action="append", help="this check, or all that begin so (repeatable)")
+    p.what.add_argument(
+        "--only", metavar="NAME", action="append", help="run this check, or all that begin with NAME (repeatable)"
+    )
     p.what.add_argument("--quick", action="store_true", help="leave out the comparison of every row with staging")
-    p.what.add_argument("--list", action="store_true", help="only name the checks and say what each promises")
+    p.what.add_argument("--list", action="store_true", help="run no check: list them with what each promises")
     p.how.add_argument("--fail-fast", action="store_true", help="stop at the first check that fails")
     wait_flag(p)
     p.output.add_argument("--junit", metavar="FILE", help="write the results as JUnit XML as well")
@@ -38,7 +40,7 @@ def parser() -> ScriptParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the checks in one transaction that is rolled back, show what came of each, fail when one failed."""
+    """Run the checks in one transaction, show each result, fail when a check failed."""
     script = begin("sql_validate", parser(), argv)
     checks = choose(CHECKS, script.args.only)
     if script.args.quick:

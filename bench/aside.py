@@ -1,4 +1,4 @@
-"""What bench/run.py measures beside the whole load: reading the bytes, tiny files, later runs, --help, the sequence."""
+"""Other measurements of bench/run.py: reading the bytes, tiny files, later runs, --help, the sequence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def raw_read(data: Sample, scratch: Path, rounds: int) -> Found:
 
 
 def song_files(data: Sample, scratch: Path, rounds: int) -> Found:
-    """Bring the song files to the engine in four ways, in turn (G2)."""
+    """Read the song files in four ways, in turn (G2)."""
     taken: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for number in range(rounds + 1):
         for way in WAYS:
@@ -81,7 +81,7 @@ def later_runs(data: Sample, scratch: Path, rounds: int) -> Found:
         found = {"full_load": load_anew(env, log)}
         away.rename(last)
         found["one_new_log"] = run_script("etl", env, log)
-        song.unlink()  # the link goes, not what it points to
+        song.unlink()  # removes the link, not its target
         changed = (record or {"song_id": "SOBENCH"}) | {"year": 1900 + number}
         song.write_text(json.dumps(changed) + "\n")
         found["one_changed_song"] = run_script("etl", env, log)
@@ -147,7 +147,7 @@ ASIDE: Mapping[str, Callable[[Sample, Path, int], Found]] = {
 
 
 def measure_aside(names: Sequence[str], data: Sample, scratch: Path, rounds: int) -> dict[str, Found]:
-    """Measure what is named; says what was found on stderr."""
+    """Run the named measurements; the results go to stderr."""
     found = {}
     for name in names:
         print(f"\n{name}: {(ASIDE[name].__doc__ or '').strip()}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What this machine pays, before COPY, for each MB that goes to Redshift: the file's id into each record, then gzip.
+"""The cost on this machine, before COPY, of each MB that goes to Redshift: the file's id into each record, then gzip.
 
   .venv/bin/python bench/compaction.py --data big       of a folder with log_data and song_data; one core, no network
 

@@ -1,4 +1,4 @@
-"""Who runs in the bench, and how each is started. Every contestant is one script that is given DATA and OUT."""
+"""The contestants of the bench, and how to start each. A contestant is one script with the arguments DATA and OUT."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ CONTESTANTS = (
 
 
 def python_of_bench() -> Path:
-    """Give the interpreter with the contestants' packages, making its environment when it is not there.
+    """Give the interpreter with the contestants' packages; makes its environment if it is missing.
 
     Raises CalledProcessError when pip cannot install them.
     """
@@ -83,7 +83,7 @@ def python_of_bench() -> Path:
 
 
 def ask_packages(python: Path, names: tuple[str, ...]) -> dict[str, tuple[str, float]]:
-    """Give version and weight (MB of files) of packages that are installed for an interpreter."""
+    """Give version and size (MB of files) of the packages that an interpreter has."""
     code = """
 import json, sys
 from importlib.metadata import distribution

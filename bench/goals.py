@@ -12,7 +12,7 @@ def judge(
     spark: Mapping[str, Any] | None,
     aside: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Give each goal of which something was measured: its name, what was measured, the limit, is it kept.
+    """Give each goal that was measured: its name, the measured value, the limit, and whether it is kept.
 
     Ratios to what takes long are goals on M alone: elsewhere start-up is most of it.
     """

@@ -54,7 +54,7 @@ POINTS = {
 
 
 def tell(text: str) -> None:
-    """Say something on stderr."""
+    """Print to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -94,7 +94,7 @@ def lines(points: dict[str, dict[str, Any]]) -> dict[str, list[tuple[int, float]
 
 
 def tell_table(points: dict[str, dict[str, Any]]) -> bool:
-    """Print what was measured, and whether the goals are kept; gives that."""
+    """Print the results, and whether the goals are kept; gives the latter."""
     heads = ("seconds", "CPU s", "peak MB", "database MB")
     tell(f"{'':<12} {'events':>11} {'songs':>10} {'MB':>8} " + " ".join(f"{head:>11}" for head in heads))
     for name, one in points.items():
@@ -143,10 +143,10 @@ def draw(points: dict[str, dict[str, Any]], target: Path) -> None:
 
 
 def main() -> int:
-    """Measure what is asked for, keep it with what was measured before, print, draw."""
+    """Measure the chosen points, add them to the earlier results, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--point", action="append", default=[], choices=POINTS, metavar="NAME", help=", ".join(POINTS))
-    parser.add_argument("--draw", action="store_true", help="measure nothing, draw what was measured")
+    parser.add_argument("--draw", action="store_true", help="measure nothing, draw the stored results")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--picture", type=Path, default=PICTURE)
     args = parser.parse_args()

@@ -71,7 +71,7 @@ FROM (SELECT DISTINCT start_time FROM songplays) AS t
 
 
 def copy_by_duckdb(database: str, folder: str) -> None:
-    """Write the five tables as a person would, sorted, songplays a file for each month."""
+    """Write the five tables by hand: sorted, songplays with one file for each month."""
     import duckdb
 
     import sql_queries as q
@@ -123,7 +123,7 @@ def measure(*command: str) -> tuple[float, int]:
 
 
 def rows_of(folder: Path) -> dict[str, tuple[object, ...]]:
-    """Give what tells the rows of two lakes apart: their number, and a sum of the hashes of whole rows."""
+    """Give a fingerprint of the rows of a lake: their number, and a sum of the hashes of whole rows."""
     import duckdb
 
     import sql_queries as q

@@ -1,4 +1,4 @@
-"""Measure what the default engine promises: memory of a large load, a run with nothing new, --help.
+"""Measure the promises of the default engine: memory of a large load, a run with nothing new, --help.
 Ratios of whole processes run side by side, in turn, five rounds; medians.
 
   .venv/bin/python bench/limits.py                    a million events and 15,000 songs in a temporary folder
@@ -45,14 +45,14 @@ while folders:
 
 
 def seconds(command: Sequence[str], env: dict[str, str] | None = None) -> float:
-    """Run a command that has to succeed; gives its wall-clock seconds."""
+    """Run a command that must succeed; gives its wall-clock seconds."""
     started = time.perf_counter()
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def side_by_side(ours: Sequence[str], other: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
-    """Run two commands in turn, after one round that warms up; gives the median seconds of each."""
+    """Run two commands in turn, after a warm-up round; gives the median seconds of each."""
     rounds = [(seconds(ours, env), seconds(other, env)) for _ in range(ROUNDS + 1)][1:]
     return statistics.median(a for a, _ in rounds), statistics.median(b for _, b in rounds)
 
@@ -89,7 +89,7 @@ def measure_load(env: dict[str, str]) -> dict[str, float]:
 
 
 def measure_nothing_new(env: dict[str, str]) -> dict[str, float]:
-    """Measure etl.py on a warehouse that holds all there is."""
+    """Measure etl.py on a warehouse that has loaded everything."""
     listing = [PYTHON, "-c", LISTING, env["DWH_S3_LOG_DATA"], env["DWH_S3_SONG_DATA"]]
     again, bare = side_by_side(SCRIPT["etl"], listing, env)
     return {"measured": again / bare, "limit": 2.0, "etl.py s": again, "import and scandir s": bare}
@@ -105,7 +105,7 @@ def measure_help(env: dict[str, str]) -> dict[str, dict[str, float]]:
 
 
 def measure(data: Path, folder: Path) -> dict[str, dict[str, float]]:
-    """Load the data once and measure; gives, for each promise, what was measured, the limit and the parts."""
+    """Load the data once and measure; gives the measured value, the limit and the parts of each promise."""
     env = environment(data, folder)
     return {"memory": measure_load(env), "G3": measure_nothing_new(env), **measure_help(env)}
 

@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""The machine of a measurement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe_machine() -> dict[str, object]:
-    """Give processors, memory, system, load, and the versions of what runs here."""
+    """Give processors, memory, system, load, and the versions of the software."""
     return {
         "cores": os.cpu_count(),
         "processor": _field("/proc/cpuinfo", "model name") or platform.machine(),

@@ -1,4 +1,4 @@
-"""Measure what an object costs the client: the suite's listing and fetching, and boto3's with as many threads.
+"""Measure the client's cost of an object: the suite's listing and fetching, and boto3's with as many threads.
 Whole processes in turn, from the same local server, into files; both have to bring the same bytes.
 
   .venv/bin/python bench/objects.py                   15,000 objects, three rounds

@@ -1,4 +1,4 @@
-"""Measure what `etl.py` costs on PostgreSQL, beside a script of COPY and SQL (bench/contestants/postgres_by_hand.py).
+"""Measure the cost of `etl.py` on PostgreSQL, beside a script of COPY and SQL (bench/contestants/postgres_by_hand.py).
 Whole processes in turn, in one server with default settings; medians, and their ratios.
 
   .venv/bin/python bench/postgres.py                            a million events, 15,000 songs, in a temporary folder
@@ -11,8 +11,7 @@ Whole processes in turn, in one server with default settings; medians, and their
 Goal: `etl.py` <= 1.4x the script. Both keep every event and song as it came, and make the same five star tables by the
 same rules of which record wins; no ratio is printed unless their rows are equal. The script has no ledger, no
 provenance, no rules for bad records beyond what a cast refuses, and no second run.
-`cpu` is that of the client and of the server's processes for it; where other programs share the machine it tells more
-than the clock.
+`cpu` includes the server's processes for the client; on a shared machine it is more reliable than the clock.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def ended_children_cpu(server: Server) -> float:
 
 
 def measure(server: Server, command: list[str], env: dict[str, str]) -> Taken:
-    """Run a command that has to succeed."""
+    """Run a command that must succeed."""
     own, server_cpu, started = os.times(), ended_children_cpu(server), time.perf_counter()
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - started, os.times()
@@ -119,7 +118,7 @@ def differing_rows(server: Server) -> dict[str, int]:
 
 
 def describe(server: Server, data: Path) -> dict[str, object]:
-    """Say what was measured on: machine, versions, rows."""
+    """Describe the measurement: machine, versions, rows."""
     processor = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), "").split(": ")[
         -1
     ]

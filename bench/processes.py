@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-EVERY = 0.1  # seconds between two looks at memory
-SHOWN = 6  # lines of what a failed command said
+EVERY = 0.1  # seconds between two readings of the memory
+SHOWN = 6  # lines of a failed command's output
 
 
 class Taken(NamedTuple):
@@ -27,11 +27,11 @@ class Taken(NamedTuple):
 
 
 class Failed(Exception):
-    """A command that had to succeed did not; says how it ended and what it said last."""
+    """A command failed that must succeed; the text has its exit code and its last output."""
 
 
 def measure(command: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path | None = None) -> Taken:
-    """Run a command; what it prints goes to `log`. Raises Failed when its exit code is not 0."""
+    """Run a command; its output goes to `log`. Raises Failed when its exit code is not 0."""
     peaks, ended = [0], threading.Event()
     started = time.perf_counter()
     with log.open("wb") as said:
@@ -55,7 +55,7 @@ def measure(command: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
-    """Give this environment without what steers the suite, and with these changes."""
+    """Give this environment without the suite's variables, and with these changes."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("DWH_", "PG"))} | changes
 
 

@@ -1,4 +1,4 @@
-"""What the load costs beside other ways of doing the same job: whole processes in turn, medians, ratios.
+"""The cost of the load beside other ways of doing the same job: whole processes in turn, medians, ratios.
 
   .venv/bin/python bench/run.py                               everything on M: a million events, 15,000 song files
   .venv/bin/python bench/run.py --size S                      8,000 events, 71 song files
@@ -43,7 +43,7 @@ KEPT = 3  # digits after the point
 
 @dataclass
 class Field:
-    """All that is known of one contestant: what it took, and what is wrong with it."""
+    """The results of one contestant: its runs, and its error if it has one."""
 
     contestant: Contestant
     taken: list[Taken] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Field:
 
 
 def tell(text: str) -> None:
-    """Say something on stderr."""
+    """Print to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -82,7 +82,7 @@ def run_all(fields: list[Field], starter: Starter, rounds: int) -> None:
 
 
 def run_one(one: Field, starter: Starter, *, keep: bool, compare: bool) -> None:
-    """Run a contestant once; what fails is skipped from here on."""
+    """Run a contestant once; one that fails is skipped from here on."""
     name = one.contestant.name
     try:
         taken = starter.run(one.contestant)
@@ -98,7 +98,7 @@ def run_one(one: Field, starter: Starter, *, keep: bool, compare: bool) -> None:
 
 
 def summarize(one: Field, data: Sample) -> dict[str, Any]:
-    """Give the medians of a contestant; the ratio is added by who knows the yardstick's."""
+    """Give the medians of a contestant; `add_ratios` adds the ratio to the yardstick's."""
     share = one.contestant.part
     wall, cpu = (statistics.median(getattr(taken, part) for taken in one.taken) / share for part in ("wall", "cpu"))
     found: dict[str, Any] = {
@@ -123,7 +123,7 @@ def summarize(one: Field, data: Sample) -> dict[str, Any]:
 
 
 def add_ratios(found: dict[str, dict[str, Any]]) -> None:
-    """Add the ratios to the yardstick, of those alone whose rows are equal."""
+    """Add the ratios to the yardstick, only for contestants with equal rows."""
     yardstick = found.get(YARDSTICK)
     for one in found.values():
         if yardstick and one["rows"] == "equal":
@@ -142,7 +142,7 @@ def tell_table(found: dict[str, dict[str, Any]]) -> None:
 
 
 def find_packages(fields: list[Field]) -> Path:
-    """Give the interpreter of the bench, with what its contestants need; who cannot be installed is skipped."""
+    """Give the interpreter of the bench, with its contestants' packages; one that cannot be installed is skipped."""
     needy = [one for one in fields if one.contestant.packages]
     if not needy:
         return Path(sys.executable)
@@ -163,14 +163,14 @@ def parser() -> argparse.ArgumentParser:
     names = [c.name for c in CONTESTANTS] + list(ASIDE)
     p.add_argument("--size", choices=SIZES, default="M")
     p.add_argument("--only", action="append", default=[], choices=names, metavar="NAME", help=", ".join(names))
-    p.add_argument("--rounds", type=int, default=5, help="of the quick ones (default: 5)")
-    p.add_argument("--data", type=Path, help="the folder of the data; made when it is not there, and kept")
+    p.add_argument("--rounds", type=int, default=5, help="rounds of the quick contestants (default: 5)")
+    p.add_argument("--data", type=Path, help="the folder of the data; made if it is missing, and kept")
     p.add_argument("--contestant", type=Path, action="append", default=[], help="one more script, given DATA and OUT")
     return p
 
 
 def main() -> int:
-    """Make the data, run everybody, compare, print."""
+    """Make the data, run all contestants, compare, print."""
     args = parser().parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as closing:
         scratch = Path(folder)

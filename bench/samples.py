@@ -46,7 +46,7 @@ def make_data(folder: Path, songs: int, events: int, days: int, users: int) -> S
 
 
 def look_at(folder: Path) -> Sample:
-    """Count the files and bytes of data that is there."""
+    """Count the files and bytes of existing data."""
     found = [[path.stat().st_size for path in (folder / kind).rglob("*.json")] for kind in ("log_data", "song_data")]
     logs, songs = found
     return Sample(folder, len(logs), sum(logs), len(songs), sum(songs))

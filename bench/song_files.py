@@ -1,4 +1,4 @@
-"""Bring many tiny files to the engine, one way or another; for bench/run.py, which runs this as a process of its own.
+"""Read many tiny files in one of several ways; bench/run.py runs this as a separate process.
 
 python bench/song_files.py WAY FOLDER        prints seconds, CPU seconds and records as one JSON object
 

@@ -1,4 +1,4 @@
-"""Are the stars of two contestants the same: the same five tables, columns and rows."""
+"""Compare the stars of two contestants: the same five tables, columns and rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 300  # characters of a differing row
 
 
 def first_difference(expected: Path, found: Path) -> str | None:
-    """Compare what two contestants left in their folders; None when all is equal, else the first difference in words.
+    """Compare the results in the folders of two contestants; None when equal, else the first difference in words.
 
     A folder holds star.duckdb, or for each table TABLE.parquet (a file or a folder of them), or TABLE.csv without a
     header. Values are compared as the types of what is expected: a contestant may keep a number narrower.

@@ -24,7 +24,7 @@ SELECT COUNT(*) FROM read_json(?, format = 'unstructured', columns = {'ts': 'BIG
 
 
 class Starter:
-    """Runs contestants on one sample; keeps what the yardstick made, to compare the others with it."""
+    """Runs contestants on one sample; keeps the yardstick's result, to compare the others with it."""
 
     def __init__(self, python: Path, data: Sample, part: Sample, scratch: Path, closing: ExitStack) -> None:
         self.python = python
@@ -48,7 +48,7 @@ class Starter:
         return self._run_on_server(contestant, data, out, log)
 
     def compare(self, contestant: Contestant, first_difference: Callable[[Path, Path], str | None]) -> str:
-        """Compare what a contestant has made with what the yardstick made of the same data; empty when it is equal."""
+        """Compare a contestant's result with the yardstick's on the same data; empty when they are equal."""
         if contestant.name == YARDSTICK:
             return ""
         made = self.scratch / f"out-{contestant.name}"

@@ -2,7 +2,7 @@
 
   python docs/write_output.py docs/how-to/care.md    write this page again
 
-A command whose output the page shortens by `...` is left as it is, and told. Read what changed before you commit it.
+A command whose output the page shortens by `...` is not changed, and is named. Read what changed before you commit it.
 """
 
 from __future__ import annotations

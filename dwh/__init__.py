@@ -1,4 +1,4 @@
-"""Plumbing of the Sparkify warehouse suite: configuration, terminal, sources and engines. It knows no song, no user
-and no play."""
+"""Plumbing of the Sparkify warehouse suite: configuration, terminal, sources and engines. Nothing in it depends on
+songs, users or plays."""
 
 __version__ = "0.2.0"

@@ -141,7 +141,7 @@ def _refuse_other_file(target: Path) -> None:
         raise FileNotFoundError(f"there is no folder {target.parent}")
     with suppress(FileNotFoundError), target.open("rb") as file:
         if file.read(len(PARQUET)) not in (b"", PARQUET):
-            raise ConfigError(f"{target} is no Parquet file, and is left as it is", hint="another --parquet")
+            raise ConfigError(f"{target} is not a Parquet file, and was not changed", hint="another --parquet")
 
 
 def _as_line(row: Sequence[object]) -> str:

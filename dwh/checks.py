@@ -81,7 +81,7 @@ class Check(NamedTuple):
     look: Callable[[Run, Session], Finding | None] | None = None  # instead of SQL; None: it cannot be told
     severity: Literal["warn", "fail"] = "fail"
     tolerated: str = ""  # a key of [CHECKS]: up to so many only warn
-    mend: str = ""  # a command that mends it
+    mend: str = ""  # a command that fixes it
     explain: Callable[[Session], Sequence[Reason]] | None = None  # asked with -v
 
 

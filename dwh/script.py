@@ -1,4 +1,4 @@
-"""How every script that works on the warehouse begins: flags, settings, console, engine; and how it connects."""
+"""The start of every script that works on the warehouse: flags, settings, console, engine; and the connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Script(NamedTuple):
-    """One run of one script: its flags, its settings, its voice, its engine and its sources."""
+    """One run of one script: its flags, settings, console, engine and sources."""
 
     args: argparse.Namespace
     config: Config
@@ -37,8 +37,8 @@ class Script(NamedTuple):
 
     @contextmanager
     def connected(self, wait: float = 0.0, *, read_only: bool = False) -> Iterator[Session]:
-        """Connect for the block; for up to `wait` seconds try again while another session holds the warehouse, then
-        raise Busy. With `read_only` other readers are never in the way."""
+        """Connect for the block. While another session holds the warehouse, try again for up to `wait` seconds, then
+        raise Busy. With `read_only`, other readers do not count."""
         session = until_free(lambda: self.engine.connect(self._trace, read_only=read_only), wait, self.console)
         try:
             yield session
@@ -51,14 +51,14 @@ class Script(NamedTuple):
             self.console.say(f"readers: {near(copy)}")
 
     def command(self, *flags: str) -> str:
-        """Give the command that runs this script with the same settings and these flags, for a person to type."""
+        """Give the command that runs this script with the same settings and these flags, to show to the user."""
         given = {"--config": self.args.config and str(self.config.path), "--engine": self.args.engine}
         same = [word for flag, value in given.items() if value for word in (flag, value)]
         return shlex.join(["python", f"{self.console.script}.py", *same, *flags])
 
     @property
     def locations(self) -> dict[str, Sequence[str]]:
-        """Where the files of each kind lie; songs come before events, so that plays find their songs."""
+        """The places of the files of each kind; songs come before events, so that plays find their songs."""
         return self.sources.locations
 
     def list_sources(self) -> dict[str, Listing]:
@@ -76,10 +76,10 @@ def begin(
 ) -> Script:
     """Read flags and settings. `flags` maps a flag of this script to the (section, key) it overrides.
 
-    Raises ConfigError for a wrong flag or setting. Nothing is connected to yet.
+    Raises ConfigError for a wrong flag or setting. It does not connect yet.
     """
     args = parser.parse_args(argv)
-    # only now: --help is answered in a third of the time that these take
+    # imported only now: --help takes a third of the time that these take
     from dwh.engines.choose import open_engine
     from dwh.settings.config import load_config
 
@@ -99,8 +99,7 @@ def begin(
 
 
 def until_free(action: Callable[[], T], wait: float, console: Console) -> T:
-    """Do something that somebody else may be in the way of, trying again for up to `wait` seconds. Raises Busy after
-    that."""
+    """Do something that another session may block, and try again for up to `wait` seconds. Raises Busy after that."""
     deadline = time.monotonic() + wait
     told = False
     while True:
@@ -116,10 +115,10 @@ def until_free(action: Callable[[], T], wait: float, console: Console) -> T:
 
 
 def refuse_others(script: Script, what: str, mark: Mark, has_run: Callable[[str], bool], another: str) -> None:
-    """Raise EnvironmentFailure when `what`, which this run would replace, is that of another warehouse, and --take-over
-    was not given.
+    """Raise EnvironmentFailure when this run, without --take-over, would replace another warehouse's lake or report.
 
-    What names no address is this warehouse's when `has_run` finds the run in it. `another` is a value of --to.
+    Without an address in `mark`, it is this warehouse's if `has_run` finds the run in it. `what` names it in the
+    message; `another` is a value of --to.
     """
     own = script.engine.address
     if script.args.take_over or mark.address == own:
@@ -127,12 +126,12 @@ def refuse_others(script: Script, what: str, mark: Mark, has_run: Callable[[str]
     if mark.address is None and mark.run_id and has_run(mark.run_id):
         return
     same = ("--to", script.args.to) if script.args.to else ()
-    named = f"that of {in_words(mark.address)}" if mark.address else "version 0.1 wrote it, from a load not known here"
+    named = in_words(mark.address) if mark.address else "version 0.1, from a load that this warehouse does not know"
     raise EnvironmentFailure(
-        f"{what} is not this warehouse's, and is left as it is",
-        evidence=(f"it is: {named}", f"this is: {in_words(own)}"),
+        f"{what} was not written by this warehouse; it was not changed",
+        evidence=(f"written by: {named}", f"this warehouse: {in_words(own)}"),
         hint=(
             script.command("--to", another),
-            f"{script.command(*same, '--take-over')}     (after a move of the warehouse: replaces it, for good)",
+            f"{script.command(*same, '--take-over')}     (after a move of the warehouse: replaces it permanently)",
         ),
     )

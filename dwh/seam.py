@@ -1,8 +1,8 @@
 """The seam between the suite and its engines, on one screen.
 
-What can be portable SQL is portable SQL and stays out of here; the seam holds only what cannot be: lifecycle, bulk
-load, bulk export, locking, and what an engine's errors mean. To add an engine: write these two classes, add a line to
-`dwh/engines/choose.py`, and let the tests of the contract run on it.
+The seam holds only what cannot be portable SQL: lifecycle, bulk load, bulk export, locking, and the meaning of an
+engine's errors. To add an engine: write these two classes, add a line to `dwh/engines/choose.py`, and run the tests of
+the contract on it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ Row = tuple[Any, ...]
 Address = Mapping[str, str]
 Columns = Mapping[str, str]  # names and types
 
-# How the keys begin that the spool adds to a record; a file that is read in place has none of them. Somebody else's
-# keys of that name are dropped.
+# The prefix of the keys that the spool adds to a record; a file that is read in place has none of them. Keys in the
+# data with this prefix are dropped.
 OUR_KEYS = "dwh_"
 FILE_KEY = "dwh_file_id"
 
 
 class Change(NamedTuple):
-    """One thing an action makes (+), changes (~), removes (-) or finds as it should be (=).
+    """One thing that an action makes (+), changes (~), removes (-) or leaves as it is (=).
 
-    `beside`: it is not the warehouse itself but something around it, such as who may connect."""
+    `beside`: it is not the warehouse itself but something around it, such as the network rule."""
 
     mark: Literal["+", "~", "-", "="]
     what: str
@@ -45,8 +45,8 @@ class Trace(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """Something that stands in the place of a warehouse: `kind` as people call it (table, view, function), `name` as
-    our statements would reach it; what they would not reach has its schema in front."""
+    """Something at the place of a warehouse: its `kind` (table, view, function), and its `name` as our statements would
+    write it; a name that they cannot reach has its schema in front."""
 
     kind: str
     name: str
@@ -56,9 +56,9 @@ class Thing(NamedTuple):
 
 
 class Extract(NamedTuple):
-    """What one table of a lake is made of: a query without parameters, the columns of it that name folders
-    (`year=2018/`) and are not in the files, and those that its files are sorted by. Of a table with such folders the
-    first column it is sorted by is a time, never NULL: a folder of many rows is cut into files of whole days."""
+    """The source of one table of a lake: a query without parameters, its columns that name folders (`year=2018/`) and
+    are not in the files, and the columns by which the files are sorted. A table with such folders is sorted first by a
+    time that is never NULL: a folder of many rows is cut into files of whole days."""
 
     table: str
     query: str
@@ -67,7 +67,7 @@ class Extract(NamedTuple):
 
 
 class Written(NamedTuple):
-    """One Parquet file that was written: its path below the place that was asked for, and its rows."""
+    """One Parquet file that was written: its path below the target, and its number of rows."""
 
     path: str
     rows: int
@@ -89,10 +89,10 @@ class Part(NamedTuple):
 
 
 class Ours(NamedTuple):
-    """What a warehouse of this suite is known by: `tables` maps each of its tables to its columns, `drops` to the
-    statement that drops it; `marker` is the one that says that it is ours, `look` the query that reads it (rows, schema
-    version, made by), `newest` the last schema version that is known; `earlier` are the tables, with all their columns,
-    by which one is known that was made before there was a marker; `ledger` is the one that loads lock."""
+    """How to recognise a warehouse of this suite. `tables` maps each of its tables to its columns, `drops` to the
+    statement that drops it. `marker` is the table that marks it as ours, `look` the query that reads it (rows, schema
+    version, made by), `newest` the latest known schema version. `earlier` are the tables, with all their columns, that
+    identify a warehouse made before there was a marker. `ledger` is the table that loads lock."""
 
     tables: Mapping[str, Columns]
     drops: Mapping[str, str]
@@ -104,14 +104,12 @@ class Ours(NamedTuple):
 
 
 class Session(Protocol):
-    """One connection. `lenient_json` tells whether the engine takes a comma too many and NaN, which JSON forbids;
-    `reads_files` whether it loads a large local file from where it is, `reads_objects` a large object of S3;
-    `exports_to_s3` whether it writes Parquet to an S3 prefix, and to no folder; `has_roles` whether rights can be
-    granted to a role; `extra_tables` maps tables that a load needs besides, by name, to the statement that makes each,
-    one column a line.
+    """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids. `reads_files`: it
+    loads a large local file from where it is; `reads_objects`: a large object of S3. `exports_to_s3`: it writes Parquet
+    only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `extra_tables` maps the names
+    of further tables that a load needs to the statements that make them, one column a line.
 
-    Every method raises a DwhError for what the engine's driver raised, and Interrupted when a stop
-    was asked for."""
+    Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
     lenient_json: bool
     reads_files: bool
@@ -139,11 +137,11 @@ class Session(Protocol):
         table, or when it may not be read."""
 
     def contents(self) -> list[Thing]:
-        """Name all that stands where our tables are made, whoever made it and whoever may read it: the schema, or the
-        DuckDB file with all its schemas."""
+        """Name all things in the place of our tables, of all users and whether or not this user may read them: the
+        schema, or the DuckDB file with all its schemas."""
 
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
-        """Name the views, wherever they stand, that cannot be without these tables."""
+        """Name the views, in any schema, that need these tables."""
 
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> AbstractContextManager[None]:
         """Open a transaction that commits at the end of the block and rolls back when it raises.
@@ -155,22 +153,22 @@ class Session(Protocol):
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load files of one JSON object a line into a table of text columns.
 
-        `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. Column file_id of a part that
-        names a file is that file's id. A part may be an object of S3 where the engine reads those.
+        `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. A part that names a file gets
+        that file's id in column file_id. A part may be an object of S3 where the engine reads those.
         Raises RecordsRefused when a record is not such an object: the transaction is lost then.
         """
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
-        """Load files, and run an INSERT that selects FROM such a table on their records, which an engine that can reads
-        straight from the files: what the table holds afterwards is not said. Raises what `load` raises.
+        """Run an INSERT that selects FROM such a table on the records of files. An engine may read the records straight
+        from the files, so the content of the table afterwards is not defined. Raises the errors of `load`.
         """
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet below `target`, an empty folder or S3 prefix: sorted, ZSTD (Redshift:
-        Snappy), times in microseconds. Gives each file when it is whole.
+        Snappy), times in microseconds. Gives each file when it is complete.
 
-        Inside a transaction it sees what that sees. Raises EnvironmentFailure when the target cannot be written; the
-        caller removes what is there then.
+        It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
+        then removes the files.
         """
 
     def grant_readers(self, role: str, tables: Sequence[str]) -> None:
@@ -198,32 +196,32 @@ class Engine(Protocol):
 
     @property
     def address(self) -> Address:
-        """Name the place of the warehouse so that no other warehouse has the same name: `engine`, then where it is.
+        """Give a unique name of the warehouse's place: `engine`, then where it is.
 
-        It follows from the settings alone, stays when the warehouse is removed and made again there, and holds no
-        secret and no user. `place` is what people read. Raises ConfigError when the settings leave it open.
+        It depends on the settings alone, stays the same when the warehouse is removed and made again there, and holds
+        no secret and no user. Messages show `place` instead. Raises ConfigError when the settings leave it open.
         """
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
-        """Say what an action would change, without changing anything. `delete` needs `ours`, and raises what `stop`
-        would."""
+        """Say what an action would change, without changing anything. `delete` needs `ours`, and raises the errors of
+        `stop`."""
 
     def start(self, tell: Tell) -> list[Change]:
-        """Bring the warehouse up, or find that it is; raises Busy while somebody else holds it."""
+        """Bring the warehouse up, if it is not up already; raises Busy while another session holds it."""
 
     def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
-        """Close the warehouse; with `delete` also remove its tables, and where nothing else stands what `start` made.
+        """Close the warehouse. With `delete` also remove its tables, and what `start` made if nothing else is in it.
 
-        Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or something of somebody else
-        needs them."""
+        Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or another view or table needs
+        them."""
 
     def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> Session:
-        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy when another session holds
+        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy while another session holds
         it.
 
-        With `read_only` the session needs no right to write, and keeps no other reader out; it may see a copy of the
-        last published state (see `Session.publish`)."""
+        With `read_only` the session needs no right to write, and other readers can connect at the same time. It may
+        read a copy of the last published state (see `Session.publish`)."""
 
     def last_word(self) -> str:
-        """Say what every script says last, however it ends: what stays up and is billed. Empty where nothing is."""
+        """Give the last line of every script, however it ends: what stays up and is billed. Empty when nothing is."""
         return ""

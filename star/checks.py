@@ -124,7 +124,7 @@ CHECKS = (
     Check(
         "rejected_lines: no record was rejected", "warns up to [CHECKS] MAX_REJECTED, fails above",
         q.CHECK_REJECTED_RECORDS, "path line_number reason", "record", tolerated="max_rejected",
-        mend="python etl.py     (once the files are mended)",
+        mend="python etl.py     (once the files are fixed)",
     ),
     # the star, each table by itself
     Check(

@@ -1,8 +1,8 @@
 """One load: some files, one transaction, all or nothing. etl.py decides which; sql_queries.py has the statements.
 
 The star is a function of the contents loaded: any order, any split into loads, any retry or kill gives the same star.
-So a load finds the keys that its rows touch (those that come, and those of an earlier version that go), deletes them
-from the star and chooses them again from staging.
+So a load finds the keys of its new rows and of the rows that it replaces, deletes these keys from the star, and
+chooses their rows again from staging.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Load(NamedTuple):
 
 
 class StarLoader:
-    """The loads of one run: `loads` are those committed, `left` the files that changed while they were read;
-    `other_plays` counts plays under the key of another, `unread` names keys that are not read."""
+    """The loads of one run: `loads` are the committed ones, `left` the files that changed while they were read;
+    `other_plays` counts different plays under the same key, `unread` holds the keys that are not read."""
 
     def __init__(
         self, session: Session, console: Console, sources: Sources, spools: SpoolFolder, settings: Etl, wait: float
@@ -79,18 +79,18 @@ class StarLoader:
         self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         self.loads, self.left = list[Load](), set[str]()
         self.other_plays, self.unread = 0, Sightings()
-        self._given_up: dict[str, str] = {}  # files that cannot be loaded although they look good, and why
+        self._given_up: dict[str, str] = {}  # files that look good but cannot be loaded, and why
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
-        self._made: set[str] = set()  # temporary tables of the load that is under way
+        self._made: set[str] = set()  # temporary tables of the current load
 
     def read_ledger(self) -> list[Entry]:
-        """Read which files are loaded, and remember up to which load that is known."""
+        """Read which files are loaded, and remember the last load."""
         self._last_load = self._find_last_load()
         return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
 
     def star_is_outdated(self) -> bool:
-        """Tell whether other statements than today's made the star."""
+        """Tell whether different statements than the current ones made the star."""
         return self._last_load is not None and self._last_load[1] != STAR_SHA256
 
     def rebuild(self) -> None:
@@ -99,14 +99,14 @@ class StarLoader:
             self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.TOUCH_KEYS, *q.EMPTY_STAR, *q.REBUILD_TOUCHED))
 
     def forget(self, entries: Sequence[Entry]) -> None:
-        """Drop the rows of files, take them out of the ledger, and build again what they touched."""
+        """Drop the rows of files, take the files out of the ledger, and build the touched part of the star again."""
         with self._transaction("forget", files=len(entries)):
             self._run(q.CREATE_INCOMING)
             self._name_going([entry.file_id for entry in entries], self.spools.start())
             self._rebuild_touched()
 
     def load(self, files: Sequence[Pending]) -> None:
-        """Load files. What the engine or a rule refuses is looked for record by record, in another try of this load.
+        """Load files. When the engine or a rule refuses a record, another try of this load reads record by record.
 
         Raises DataError at a bad record without a quarantine: nothing of this load is stored, earlier loads stay.
         """
@@ -124,8 +124,8 @@ class StarLoader:
         return None
 
     def _try_or_search(self, files: Sequence[Pending], careful: set[str]) -> None:
-        """Load files; after the engine refused a record raise ReadAgain with the files to read record by record, or
-        without any when that finds nothing: then one file that the engine refuses is given up."""
+        """Load files. When the engine refuses a record, raise ReadAgain with the files to read record by record. When
+        these look good, give up one file that the engine refuses, and raise ReadAgain without files."""
         try:
             self._try(files, careful)
         except RecordsRefused as refused:
@@ -144,7 +144,7 @@ class StarLoader:
             incoming = self._spool(files, careful, spool)
             self.unread.note(spool.unread, incoming)
             count_records(sum(records for _, records in incoming.values()))
-            all_good = not careful and not spool.faults  # as far as is known
+            all_good = not careful and not spool.faults  # as far as we know yet
             steps = (STEPS + (0 if all_good else CAREFUL_STEPS)) if is_large(files) else 0
             with self.console.progress("loading", steps, "steps") as self._advance:
                 if all_good:
@@ -161,7 +161,7 @@ class StarLoader:
                 raise LeaveOut(changed)
 
     def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
-        """Bring the files in and name them in incoming_files; gives path and number of records of each file_id."""
+        """Bring the files in and list them in incoming_files; gives path and number of records of each file_id."""
         first_id: int = self.session.rows(q.SELECT_NEXT_FILE_ID)[0][0]
         incoming: dict[int, tuple[str, int]] = {}
         rows = []
@@ -195,7 +195,7 @@ class StarLoader:
         return records
 
     def _stage_good(self, spool: Spool) -> None:
-        """Judge all records on their way into staging; raises ReadAgain with the files of which one is not there."""
+        """Judge all records on their way into staging; raises ReadAgain with the files that lack one afterwards."""
         for kind, table in INCOMING.items():
             self.session.load_through(q.STAGE_GOOD_RECORDS[kind], table, KEYS[kind], spool.parts(kind))
             self._advance(1)
@@ -204,7 +204,7 @@ class StarLoader:
             raise ReadAgain(again)
 
     def _recount(self, careful: set[str]) -> None:
-        """Make sure that every record that was read has arrived."""
+        """Make sure that every record has arrived."""
         miscounted = self.session.rows(q.SELECT_MISCOUNTED_FILES)
         again = {path for _, path, _, _ in miscounted} - careful
         if again:
@@ -224,13 +224,13 @@ class StarLoader:
             self._run(q.QUARANTINE_RECORDS)
 
     def _find_careless(self, files: Sequence[Pending], careful: set[str]) -> set[str]:
-        """Find the files to read record by record when the engine refused one of its own; all, if none looks bad."""
+        """Find the files to read record by record after the engine refused a record; all, if none looks bad."""
         rest = [f for f in files if self.arrivals.is_here(f.source) and f.source.path not in careful]
         found = find_careless(rest, self.arrivals.place, lenient=self.session.lenient_json)
         return found or {file.source.path for file in rest}
 
     def _refuses(self, files: Sequence[Pending]) -> bool:
-        """Tell whether the engine refuses one of the files: load them, and roll back."""
+        """Load files and roll back, to tell whether the engine refuses one of them."""
         try:
             with self.session.transaction("loaded_files", self.wait):
                 self._run(q.CREATE_INCOMING)
@@ -268,9 +268,9 @@ class StarLoader:
 
     @contextmanager
     def _transaction(self, action: str, files: int) -> Iterator[Callable[[int], None]]:
-        """Open one load, and record it with its files at the end of the block, which says how many records it read.
+        """Open one load, and record it with its files at the end of the block; the block reports its number of records.
 
-        Raises Busy when somebody else loaded since the ledger was read: what there is to do has to be found out again.
+        Raises LedgerMoved when another session has loaded since the ledger was read: find the new files again.
         """
         started = time.monotonic()
         records = 0
@@ -282,7 +282,7 @@ class StarLoader:
 
         with self.session.transaction("loaded_files", self.wait):
             if not is_ours(self.session) or self._find_last_load() != self._last_load:
-                raise LedgerMoved("somebody else has just loaded into this warehouse", hint="the same command again")
+                raise LedgerMoved("another session has just loaded into this warehouse", hint="the same command again")
             yield count_records
             left_out = self.session.rows(q.COUNT_LEFT_OUT)[0][0]
             others = self.session.rows(q.COUNT_OTHER_PLAYS)[0][0] if left_out else 0
@@ -291,7 +291,7 @@ class StarLoader:
             self.session.execute(q.INSERT_LOAD, (load_id, self.run_id, action, now, took, files, records, STAR_SHA256))
             if action == "load":
                 self.session.execute(q.RECORD_FILES, (load_id, now))
-            # what stands there under such a name, and this load has not made, is somebody else's
+            # a table of such a name that this load has not made is not ours to drop
             self._run([drop for drop in q.DROP_TEMPORARY if drop.split()[-1] in self._made])
         self._last_load = (load_id, STAR_SHA256)
         self.other_plays += others

@@ -1,7 +1,7 @@
-"""Why plays find no song: the names of plays without a song, held against the catalogue.
+"""Why plays match no song: compares the names of plays without a song with the catalogue.
 
-What SQL cannot compare alike on every engine (case beyond ASCII, Unicode forms, text encoded twice) is compared here.
-Memory is bounded by MOST_NAMES: the catalogue goes by in pages, and only what a play asks for is kept of it.
+Engines differ in comparing case beyond ASCII, Unicode forms and text that is encoded twice, so Python does it here.
+MOST_NAMES limits the memory: the catalogue is read in pages, and only the names that a play needs are kept.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MOST_NAMES = 100_000  # pairs of title and artist
 PAGE = 50_000  # songs
-ENCODINGS = 3  # how often a text may have been encoded too many times
-# What Windows shows for the bytes 0x80 to 0x9f where Latin-1 has control characters.
+ENCODINGS = 3  # how many times too often a text may have been encoded
+# The characters of Windows-1252 for the bytes 0x80 to 0x9f, where Latin-1 has control characters.
 _WINDOWS = {ord(bytes((byte,)).decode("cp1252", "ignore") or "\0"): byte for byte in range(128, 160)}
 _WINDOWS.pop(0)
 
@@ -33,7 +33,7 @@ ALIKE: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 class Catalogue(NamedTuple):
-    """What the songs have of the names that were asked for, each by its folded form."""
+    """The names of the plays that the songs have, by their folded forms."""
 
     titles: set[str]
     artists: set[str]
@@ -42,9 +42,9 @@ class Catalogue(NamedTuple):
 
 
 def explain_unmatched(session: Session) -> list[Reason]:
-    """Count the plays without a song by the reason why they have none, with one example each, most plays first.
+    """Count the plays without a song by reason, with one example each, most plays first.
 
-    Looked at are the MOST_NAMES names with the most plays; how many plays that leaves is a reason of its own.
+    Only the MOST_NAMES names with the most plays are looked at; the other plays are counted under a separate reason.
     """
     rows = session.rows(q.UNMATCHED_NAMES, (MOST_NAMES,))
     named = [(title, artist, plays) for _, title, artist, plays in rows if title is not None and artist is not None]
@@ -64,14 +64,15 @@ def explain_unmatched(session: Session) -> list[Reason]:
 
 
 def fold(text: str) -> str:
-    """Give a text without what sets two spellings of one name apart: case, blanks, Unicode form."""
+    """Give a text without differences of case, blanks and Unicode form."""
     if text.isascii():
         return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 def decode_again(text: str) -> str:
-    """Undo that UTF-8 was taken for Latin-1 or Windows-1252 and encoded again, as often as it was."""
+    """Decode a text that was read as Latin-1 or Windows-1252 instead of UTF-8 and encoded again, once or several
+    times."""
     for _ in range(ENCODINGS):
         if text.isascii():
             break
@@ -83,7 +84,7 @@ def decode_again(text: str) -> str:
 
 
 def _find(session: Session, asked: Iterable[Name]) -> Catalogue:
-    """Go through the songs once, and note which of the names asked for are there, whole or by half."""
+    """Read the songs once, and note which names, titles and artists of the plays they have."""
     names = {(fold(title), fold(artist)) for title, artist in asked}
     titles, artists = {title for title, _ in names}, {artist for _, artist in names}
     found = Catalogue(set(), set(), {}, {})
@@ -112,7 +113,7 @@ def _read_catalogue(session: Session) -> Iterator[Name]:
 
 
 def _judge(title: str | None, artist: str | None, catalogue: Catalogue) -> tuple[str, dict[str, Any]]:
-    """Give the first reason that applies, and the spelling of the catalogue where there is one."""
+    """Give the first reason that applies, and the catalogue's spelling if there is one."""
     if title is None or artist is None:
         return "the event names no title or no artist", {}
     key = fold(title), fold(artist)
@@ -125,7 +126,7 @@ def _judge(title: str | None, artist: str | None, catalogue: Catalogue) -> tuple
         return "text is encoded twice in songs", _spelt(catalogue.encoded_twice[key])
     known = key[0] in catalogue.titles, key[1] in catalogue.artists
     return {
-        (True, True): "title and artist are known, not together",
+        (True, True): "title and artist are known, but not together",
         (True, False): "no such artist",
         (False, True): "no such title",
         (False, False): "no such title and no such artist",
@@ -133,7 +134,7 @@ def _judge(title: str | None, artist: str | None, catalogue: Catalogue) -> tuple
 
 
 def _compare(name: Name, song: Name) -> tuple[str, dict[str, Any]]:
-    """Say by what two spellings of one name differ, by as little as explains it."""
+    """Give the smallest set of differences that explains two spellings of one name."""
     if name == song:
         return "title and artist are in songs (try: python etl.py --rebuild)", {}
     for number in range(1, len(ALIKE) + 1):

@@ -1,5 +1,6 @@
-"""What a refused record is when it is none of its kind: a record of the other kind, a wrapper around records, or a file
-that belongs to a tool. It is told from the text of the record, of which only the beginning may be there.
+"""Recognise a refused record of another kind: a record of the other kind, a wrapper around records, or a file of a
+tool.
+Only the text of the record is looked at, which may be cut off.
 """
 
 from __future__ import annotations
@@ -16,34 +17,34 @@ import sql_queries as q
 from dwh.sources.files import is_remote
 from dwh.sources.listing import ENDINGS
 
-# Keys without which there is no record of a kind, and which no record of the other kind has.
+# Keys that every record of a kind has, and no record of the other kind.
 OWN_KEYS = {"events": frozenset(("page", "ts")), "songs": frozenset(("song_id",))}
 OTHER = {"events": "songs", "songs": "events"}
 ALL_KEYS = {*q.EVENT_KEYS, *q.SONG_KEYS}
-WRAPPER = "wraps its records in another object; each has to stand by itself"
-DEEPEST = 8  # levels of a wrapper that are looked through
+WRAPPER = "wraps its records in another object; each must be an object of its own"
+DEEPEST = 8  # levels of a wrapper that are searched
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
-_LIST_OF_OBJECTS = re.compile(r":\s*\[\s*(?:[{\]]|$)")  # or one that is empty, or of which nothing is left
+_LIST_OF_OBJECTS = re.compile(r":\s*\[\s*(?:[{\]]|$)")  # or an empty list, or one that is cut off at its start
 _PLAIN_KEY = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
 
 
 class OtherFile(NamedTuple):
-    """What a file is, as the rest of a sentence that begins with its path, and one command that helps."""
+    """What a file is (the rest of a sentence that begins with its path), and one command that helps."""
 
     what: str
     hint: str
 
 
 def other_kind(kind: str, text: str) -> str | None:
-    """Name the other kind when a record taken for one kind is plainly one of that."""
+    """Name the other kind when a record is clearly one of that kind."""
     keys = _content(text).keys()
     other = OTHER[kind]
     return other if OWN_KEYS[other] <= keys and not OWN_KEYS[kind] & keys else None
 
 
 def other_file(kind: str, path: str, text: str) -> OtherFile | None:
-    """Recognise a file by its first record; None when that may well be meant as one of this kind."""
+    """Recognise a file by its first record; None when that may be a record of this kind."""
     content = _content(text)
     keys = content.keys()
     if OWN_KEYS[kind] <= keys:
@@ -68,7 +69,7 @@ def other_file(kind: str, path: str, text: str) -> OtherFile | None:
 
 
 def _content(text: str) -> dict[str, Any]:
-    """Parse an object, or as much of its beginning as ends with a bracket; {} when it is none."""
+    """Parse an object, or its beginning up to the last bracket; {} for anything else."""
     for candidate in (text, _closed(text)):
         with suppress(ValueError, RecursionError):
             found = json.loads(candidate)
@@ -77,7 +78,7 @@ def _content(text: str) -> dict[str, Any]:
 
 
 def _closed(text: str) -> str:
-    """Cut a text that breaks off behind its last bracket, and close those that are open."""
+    """Cut a truncated text after its last bracket, and close the open ones."""
     still_open, end = [], 0
     for token in _TOKEN.finditer(text):
         if token[0] in "{[":
@@ -91,7 +92,7 @@ def _closed(text: str) -> str:
 
 
 def _find_records(value: Any, way: str, depth: int = 0) -> Iterator[str]:
-    """Give the way, as jq writes it, to what looks like a record of either kind inside of a wrapper."""
+    """Give the jq path to each text inside a wrapper that looks like a record of either kind."""
     if isinstance(value, dict):
         if way and any(own <= value.keys() for own in OWN_KEYS.values()):
             yield way
@@ -106,7 +107,7 @@ def _find_records(value: Any, way: str, depth: int = 0) -> Iterator[str]:
 
 
 def _decoded(text: str) -> Iterator[tuple[str, Any]]:
-    """Give what a text holds when it is JSON, or Base64 of JSON as Kinesis and Firehose write it."""
+    """Decode a text that is JSON, or Base64 of JSON as Kinesis and Firehose write it."""
     with suppress(ValueError, RecursionError):
         if text[:1] == "{":
             yield "fromjson", json.loads(text)
@@ -128,7 +129,7 @@ def _hide(path: str) -> str:
 
 
 def _unwrap(path: str, way: str) -> str:
-    """Give the command that writes the records of a wrapper beside it, one a line, and hides the wrapper."""
+    """Give the command that writes the records of a wrapper to a file beside it, one a line, and hides the wrapper."""
     name = path.rpartition("/")[2]
     ending = next((e for e in sorted(ENDINGS, key=len, reverse=True) if name.lower().endswith(e)), "")
     target = shlex.quote(f"{path[: len(path) - len(ending)]}.records.jsonl")

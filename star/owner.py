@@ -1,4 +1,4 @@
-"""Whose the tables are: what a warehouse of this suite is known by, and the refusal of everything else."""
+"""Whose the tables are: how to recognise a warehouse of this suite, and the refusal of everything else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OURS = Ours(
 
 
 def check_owner(session: Session, engine: Engine) -> Standing:
-    """Say whose the place is. Raises EnvironmentFailure when it is somebody else's, or of a later version."""
+    """Find out whose the place is. Raises EnvironmentFailure when it is not ours, or of a later version."""
     standing = find_owner(session, OURS)
     refuse_strangers(standing, engine.place, engine.another)
     return standing
@@ -33,7 +33,7 @@ def check_owner(session: Session, engine: Engine) -> Standing:
 def require_ours(session: Session, engine: Engine) -> None:
     """Make sure, by one query, that the warehouse is ours and its schema is known, before anything is stored in it.
 
-    Raises EnvironmentFailure that says what is there instead, and what to do.
+    Raises EnvironmentFailure that says what is there instead, and how to continue.
     """
     try:
         sound = is_ours(session)
@@ -42,7 +42,7 @@ def require_ours(session: Session, engine: Engine) -> None:
         if standing.whose == "earlier":
             raise EnvironmentFailure(
                 f"{engine.place} was made by version 0.1 of this suite",
-                evidence="its tables get what is new, and keep their rows",
+                evidence="its tables keep their rows, and get the new columns",
                 hint="python create_tables.py",
             ) from missing
         raise

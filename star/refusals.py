@@ -1,4 +1,4 @@
-"""What a load does with files and records that do not fit: start again another way, or say so in words."""
+"""How a load handles files and records that it cannot load: it starts again another way, or raises a clear error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHOWN_WORDS = 300  # characters of what an engine says
 
 
 def record_rules(*, lenient: bool) -> dict[str, Strictness]:
-    """Say of each kind of file which records are bad before any rule of sql_queries.py has seen them."""
+    """Give for each kind of file the JSON rules of a record, which come before the rules of sql_queries.py."""
     return {
         kind: Strictness(frozenset(keys), lenient, {key: q.NUMBERS.get(key, TEXT) for key in OWN_KEYS[kind]})
         for kind, keys in CAREFUL_KEYS.items()
@@ -39,11 +39,11 @@ def record_rules(*, lenient: bool) -> dict[str, Strictness]:
 
 
 class LedgerMoved(Busy):
-    """Somebody else loaded since the ledger was read: what there is to do has to be found out again."""
+    """Another session has loaded since the ledger was read: find the new files again."""
 
 
 class ReadAgain(Exception):
-    """These files need reading record by record; the load starts again."""
+    """These files must be read record by record; the load starts again."""
 
     def __init__(self, paths: set[str]) -> None:
         super().__init__(paths)
@@ -59,13 +59,13 @@ class LeaveOut(Exception):
 
 
 class RollBack(Exception):
-    """All that was asked of this transaction is known."""
+    """The transaction has given its answer and can be rolled back."""
 
 
 def find_careless(files: Sequence[Pending], place: Callable[[SourceFile], SourceFile], *, lenient: bool) -> set[str]:
-    """Find the files that hold something else than one good object a line; `place` says where each is read.
+    """Find the files that hold something else than one good object a line; `place` gives the copy to read.
 
-    Raises LeaveOut for one that is no longer what was listed.
+    Raises LeaveOut for a file that changed since it was listed.
     """
     rules = record_rules(lenient=lenient)
     found = set()
@@ -79,13 +79,13 @@ def find_careless(files: Sequence[Pending], place: Callable[[SourceFile], Source
 
 
 def engine_refuses(said: Sequence[str]) -> str:
-    """Give the reason why a file is refused in which we find nothing wrong, with the engine's own words."""
+    """Give the reason for refusing a file that looks good to us, with the engine's own words."""
     words = re.sub(r"[^ -~]", "?", said[0] if said else "no reason was given")
     return f"the engine refuses a record that looks good: {words[:SHOWN_WORDS]} (report this, with the file)"
 
 
 class Refused(NamedTuple):
-    """The first refused record of a kind: of a file that cannot be read there is neither line nor text."""
+    """The first refused record of a kind; without line and text when the file cannot be read."""
 
     kind: str
     path: str
@@ -95,7 +95,7 @@ class Refused(NamedTuple):
 
 
 class Share(NamedTuple):
-    """How much of one kind a load read, and how much of that was refused."""
+    """How many files and records of one kind a load read, and how many of them it refused."""
 
     kind: str
     files: int
@@ -105,15 +105,15 @@ class Share(NamedTuple):
 
     @property
     def is_nearly_all(self) -> bool:
-        """Tell whether next to nothing is left of the kind without the refused records."""
+        """Tell whether nearly all records of the kind were refused."""
         return self.refused >= NEARLY_ALL * self.records
 
 
 def find_refused(session: Session, locations: Mapping[str, Sequence[str]], *, quarantine: bool) -> bool:
-    """Tell whether records of this load were refused and are to be set aside.
+    """Tell whether this load has refused records to set aside.
 
-    Raises DataError for the first of them when there is no quarantine, and ConfigError, with or without one, when a
-    source holds nothing but records of the other kind: then a setting is wrong, not the data.
+    Raises DataError for the first of them when there is no quarantine. Raises ConfigError, with or without one, when a
+    source holds only records of the other kind: then a setting is wrong, not the data.
     """
     first = [Refused(*row) for row in session.rows(q.SELECT_FIRST_REFUSED)]
     if first:
@@ -128,7 +128,7 @@ def find_refused(session: Session, locations: Mapping[str, Sequence[str]], *, qu
 def _refuse_other_sources(
     first: Sequence[Refused], shares: Sequence[Share], loaded: Collection[str], locations: Mapping[str, Sequence[str]]
 ) -> None:
-    """`loaded` are the kinds of which records are loaded already: their source was right."""
+    """`loaded` are the kinds that have loaded records already: their source was right."""
     nearly_all = {share.kind for share in shares if share.is_nearly_all}
     wrong = [
         refused
@@ -153,22 +153,22 @@ def _refuse_other_sources(
 
 
 def _bad_record(refused: Refused, shares: Sequence[Share], locations: Mapping[str, Sequence[str]]) -> DataError:
-    """Word the error of the first bad record, or of the file when that is something else than records of its kind.
+    """Word the error of the first bad record, or of its file when that does not hold records of its kind.
 
-    To set bad records aside is no way out when it would leave next to nothing of the kind.
+    It does not offer the quarantine when nearly all records of the kind are bad.
     """
     path, line, text = refused.path, refused.line, refused.text or ""
     whole = any(share.kind == refused.kind and share.is_nearly_all for share in shares)
     quarantine = () if whole else (QUARANTINE,)
     stored = _rolled_back(shares)
     if line is None:
-        hint = conversion(path, refused.reason) or "mend the file, or move it out of the source, and run again"
+        hint = conversion(path, refused.reason) or "fix the file, or move it out of the source, and run again"
         return DataError(f"{path} cannot be read", evidence=(refused.reason, stored), hint=(hint, *quarantine))
     told = f"{text[:SHOWN_TEXT]}      <- {refused.reason}"
     file = other_file(refused.kind, path, text) if line == 1 else None
     if file:
         return DataError(f"{path} {file.what}", evidence=(told, stored), hint=(file.hint, *quarantine))
-    hint = f"mend line {line} and run again"
+    hint = f"fix line {line} and run again"
     other = other_kind(refused.kind, text)
     if other:
         told += f" (it looks like one of the {other})"
@@ -184,7 +184,7 @@ def _rolled_back(shares: Sequence[Share]) -> str:
 
 
 def narrow_down(files: Sequence[Pending], refuses: Callable[[Sequence[Pending]], bool]) -> Pending:
-    """Find one file that the engine refuses, of some among which there is one; asks about half of them at a time."""
+    """Find one file that the engine refuses, by halving the list; at least one of them must be such a file."""
     while len(files) > 1:
         half = files[: len(files) // 2]
         files = half if refuses(half) else files[len(half) :]

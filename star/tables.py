@@ -1,4 +1,4 @@
-"""Which tables and columns are missing: create_tables.py makes them, and the other scripts do not work without."""
+"""Which tables and columns are missing: create_tables.py makes them, and the other scripts need them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Step = tuple[str, str, str]  # a mark, what it is about, its statement
 
 
 def plan(session: Session, *, recreate: bool) -> list[Step]:
-    """Compare the tables that are there with the statements; gives the steps in order. The warehouse is ours.
+    """Compare the existing tables with the statements; gives the steps in order. The warehouse must be ours.
 
-    Raises ConfigError when a column of staging or of the ledger is new: rows that are there cannot get it.
+    Raises ConfigError when a column of staging or of the ledger is new: existing rows cannot get it.
     """
     there = {name: session.columns(name) for name in (*q.TABLES, *session.extra_tables)}
     missing = [("+", name, statement) for name, statement in session.extra_tables.items() if not there[name]]
@@ -37,7 +37,7 @@ def plan(session: Session, *, recreate: bool) -> list[Step]:
                 continue
             if name not in q.STAR:
                 raise ConfigError(
-                    f"{name} has no column {column}, and its rows cannot get one",
+                    f"{name} has no column {column}, and its existing rows cannot get it",
                     hint="python create_tables.py --recreate     (then etl.py loads everything again)",
                 )
             steps.append(("~", f"{name}.{column}", add_column(name, column, kind)))
@@ -45,12 +45,12 @@ def plan(session: Session, *, recreate: bool) -> list[Step]:
 
 
 def add_column(table: str, column: str, kind: str) -> str:
-    """Give the statement that adds a column; it is empty until the next etl.py, which notices and rebuilds the star."""
+    """Give the statement that adds a column; it is empty until the next etl.py rebuilds the star."""
     return f"ALTER TABLE {table} ADD COLUMN {column} {kind.removesuffix(' NOT NULL')}"
 
 
 def refuse_missing_tables(script: Script, session: Session) -> None:
-    """Raise EnvironmentFailure when the tables are not ours, or create_tables.py would have something to do."""
+    """Raise EnvironmentFailure when the tables are not ours, or when one of them or a column is missing."""
     check_owner(session, script.engine)
     missing = [name for _, name, _ in plan(session, recreate=False)]
     if missing:

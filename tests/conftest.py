@@ -21,7 +21,7 @@ from warehouse import REAL, WATCHDOG, Warehouse
 
 __all__ = ["every_hint_is_real"]  # a fixture of every test
 
-# The settings of whoever runs the tests must not reach the suite that is tested.
+# The settings of this machine's user must not reach the tested suite.
 for _name in [name for name in os.environ if name.startswith("DWH_")]:
     del os.environ[_name]
 
@@ -30,7 +30,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="dwh-tests-bytecode-")
     atexit.register(shutil.rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
 
-# Who runs in the background of a shell without job control ignores Ctrl-C, and so would all that is started here.
+# A background process of a shell without job control ignores Ctrl-C, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -131,7 +131,7 @@ settings.load_profile("suite")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what was measured, and the seed, for whoever wants to see the same run again."""
+    """Print the measurements, and the seed with which the run can be repeated."""
     for report in terminalreporter.stats.get("passed", []):
         for name, measured in report.user_properties:
             if name == "figure":

@@ -182,7 +182,7 @@ def _first_difference(shown: Sequence[str], printed: Sequence[str]) -> str:
 def with_output(page: str, every: Iterable[Ran]) -> str:
     """Give the text of a page with what its commands print now, where it shows something else.
 
-    A command whose output the page shortens by `...` is left as it is, and told on stderr.
+    A command whose output the page shortens by `...` is not changed, and is named on stderr.
     """
     written = page.split("\n")
     for ran in sorted(every, key=lambda ran: -ran.command.line):

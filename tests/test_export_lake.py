@@ -352,9 +352,9 @@ def test_p160_a_warehouse_of_another_place_does_not_replace_a_lake(target: Targe
     other = Target(load(Warehouse(tmp_path / "other").create()), target.location, target.cloud, target.folder)
     before = contents(target.fetch())
     for flags in ((), ("--again",), ("--dry-run",)):
-        with pytest.raises(EnvironmentFailure, match="is not this warehouse's, and is left as it is") as raised:
+        with pytest.raises(EnvironmentFailure, match="was not written by this warehouse; it was not changed") as raised:
             other.call(*flags)
-        told = [f"that of {in_words(place_of(target.warehouse))}", in_words(place_of(other.warehouse))]
+        told = [f"written by: {in_words(place_of(target.warehouse))}", in_words(place_of(other.warehouse))]
         assert [words for words, line in zip(told, raised.value.evidence, strict=True) if words not in line] == []
         follow(other, raised.value.hint[0], "--dry-run")
     assert contents(target.fetch()) == before
@@ -365,7 +365,7 @@ def test_p160_a_warehouse_of_another_place_does_not_replace_a_lake(target: Targe
     follow(other, raised.value.hint[1])
     assert whose(other) == place_of(other.warehouse)
     assert other.call()["written"] is False
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse"):
         target.call()
     assert target.call("--take-over")["written"] is True
 
@@ -395,9 +395,9 @@ def test_p163_a_lake_that_names_no_place_is_known_by_its_load(target: Target, tm
     forget_the_place(target)
     other = Target(load(Warehouse(tmp_path / "other").create()), target.location, target.cloud, target.folder)
     before = contents(target.fetch())
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's") as raised:
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse") as raised:
         other.call()
-    assert "version 0.1 wrote it" in raised.value.evidence[0]
+    assert "written by: version 0.1" in raised.value.evidence[0]
     assert contents(target.fetch()) == before
     assert target.call("--dry-run")["would_write"] is True
     assert target.call()["written"] is True
@@ -457,7 +457,7 @@ def test_a_database_file_has_one_name_whatever_leads_to_it(loaded: Warehouse, tm
     assert linked.call("export_lake", "--json").json["written"] is False
     os.rename(loaded.root, tmp_path / "moved")
     moved = Warehouse(tmp_path / "moved")
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse"):
         moved.call("export_lake")
     moved.call("export_lake", "--take-over")
     assert moved.call("export_lake", "--json").json["written"] is False
@@ -482,10 +482,10 @@ def test_of_two_warehouses_that_export_at_once_one_wins(
         replace(place, *args)
 
     monkeypatch.setattr(Prefix, "replace", overtaken)
-    with pytest.raises(Busy, match="somebody else has just exported"):
+    with pytest.raises(Busy, match="another session has just exported"):
         target.call("--again")
     assert whose(target) == place_of(other.warehouse)
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse"):
         target.call("--again")
 
 
@@ -496,7 +496,7 @@ def test_p164_a_folder_of_other_things_is_no_lake(loaded: Warehouse, tmp_path: P
     there.parent.mkdir(parents=True)
     there.write_text("years of work")
     for flags in ((), ("--take-over",), ("--again", "--dry-run")):
-        with pytest.raises(ConfigError, match="is no lake, and holds other things"):
+        with pytest.raises(ConfigError, match="is not a lake and holds other things"):
             loaded.call("export_lake", "--to", str(tmp_path / "there"), *flags)
     assert contents(tmp_path / "there") == {os.path.normpath(name): hashlib.sha256(b"years of work").hexdigest()}
 
@@ -521,7 +521,7 @@ def test_p164_a_lake_stays_out_of_the_sources_and_the_scripts(loaded: Warehouse,
     before = contents(loaded.root), contents(REPO / "dwh")
     for place in (source, source / "lake", source / "a" / "b", tmp_path / "link" / "lake", loaded.root, tmp_path, REPO):
         for flags in ((), ("--dry-run",), ("--take-over",)):
-            with pytest.raises(ConfigError, match="is no place for a lake: nothing was written") as raised:
+            with pytest.raises(ConfigError, match="cannot hold a lake: nothing was written") as raised:
                 loaded.call("export_lake", "--to", str(place), *flags)
             follow(Target(loaded, "", None, tmp_path), raised.value.hint[1], "--dry-run")
     assert (contents(loaded.root), contents(REPO / "dwh")) == before
@@ -539,8 +539,8 @@ def test_p164_a_prefix_of_other_things_is_no_lake(loaded: Warehouse, some_cloud:
     loaded.configure(S3={"LOG_DATA": "log_data", "SONG_DATA": f"s3://{WORK}/{start}/data/songs/"})
     before = some_cloud.work()
     for name, told in (
-        *((name, "is no lake, and holds other things") for name in ("used", "deep/", "deep/used")),
-        *((name, "is no place for a lake") for name in ("data", "data/songs", "data/songs/", "data/songs/lake", "")),
+        *((name, "is not a lake and holds other things") for name in ("used", "deep/", "deep/used")),
+        *((name, "cannot hold a lake") for name in ("data", "data/songs", "data/songs/", "data/songs/lake", "")),
     ):
         target = Target(loaded, f"s3://{WORK}/{start}/{name}", some_cloud, tmp_path)
         for flags in ((), ("--dry-run", "--take-over")):
@@ -684,7 +684,7 @@ def test_one_export_at_a_time_in_a_folder(loaded: Warehouse) -> None:
     descriptor = os.open(loaded.root / "lake", os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
-        with pytest.raises(Busy, match="somebody else is exporting"):
+        with pytest.raises(Busy, match="another session is exporting"):
             loaded.call("export_lake")
     finally:
         os.close(descriptor)
@@ -704,7 +704,7 @@ def test_of_two_exports_to_a_bucket_the_first_to_end_stays(
         replace(place, *args)
 
     monkeypatch.setattr(Prefix, "replace", overtaken)
-    with pytest.raises(Busy, match="somebody else has just exported"):
+    with pytest.raises(Busy, match="another session has just exported"):
         target.call("--again")
     lake = target.fetch()
     assert [manifest_of(lake)["current"]] == won
@@ -801,7 +801,7 @@ def test_check_says_that_the_star_was_loaded_since(loaded: Warehouse) -> None:
     load(loaded, "two", [event(sessionId=777)])
     with pytest.raises(DataError) as raised:
         loaded.call("export_lake", "--check")
-    assert raised.value.evidence[-1] == "the star was loaded anew after this export"
+    assert raised.value.evidence[-1] == "the star was loaded again after this export"
     assert raised.value.hint == ("python export_lake.py",)
 
 
@@ -848,7 +848,7 @@ def test_a_manifest_of_others_is_left_alone(loaded: Warehouse, tmp_path: Path, t
     """It may be what Redshift or Spark wrote."""
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "manifest.json").write_text(text)
-    with pytest.raises(ConfigError, match="nothing there was changed"):
+    with pytest.raises(ConfigError, match="nothing was changed"):
         loaded.call("export_lake", "--to", str(tmp_path / "there"), "--take-over")
     assert (tmp_path / "there" / "manifest.json").read_text() == text
     assert list(tmp_path.glob("there/v-*")) == []
@@ -878,4 +878,4 @@ def test_people_are_told_what_was_written(loaded: Warehouse) -> None:
     assert re.search(rf"^  songplays +{len(EVENTS)} rows +\d+ files +\d+\.\d kB$", done.out, re.MULTILINE)
     version = manifest_of(loaded.root / "lake")["current"]
     assert f"  {loaded.root / 'lake' / version}: " in done.out
-    assert f"nothing new: {loaded.root / 'lake' / version} holds this star" in loaded.run("export_lake").out
+    assert f"nothing new: {loaded.root / 'lake' / version} is up to date" in loaded.run("export_lake").out

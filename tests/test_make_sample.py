@@ -404,7 +404,7 @@ def test_timestamps_have_milliseconds(sample: Sample) -> None:
 
 @pytest.mark.parametrize("there", ["song_data/A/x.json", "log_data/x.json", "log_data"])
 def test_refuses_a_target_that_would_be_mixed(tmp_path: Path, there: str) -> None:
-    """A target with content is left as it is: exit code 2 and a way out."""
+    """A target with content is not changed: exit code 2 and a way out."""
     (tmp_path / "data" / there).parent.mkdir(parents=True)
     (tmp_path / "data" / there).write_text("mine")
     run = make(tmp_path)

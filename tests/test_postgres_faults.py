@@ -97,7 +97,7 @@ def write_sources(warehouse: Warehouse, number: int = 0) -> None:
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "not stored"])
 def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: PostgresWarehouse, stored: bool) -> None:
-    """Nobody can know whether the load was stored: that is said, exit code 3; the same command again finds out."""
+    """It is unknown whether the load was stored: the error says so, exit code 3; the same command finds out."""
     postgres.configure(ETL={"MAX_LOAD_FILES": 1})
     write_sources(postgres)
     with cutting_proxy(postgres.server, 2, forward=stored) as proxy:
@@ -105,7 +105,7 @@ def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: Po
         done = postgres.run("etl", env=place)
         assert proxy.cut == 1
     assert done.code == 3, done.err
-    assert "it is not known whether this was stored" in done.err
+    assert "it is unknown whether this was stored" in done.err
     assert "try: the same command again" in done.err
     assert "Traceback" not in done.err
     wait_until_alone(postgres)
@@ -119,7 +119,7 @@ def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: Po
 
 
 def test_a_connection_lost_before_the_commit_stores_nothing_and_says_so(postgres: PostgresWarehouse) -> None:
-    """Where it is known that nothing was stored, nothing is said of not knowing."""
+    """When it is known that nothing was stored, the error does not claim otherwise."""
     write_sources(postgres)
     with postgres.server.connected() as cursor:
         cursor.execute(f"SET search_path TO {postgres.schema_name}")
@@ -134,7 +134,7 @@ def test_a_connection_lost_before_the_commit_stores_nothing_and_says_so(postgres
             )
             done = etl.ended()
     assert done.code == 3
-    assert "what was under way was not stored" in done.err
+    assert "unfinished work was not stored" in done.err
     assert "not known" not in done.err
     assert postgres.etl()["rows"]["songplays"] == 40
     check(postgres)
@@ -247,12 +247,12 @@ def test_a_drop_waits_for_no_load(postgres: PostgresWarehouse) -> None:
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
         done = postgres.run("create_tables", "--recreate", "--yes")
-    assert (done.code, "somebody else is at work" in done.err) == (4, True), done.err
+    assert (done.code, "another session is using" in done.err) == (4, True), done.err
     check(postgres)
 
 
 def test_a_drop_gives_up_on_a_reader_that_stays(postgres: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody's open query is in the way of dropping a table: busy after a few seconds, and nothing is dropped."""
+    """Another session's open query blocks the drop of a table: busy after a few seconds, and nothing is dropped."""
     write_sources(postgres)
     postgres.etl()
     with postgres.server.connected() as cursor:
@@ -260,7 +260,7 @@ def test_a_drop_gives_up_on_a_reader_that_stays(postgres: PostgresWarehouse, mon
         cursor.execute("BEGIN")
         cursor.execute("SELECT COUNT(*) FROM songs")
         monkeypatch.setattr("dwh.engines.postgres.session.READER_SECONDS", 0.2)
-        with pytest.raises(Busy, match="at work"):
+        with pytest.raises(Busy, match="another session is using"):
             postgres.call("create_tables", "--recreate", "--yes")
     check(postgres)
 

@@ -154,7 +154,7 @@ def history() -> list[Step]:
         Step({LOG: lines([later])}),  # the first play is corrected to another time,
         Step({"log_data/c.json": lines([later])}),  # it comes a second time,
         Step({LOG: lines([])}),  # and stays in the other file,
-        Step({"log_data/d.json": lines([event(ts=other["ts"], sessionId=7)])}),  # someone plays at the time of another,
+        Step({"log_data/d.json": lines([event(ts=other["ts"], sessionId=7)])}),  # a user plays at the time of another,
         Step({CATALOGUE: b""}),  # and the catalogue is emptied.
     ]
 
@@ -164,8 +164,8 @@ def live_through_history(warehouse: Warehouse) -> None:
     for step in history():
         warehouse.apply(step)
         warehouse.etl("--on-bad-line", "quarantine")
-        mended = warehouse.root / CATALOGUE
-        good = {CATALOGUE: lines([song()])} if mended.exists() and BAD in mended.read_bytes() else {}
+        fixed = warehouse.root / CATALOGUE
+        good = {CATALOGUE: lines([song()])} if fixed.exists() and BAD in fixed.read_bytes() else {}
         check(warehouse, good)
 
 

@@ -381,7 +381,7 @@ def test_the_sql_of_every_number_is_there(page: Path) -> None:
 
 
 def test_the_verdict_comes_first(warehouse: Warehouse, page: Path) -> None:
-    """The first words are what came of the checks: all passed, one to look at, failed, or not all run."""
+    """The page begins with the result of the checks: all passed, one to look at, failed, or not all run."""
     assert verdict_of(page) == ("verdict warn", f"No check failed; {len(CHECKS) - 2} of {len(CHECKS)} checks passed")
     load(warehouse, *plays(3, level="paid"))
     assert verdict_of(write_report(warehouse)) == ("verdict ok", f"All {len(CHECKS)} checks passed")
@@ -504,7 +504,7 @@ def test_the_page_is_readable_for_all_and_there_at_once(month: Warehouse, tmp_pa
 
 
 def test_a_file_that_is_no_report_is_left_alone(month: Warehouse, tmp_path: Path) -> None:
-    """Somebody's own page of that name is not replaced, and neither is a folder."""
+    """A user's own page of that name is not replaced, and neither is a folder."""
     (tmp_path / "thesis.html").write_text("<html>years of work</html>")
     for target in ("thesis.html", ".", "none/r.html"):
         with pytest.raises(ConfigError):
@@ -536,10 +536,10 @@ def test_p161_a_warehouse_of_another_place_does_not_replace_a_report(
     month.call("report", "--quick", "--to", str(page))
     assert whose(page) == {"engine": "duckdb", "file": os.path.realpath(month.database)}
     before = page.read_bytes()
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's, and is left as it is") as raised:
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse; it was not changed") as raised:
         elsewhere.call("report", "--quick", "--to", str(page))
     assert [page.read_bytes(), *tmp_path.iterdir()] == [before, page]
-    told = [f"that of duckdb, file {os.path.realpath(month.database)}", os.path.realpath(elsewhere.database)]
+    told = [f"written by: duckdb, file {os.path.realpath(month.database)}", os.path.realpath(elsewhere.database)]
     assert [words for words, line in zip(told, raised.value.evidence, strict=True) if words not in line] == []
     for hint in raised.value.hint:
         words = shlex.split(hint.split("   ")[0])
@@ -547,7 +547,7 @@ def test_p161_a_warehouse_of_another_place_does_not_replace_a_report(
         elsewhere.call("report", "--quick", *words[4:])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r_2.html"]
     assert whose(page) == whose(tmp_path / "r_2.html") == {"engine": "duckdb", "file": told[1]}
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse"):
         month.call("report", "--quick", "--to", str(page))
 
 
@@ -563,7 +563,7 @@ def test_p161_of_two_warehouses_that_write_a_report_at_once_one_wins(
         return compose(*args)
 
     monkeypatch.setattr(report, "compose", overtaken)
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's"):
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse"):
         month.call("report", "--quick", "--to", str(page))
     assert whose(page)["file"] == os.path.realpath(elsewhere.database)
     assert list(tmp_path.iterdir()) == [page]
@@ -587,9 +587,9 @@ def test_p163_a_report_that_names_no_place_is_known_by_its_load(month: Warehouse
     old = re.sub(r'<meta name="warehouse" .*\n', "", page.read_text(encoding="utf-8"))
     page.write_text(old, encoding="utf-8")
     other = load(Warehouse(tmp_path / "w").create(), *plays(2))
-    with pytest.raises(EnvironmentFailure, match="is not this warehouse's") as raised:
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse") as raised:
         other.call("report", "--quick", "--to", str(page))
-    assert "version 0.1 wrote it" in raised.value.evidence[0]
+    assert "written by: version 0.1" in raised.value.evidence[0]
     assert page.read_text(encoding="utf-8") == old
     month.call("report", "--quick", "--to", str(page))
     assert whose(page)["file"] == os.path.realpath(month.database)
@@ -597,12 +597,12 @@ def test_p163_a_report_that_names_no_place_is_known_by_its_load(month: Warehouse
 
 @pytest.mark.parametrize("mark", ["not json", "[]", "{}", "{&#34;engine&#34;: 1}"])
 def test_a_page_with_a_damaged_mark_is_no_report(month: Warehouse, page: Path, tmp_path: Path, mark: str) -> None:
-    """Whose it is cannot be told, so it stays."""
+    """Its owner is unknown, so it stays."""
     text = re.sub(
         '<meta name="warehouse" content="[^"]*">', f'<meta name="warehouse" content="{mark}">', page.read_text()
     )
     (tmp_path / "r.html").write_text(text)
-    with pytest.raises(ConfigError, match="is no report of this suite"):
+    with pytest.raises(ConfigError, match="is not a report of this suite"):
         month.call("report", "--quick", "--to", str(tmp_path / "r.html"))
     assert (tmp_path / "r.html").read_text() == text
 

@@ -248,14 +248,14 @@ def test_p160_a_suite_that_was_moved_takes_its_lake_over(ran: tuple[Suite, Run],
     taken = moved.run(hint)
     assert (taken.code, taken.steps()) == (0, STEPS), taken.err
     again = moved.run()
-    assert (again.code, "holds this star" in again.out) == (0, True), again.err
+    assert (again.code, "is up to date" in again.out) == (0, True), again.err
     assert json.loads((moved.folder / "lake" / "manifest.json").read_text())["warehouse"] == {
         "engine": "duckdb", "file": os.path.realpath(moved.folder / "sparkify.duckdb")
     }  # fmt: skip
 
 
 def test_broken_settings_stop_at_the_first_step(suite: Suite) -> None:
-    """With a key nobody knows the first step fails with 2, said once; the later steps are not run."""
+    """With an unknown key the first step fails with 2, reported once; the later steps are not run."""
     (suite.folder / "dwh.local.cfg").write_text("[DUCKDB]\nPAHT = x\n")
     run = suite.run()
     assert (run.code, run.steps()) == (2, ["conn_start"])
@@ -318,11 +318,11 @@ def test_a_cluster_that_was_up_before_is_never_closed(
     """A cluster that this run found is left alone, also when this run lets a new address in, and its cost is named."""
     run = stubs.run(*flags, PLAN=plan, FAIL=failing)
     assert not [call for call in stubs.calls() if call.startswith("conn_close")]
-    assert "redshift is billed while it is up; this ends it: python conn_close.py --engine redshift" in run.err
+    assert "redshift is billed while it is up; to end it: python conn_close.py --engine redshift" in run.err
 
 
 def test_a_failed_step_on_a_cluster_says_that_it_is_billed(stubs: Suite) -> None:
-    """After a failure the cluster stays for a look, and the last line says what it costs and how to end that."""
+    """After a failure the cluster stays open, and the last line says that it is billed and how to end that."""
     run = stubs.run("-q", PLAN=CLUSTER_IS_NEW, FAIL="create_tables")
     assert run.code == 3
     assert [call.split()[0] for call in stubs.calls()[-2:]] == ["conn_start", "create_tables"]
@@ -362,7 +362,7 @@ def test_ctrl_c_stops_the_step_and_the_run(stubs: Suite, closing: bool) -> None:
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere: bool) -> None:
-    """The sample is made when the settings look for it and it is not there, and not for who has data elsewhere."""
+    """The sample is made when the settings look for it and it is missing, not when the data is elsewhere."""
     mine = {"DWH_S3_LOG_DATA": "/logs", "DWH_S3_SONG_DATA": "/songs"} if elsewhere else {}
     run = Suite(stubs.folder, stubs.environ | mine).run("--json")
     assert (stubs.calls()[0] == f"make_sample {stubs.folder}/data") is not elsewhere
@@ -371,7 +371,7 @@ def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere
 
 @pytest.mark.parametrize("flags", [["--nope"], ["again"], ["--config"], ["--keep", "--always-close"]])
 def test_a_wrong_call_is_refused_before_anything_runs(stubs: Suite, flags: list[str]) -> None:
-    """A flag nobody knows, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
+    """An unknown flag, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
     run = stubs.run(*flags)
     lines = run.err.splitlines()
     assert (run.code, len(lines), stubs.calls()) == (2, 2, [])
@@ -525,7 +525,7 @@ def test_the_newest_python_with_wheels_is_taken(machine: Machine) -> None:
     machine.add("python3", OTHER_PYTHON % ("3.15", "3.15", '"$0"', "exit 0"))
     run = machine.set_up()
     assert (run.code, versions_asked(machine)) == (0, ["3.13", "3.12"]), run.err
-    assert run.err.splitlines()[1:] == ["there are no wheels for Python 3.13 of all that requirements.txt names"]
+    assert run.err.splitlines()[1:] == ["some packages in requirements.txt have no wheels for Python 3.13"]
     assert "--only-binary :all:" in (machine.folder / "pip.txt").read_text()
     assert machine.set_up().err == ""
 
@@ -536,7 +536,7 @@ def test_without_a_network_no_other_python_is_tried(machine: Machine) -> None:
     add_other(machine, "3.12")
     run = machine.set_up()
     assert (run.code, versions_asked(machine)) == (3, ["3.13"])
-    assert "error: what requirements.txt names cannot be installed\n" in run.err
+    assert "error: the packages in requirements.txt cannot be installed\n" in run.err
 
 
 def test_where_no_python_has_wheels_that_is_an_error(machine: Machine) -> None:
@@ -628,11 +628,11 @@ def test_a_failed_install_is_an_error_and_is_tried_again(machine: Machine) -> No
     machine.add("uv", "exit 1")
     runs = [machine.set_up(), machine.set_up()]
     assert [run.code for run in runs] == [3, 3]
-    assert "error: what requirements.txt names cannot be installed\n" in runs[1].err
+    assert "error: the packages in requirements.txt cannot be installed\n" in runs[1].err
 
 
 def test_a_folder_that_is_no_environment_is_not_replaced(machine: Machine) -> None:
-    """SPARKIFY_VENV naming a folder with something else in it is refused, and the folder is left as it is."""
+    """SPARKIFY_VENV naming a folder with something else in it is refused, and the folder is not changed."""
     machine.add_python(without="ensurepip pip")
     (machine.folder / "home").mkdir()
     (machine.folder / "home" / "letter").touch()

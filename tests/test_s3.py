@@ -55,7 +55,7 @@ def point(warehouse: Warehouse, s3: FaultyS3, **sections: Mapping[str, object]) 
         "LOG_DATA": "s3://music/log_data",
         "SONG_DATA": "s3://music/song_data/",
         "ENDPOINT_URL": s3.endpoint,
-        "TIMEOUT": 60,  # where nothing fails for good nobody waits for it
+        "TIMEOUT": 60,  # no test waits for it unless a request always fails
     }
     told: dict[str, Mapping[str, object]] = {"AWS": KEYS, **sections, "S3": {**places, **sections.get("S3", {})}}
     warehouse.configure(**told)
@@ -258,7 +258,7 @@ def test_a_session_token_of_the_environment_is_not_mixed_with_configured_keys(
         return False
 
     s3.fault = look
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "somebody-elses")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-another-account")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "OTHER")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
     cloud.etl()
@@ -341,7 +341,7 @@ def test_p52_an_object_gone_after_the_listing_is_left(cloud: Warehouse, s3: Faul
 def test_p53_a_sign_in_that_ends_keeps_committed_loads(
     cloud: Warehouse, s3: FaultyS3, status: int, code: str, said: str
 ) -> None:
-    """It is asked once: no use in asking again. The next run goes on with the rest."""
+    """It is requested once: a retry is useless. The next run continues with the rest."""
     point(cloud, s3, ETL={"MAX_LOAD_FILES": 1})
     remember(cloud, s3)
     s3.fault = faulty_s3.after(2, status, code)

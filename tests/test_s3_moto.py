@@ -42,7 +42,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
 
 @pytest.fixture
 def signed_in(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """Somebody is signed in by the environment, at that endpoint; the region is not set."""
+    """The environment holds credentials for that endpoint; the region is not set."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")

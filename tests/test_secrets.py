@@ -99,7 +99,7 @@ def test_a_good_run_of_every_script_shows_no_secret(planted: Warehouse, talk: tu
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """An S3 that refuses everybody, and repeats who asked, as the real one does."""
+    """An S3 that refuses every request, and repeats the caller's key, as the real one does."""
 
     def do_GET(self) -> None:
         """Answer 403."""
@@ -118,7 +118,7 @@ class Refusing(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def refusing_s3() -> Iterator[str]:
-    """The address of an S3 that refuses everybody."""
+    """The address of an S3 that refuses every request."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -133,7 +133,7 @@ def failures(warehouse: Warehouse, s3: str) -> Iterator[tuple[str, int]]:
     yield "a wrong setting", 2
     plant(warehouse, ETL={"NO_SUCH_KEY": "x"})
     yield "an unknown setting", 2
-    plant(warehouse, S3={"LOG_DATA": "s3://somebody/elses", "ENDPOINT_URL": s3, "REGION": "us-east-1"})
+    plant(warehouse, S3={"LOG_DATA": "s3://another/bucket", "ENDPOINT_URL": s3, "REGION": "us-east-1"})
     yield "a bucket that refuses", 3
     plant(warehouse, DUCKDB={"PATH": "missing.duckdb"}, POSTGRES={"SCHEMA": "missing"})
     yield "a warehouse that is not there", 3

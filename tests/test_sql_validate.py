@@ -198,7 +198,7 @@ def file_of(table: str) -> str:
 
 @dataclass(frozen=True)
 class Damage:
-    """What somebody does to a warehouse behind its back, and exactly which checks see it."""
+    """Damage done to a warehouse by hand, and exactly the checks that see it."""
 
     name: str
     fails: set[str]
@@ -667,7 +667,7 @@ def test_the_warehouse_stays_as_it_is(copy: Place, validate: Validate, damage: s
 def test_even_a_check_that_deletes_changes_nothing(
     copy: Place, validate: Validate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is open to read only, so a check that is written wrongly does no harm."""
+    """The file is open to read only, so a wrong check does no harm."""
     before = copy.contents()
     deletes = Check("users: gone", "", needs=("DELETE FROM users",), balance="SELECT 0, COUNT(*) FROM users")
     monkeypatch.setattr(sql_validate, "CHECKS", (deletes,))

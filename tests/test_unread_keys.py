@@ -48,7 +48,7 @@ def test_patterns_find_what_a_parser_finds(files: list[tuple[list[dict[str, Any]
 
 @pytest.mark.parametrize("data", [b"", b"  ", b"[]", b"{", b'{"userid": ', b"\xff{\xfe}", b'{"userid": 1', b"\0" * 9])
 def test_what_is_no_record_is_passed_over(data: bytes, tmp_path: Path) -> None:
-    """Whatever else it is, others say so."""
+    """Other code reports what it is."""
     (tmp_path / "a.json").write_bytes(data)
     unread = UnreadKeys(RULES)
     unread.look("events", 1, data)

@@ -1,4 +1,4 @@
-"""Staging by dlt into DuckDB, and no star: what its users do next, in SQL, is not in here.
+"""Staging by dlt into DuckDB, and no star: the SQL that its users write next is not included.
 
 python bench/contestants/dlt_staging.py DATA OUT        makes events and songs in the schema staging of
                                                         OUT/dlt.duckdb

@@ -121,7 +121,7 @@ def main() -> None:
         spark.read.parquet(f"{out}/{name}.parquet").createOrReplaceTempView(name)
     gateway = spark.sparkContext._gateway
     spark.stop()
-    # wait for the JVM, so that what it took is counted with what this process took
+    # wait for the JVM, so that its time is counted with that of this process
     gateway.shutdown()
     gateway.proc.stdin.close()
     gateway.proc.wait()

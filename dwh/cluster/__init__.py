@@ -1,9 +1,9 @@
-"""The Redshift warehouse in AWS: what is made for it, how it is found again, and how it goes.
+"""The Redshift warehouse in AWS: how it is created, found again and removed.
 
-There is no state file: AWS is asked, and what carries the tag dwh-suite=<[CLUSTER] IDENTIFIER> is ours. Nothing else is
-ever changed or removed. Starting after a kill is the normal start.
+There is no state file: AWS is asked, and everything with the tag dwh-suite=<[CLUSTER] IDENTIFIER> is ours. Nothing else
+is ever changed or removed. After a kill the normal start continues.
 
-Marks such as [B] or [U] in comments say where a fact about AWS comes from: docs/cloud-check.md explains them.
+Marks such as [B] or [U] in comments name the source of a fact about AWS: docs/cloud-check.md explains them.
 
 Other rooms use:
 

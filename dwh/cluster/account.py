@@ -1,4 +1,4 @@
-"""One AWS account in one region, asked one action at a time; a refusal names the action."""
+"""One AWS account in one region: one request for each action; an error names the action."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 TAG = "dwh-suite"
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 30, 4
-# A role that was just made is not known everywhere at once [D IAM: eventual consistency].
+# AWS does not know a new role everywhere at once [D IAM: eventual consistency].
 ROLE_SECONDS, ROLE_PAUSE = 60.0, 5.0
 
 Answer = dict[str, Any]
 
 
 class Declined(Exception):
-    """AWS declined with a code that the caller has an answer to."""
+    """AWS declined with an error code that the caller handles."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -33,7 +33,7 @@ class Declined(Exception):
 
 
 class Account:
-    """An account, a region and a tag. Sleeping and the clock are arguments, so that tests wait for nothing."""
+    """An account, a region and a tag. Sleep and clock are arguments, so that tests do not wait."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Account:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """Give the tag that marks what is ours."""
+        """Give the tag that marks our resources."""
         return [{"Key": TAG, "Value": self.suite}]
 
     @property
@@ -78,15 +78,15 @@ class Account:
         return str(self._opened().get_partition_for_region(self.region))
 
     def who(self) -> str:
-        """Say which account is asked, and as whom."""
+        """Give the account and the user or role of the credentials."""
         caller = self.ask("sts:GetCallerIdentity")
         return f"account {caller['Account']} as {caller['Arn'].split(':', 5)[-1]}"
 
     def ask(self, action: str, *, expected: Collection[str] = (), once: bool = False, **parameters: object) -> Answer:
         """Do one action, such as `redshift:DescribeClusters`; gives AWS's answer, all pages of it.
 
-        Raises Declined for the error codes that are expected, and a DwhError for all others. With `once` the question
-        is not repeated when the answer does not come: it may have been heard.
+        Raises Declined for the `expected` error codes, and a DwhError for all others. With `once` the request is not
+        repeated when no answer comes: AWS may have received it.
         """
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
@@ -107,8 +107,8 @@ class Account:
             raise aws_error(error, action, self.aws) from error
 
     def looks(self, patience: float, pause: float | None = None) -> Iterator[float]:
-        """Count looks at something that takes its time: gives the seconds since the first one, pauses between two, and
-        ends when `patience` seconds are over."""
+        """Pace the status checks of something slow: gives the seconds since the first one, pauses between two, and ends
+        when `patience` seconds are over."""
         began = self.now()
         while True:
             yield self.now() - began
@@ -146,18 +146,18 @@ def _said(error: ClientError) -> tuple[str, str]:
     return str(said.get("Code", "")), str(said.get("Message", ""))
 
 
-# Error codes of CreateCluster and its kin [B redshift/2012-12-01], our class, our words, what to try.
+# Error codes of CreateCluster and similar actions [B redshift/2012-12-01], our class, our message, what to try.
 _CASES: tuple[tuple[Collection[str], type[DwhError], str, str | Sequence[str]], ...] = (
     (
         ("ClusterQuotaExceeded", "NumberOfNodesQuotaExceeded", "NumberOfNodesPerClusterLimitExceeded"),
         EnvironmentFailure,
-        "this account may have no more Redshift clusters or nodes of that type in {region}",
+        "this account has reached its limit of Redshift clusters or nodes of that type in {region}",
         ("aws service-quotas list-service-quotas --service-code redshift", "[AWS] REGION = another"),
     ),
     (
         ("InsufficientClusterCapacity",),
         EnvironmentFailure,
-        "AWS has no nodes of that type free in {region} now",
+        "AWS has no free nodes of that type in {region} now",
         ("[CLUSTER] NODE_TYPE = ra3.xlplus     (another type)", "[AWS] REGION = another"),
     ),
     (
@@ -169,13 +169,13 @@ _CASES: tuple[tuple[Collection[str], type[DwhError], str, str | Sequence[str]], 
     (
         ("ClusterSnapshotQuotaExceeded",),
         EnvironmentFailure,
-        "this account may have no more snapshots in {region}; nothing was deleted",
+        "this account has reached its limit of snapshots in {region}; nothing was deleted",
         ("delete old snapshots", "python conn_close.py --engine redshift --no-snapshot"),
     ),
     (
         ("DependentServiceRequestThrottlingFault", "DependentServiceUnavailableFault"),
         NotReady,
-        "a service that Redshift needs is not there for the moment in {region}",
+        "a service that Redshift needs is not available in {region} at the moment",
         "the same command again, later",
     ),
 )

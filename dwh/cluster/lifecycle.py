@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Lifecycle:
-    """A provisioned cluster and what is around it."""
+    """A provisioned cluster, its role and its security group."""
 
     def __init__(self, account: Account, config: Config) -> None:
         self.account = account
@@ -30,7 +30,7 @@ class Lifecycle:
         self.network = Network(account, config)
 
     def check(self) -> None:
-        """Raise ConfigError for settings that AWS or this suite refuse; nothing is asked yet."""
+        """Raise ConfigError for settings that AWS or this suite refuse. Sends no request."""
         check_settings(self.settings)
         self.role.check()
         self.network.check()
@@ -42,7 +42,7 @@ class Lifecycle:
         return [self._account(), self.role.plan(), self.network.plan(), self.cluster.plan(cluster)]
 
     def start(self, tell: Tell, patience: float) -> list[Change]:
-        """Make what is missing and wait until the cluster is available; again changes nothing.
+        """Make what is missing and wait until the cluster is available. Running it again changes nothing.
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure for a cluster that is not ours or has failed.
         """
@@ -51,7 +51,7 @@ class Lifecycle:
         account = self._account()
         tell(account.what)
         if cluster and cluster["ClusterStatus"] in GOING:
-            tell("the one before it is still being deleted")
+            tell("the previous cluster is still being deleted")
             await_gone(self.cluster, self.cluster.name, tell, patience)
         role, arn = self.role.ensure(tell)
         rule, group = self.network.ensure(tell)
@@ -59,7 +59,7 @@ class Lifecycle:
         return [account, role, rule, made]
 
     def plan_stop(self, *, snapshot: bool) -> list[Change]:
-        """Say what `stop` would do: only what carries our tag goes."""
+        """Say what `stop` would do: it removes only resources with our tag."""
         clusters = self.cluster.find()
         changes = [Change("-", f"cluster {c['ClusterIdentifier']}, {c['ClusterStatus']}") for c in clusters]
         changes += [Change("-", f"security group {g['GroupName']}", beside=True) for g in self.network.find()]
@@ -69,9 +69,9 @@ class Lifecycle:
         return [self._account(), *changes] if changes else [self._nothing_left()]
 
     def stop(self, tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
-        """Delete what carries our tag, cluster first, and make sure by a fresh listing.
+        """Delete all resources with our tag, the cluster first, and make sure by listing them again.
 
-        Raises EnvironmentFailure naming what is left, Busy while something cannot be deleted yet.
+        Raises EnvironmentFailure that names what is left, Busy while something cannot be deleted yet.
         """
         changes = []
         for cluster in self.cluster.find():
@@ -98,7 +98,7 @@ class Lifecycle:
         if left:
             why = [change.what for change in changes if change.mark == "="]
             raise EnvironmentFailure(
-                f"not all is gone: {'; '.join(left)}",
+                f"not everything was removed: {'; '.join(left)}",
                 evidence=[f"tagged {TAG}={self.account.suite}, in {self.account.region}", *why],
                 hint="python conn_close.py --engine redshift     (tries again)",
             )

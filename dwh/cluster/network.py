@@ -1,4 +1,4 @@
-"""Who may connect: a security group of our own with one rule for one address."""
+"""Which addresses may connect: our own security group, with one rule for one address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 if TYPE_CHECKING:
     from dwh.settings.config import Config
 
-# Answers with the address that asked, as one line of text.
+# Answers with the caller's address, as one line of text.
 ADDRESS_SERVICE = "https://checkip.amazonaws.com"
 ADDRESS_SECONDS = 5
 WIDEST = 24
@@ -21,7 +21,7 @@ RELEASE_SECONDS = 600.0
 
 
 def own_address() -> str:
-    """Ask under which address this machine is seen. Raises EnvironmentFailure when nobody answers."""
+    """Ask for the public address of this machine. Raises EnvironmentFailure when the service does not answer."""
     import ssl
     import urllib.request
 
@@ -33,14 +33,14 @@ def own_address() -> str:
             return str(ipaddress.IPv4Address(answer.read(100).decode("ascii", "replace").strip()))
     except (OSError, ValueError) as error:
         raise EnvironmentFailure(
-            f"the address of this machine could not be found: {ADDRESS_SERVICE} does not say it",
+            f"the address of this machine could not be found: {ADDRESS_SERVICE} did not give it",
             evidence=str(error),
             hint="[CLUSTER] ALLOW_CIDR = 203.0.113.7/32     (the address that may connect)",
         ) from error
 
 
 def checked_cidr(text: str) -> str:
-    """Read who may connect. Raises ConfigError for more than 256 addresses, and for what is no IPv4 network."""
+    """Read the addresses that may connect. Raises ConfigError for more than 256, and for anything but IPv4."""
     try:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError as error:
@@ -62,23 +62,23 @@ class Network:
         self._cidr = ""
 
     def check(self) -> None:
-        """Raise ConfigError when [CLUSTER] ALLOW_CIDR lets too many in."""
+        """Raise ConfigError when [CLUSTER] ALLOW_CIDR allows too many addresses."""
         if self.settings.allow_cidr:
             self._cidr = checked_cidr(self.settings.allow_cidr)
 
     @property
     def cidr(self) -> str:
-        """Give who may connect: [CLUSTER] ALLOW_CIDR, else the address of this machine."""
+        """Give the addresses that may connect: [CLUSTER] ALLOW_CIDR, else the address of this machine."""
         self._cidr = self._cidr or checked_cidr(self.settings.allow_cidr or own_address())
         return self._cidr
 
     def find(self) -> list[dict[str, Any]]:
-        """Find the groups that carry our tag, wherever they are."""
+        """Find the groups with our tag, in every VPC."""
         answer = self.account.ask("ec2:DescribeSecurityGroups", Filters=[self.account.tag_filter])
         return [group for group in answer.get("SecurityGroups", []) if self.account.owns(group)]
 
     def allowed(self) -> list[str]:
-        """List who may connect by now."""
+        """List the addresses that may connect now."""
         return sorted(rule["CidrIpv4"] for group in self.find() for rule in self._rules(group) if rule.get("CidrIpv4"))
 
     def plan(self) -> Change:
@@ -86,9 +86,9 @@ class Network:
         return self._compared(self._here(self._vpc()))[0]
 
     def ensure(self, tell: Tell) -> tuple[Change, str]:
-        """Make the group and its one rule; rules of ours for other addresses go. Gives the group's id too.
+        """Make the group and its one rule, and remove our rules for other addresses. Gives the group's id too.
 
-        Rules that somebody else added to the group are left alone.
+        Rules that another user added to the group are not changed.
         """
         vpc = self._vpc()
         group = self._here(vpc)
@@ -96,7 +96,7 @@ class Network:
         if group is None:
             group = self._create(vpc, tell)
         if not wanted:
-            tell(f"letting in {self.cidr}")
+            tell(f"allowing {self.cidr}")
             self._authorize(group)
         if old:
             ids = [rule["SecurityGroupRuleId"] for rule in old]
@@ -104,7 +104,7 @@ class Network:
         return change, str(group["GroupId"])
 
     def remove(self, group: dict[str, Any], tell: Tell) -> Change:
-        """Remove one of our groups, as soon as nothing uses it any more. Raises Busy when that takes too long."""
+        """Remove one of our groups as soon as nothing uses it. Raises Busy when that takes too long."""
         what = f"security group {group.get('GroupName', '')} ({group['GroupId']})"
         told = False
         for _ in self.account.looks(RELEASE_SECONDS):
@@ -122,7 +122,7 @@ class Network:
             f"{what} is still in use by something else",
             evidence=f"a network interface holds it: aws ec2 describe-network-interfaces --filters "
             f"Name=group-id,Values={group['GroupId']}",
-            hint="python conn_close.py --engine redshift     (when that is gone)",
+            hint="python conn_close.py --engine redshift     (once that is gone)",
         )
 
     def _vpc(self) -> str:
@@ -155,11 +155,11 @@ class Network:
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": self.account.tags}],
             )
         except Declined as declined:
-            group = self._here(vpc)  # the answer to an earlier question may have been lost
+            group = self._here(vpc)  # the answer to an earlier request may have been lost
             if group is None:
                 raise EnvironmentFailure(
                     f"a security group named {self.name} exists in {vpc} and is not ours (no tag dwh-suite)",
-                    evidence=f"{declined}; it was not touched",
+                    evidence=f"{declined}; it was not changed",
                     hint="[CLUSTER] IDENTIFIER = another",
                 ) from declined
             return group
@@ -170,7 +170,7 @@ class Network:
         return [rule for rule in listed if not rule.get("IsEgress")]
 
     def _compared(self, group: dict[str, Any] | None) -> tuple[Change, list[dict[str, Any]], list[dict[str, Any]]]:
-        """Give what is to be done, the rules that are as they should be, and those of ours that are not."""
+        """Give the change to make, the rules that are right, and our rules that are wrong."""
         port = self.settings.db_port
         what = f"port {port} from {self.cidr} only"
         if group is None:
@@ -193,7 +193,7 @@ class Network:
                 TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": self.account.tags}],
             )
         except Declined:
-            return  # it is there: the answer to an earlier question was lost
+            return  # it exists: the answer to an earlier request was lost
 
 
 def _bad_cidr(text: str, why: str) -> ConfigError:

@@ -1,4 +1,4 @@
-"""What the role that COPY and UNLOAD use may do: read the sources, read and write our own prefixes, nothing else."""
+"""The rights of the role that COPY and UNLOAD use: read the sources, read and write our own prefixes, nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION = "2012-10-17"
 
 
 def trust_policy() -> Policy:
-    """Let Redshift take the role, and nobody else. COPY on Serverless needs the second name [G]."""
+    """Let only Redshift take the role. COPY on Serverless needs the second name [G]."""
     services = ["redshift.amazonaws.com", "redshift-serverless.amazonaws.com"]
     statement = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
     return {"Version": VERSION, "Statement": [statement]}
@@ -24,7 +24,7 @@ def copy_policy(s3: S3, partition: str = "aws") -> Policy | None:
     """Give the rights for exactly the places of [S3]; None when none of them is in S3.
 
     A place that does not end in / is a prefix of names, as it is for COPY: s3://b/log_data covers log_data2 too.
-    Buckets encrypted with a key of your own (SSE-KMS) need kms:Decrypt and kms:GenerateDataKey besides: not given here.
+    Buckets encrypted with your own key (SSE-KMS) also need kms:Decrypt and kms:GenerateDataKey: not given here.
     """
     arn = f"arn:{partition}:s3:::"
     sources = _in_s3([*s3.song_data, *s3.log_data])
@@ -62,6 +62,6 @@ def _objects(sid: str, action: str, resources: Iterable[str]) -> Policy:
 
 
 def _in_s3(places: Iterable[str]) -> list[tuple[str, str]]:
-    """Split s3://bucket/key; in the key, what a policy would take for a pattern or a variable is written as itself."""
+    """Split s3://bucket/key; in the key, the pattern and variable characters of a policy are escaped."""
     found = [place.removeprefix("s3://").partition("/") for place in places if place.startswith("s3://")]
     return sorted({(bucket, re.sub(r"[*?$]", r"${\g<0>}", key)) for bucket, _, key in found})

@@ -1,4 +1,4 @@
-"""A provisioned Redshift cluster: asked for at most once, watched until it is there, deleted only when it is ours."""
+"""A provisioned Redshift cluster: requested at most once, watched until it is available, deleted only if it is ours."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _FROM_TWO_NODES = ("ra3.4xlarge", "ra3.16xlarge")  # [D23 mgmt/working-with-clus
 
 
 class Surroundings(NamedTuple):
-    """What is around a cluster: the ARN of its role, the id of its security group."""
+    """The resources beside a cluster: the ARN of its role, the id of its security group."""
 
     role: str
     group: str
 
 
 def check_settings(settings: Cluster) -> None:
-    """Raise ConfigError for what AWS would refuse, before anything is asked or made."""
+    """Raise ConfigError for settings that AWS would refuse, before any request."""
     if not _NAME.fullmatch(settings.identifier):
         raise ConfigError(
             f"[CLUSTER] IDENTIFIER = {settings.identifier} cannot be the name of a cluster",
@@ -47,13 +47,13 @@ def check_settings(settings: Cluster) -> None:
             )
     if settings.node_type.startswith(_GONE_TYPES):
         raise ConfigError(
-            f"[CLUSTER] NODE_TYPE = {settings.node_type}: AWS makes no new clusters of that type any more",
+            f"[CLUSTER] NODE_TYPE = {settings.node_type}: AWS no longer makes clusters of that type",
             evidence="DC2 answers `Invalid node type` since June 2025; DS2 and DC1 were gone before it",
             hint="[CLUSTER] NODE_TYPE = ra3.large",
         )
     if settings.node_type in _FROM_TWO_NODES and settings.num_nodes < 2:
         raise ConfigError(
-            f"[CLUSTER] NODE_TYPE = {settings.node_type} comes as two nodes or more",
+            f"[CLUSTER] NODE_TYPE = {settings.node_type} needs at least two nodes",
             hint=("[CLUSTER] NUM_NODES = 2", "[CLUSTER] NODE_TYPE = ra3.large"),
         )
     if settings.db_port not in _PORTS:
@@ -64,14 +64,14 @@ def check_settings(settings: Cluster) -> None:
     password = settings.db_password.reveal()
     if password and (not _PASSWORD.fullmatch(password) or set(password) & set("'\"\\/@")):
         raise ConfigError(
-            "[CLUSTER] DB_PASSWORD is not one that Redshift takes",
+            "[CLUSTER] DB_PASSWORD is not a password that Redshift accepts",
             evidence="8 to 64 printable characters, a-z, A-Z and 0-9 among them, none of ' \" \\ / @ and blank",
             hint="[CLUSTER] DB_PASSWORD =     (empty: AWS makes one and keeps it)",
         )
 
 
 class Provisioned:
-    """The cluster. `seen` is its status as it was seen last: empty when there is none, None before the first look."""
+    """The cluster. `seen` is its last known status: empty when there is no cluster, None before the first look."""
 
     def __init__(self, account: Account, config: Config) -> None:
         self.account = account
@@ -91,7 +91,7 @@ class Provisioned:
             tag = f"--tags Key={TAG},Value={self.name}"
             raise EnvironmentFailure(
                 f"a cluster named {self.name} exists and is not ours (no tag {TAG}={self.name})",
-                evidence=f"made {found[0].get('ClusterCreateTime', 'by somebody')}; it was not touched",
+                evidence=f"made {found[0].get('ClusterCreateTime', 'by another user')}; it was not changed",
                 hint=(
                     "[CLUSTER] IDENTIFIER = another",
                     "[CLUSTER] HOST, DB_USER and DB_PASSWORD     (to use it as it is)",
@@ -101,9 +101,9 @@ class Provisioned:
         return dict(found[0]) if found else None
 
     def find(self) -> list[dict[str, Any]]:
-        """Find the clusters that carry our tag, whatever they are called by now."""
+        """Find the clusters with our tag, under any name."""
         answer = self.account.ask("redshift:DescribeClusters", TagKeys=[TAG], TagValues=[self.account.suite])
-        # asked for several keys and values AWS gives every combination of them, so the pair is looked at again
+        # AWS matches every combination of keys and values, so the pair is checked again
         found = [cluster for cluster in answer.get("Clusters", []) if self.account.owns(cluster)]
         self.seen = str(found[0]["ClusterStatus"]) if found else ""
         return found
@@ -117,13 +117,13 @@ class Provisioned:
         nodes = f"{cluster.get('NumberOfNodes', 1)} x {cluster.get('NodeType')}"
         what = f"cluster {self.name}, {nodes}, {cluster['ClusterStatus']}"
         if nodes != wanted:
-            what += f"; [CLUSTER] asks for {wanted}, but a cluster is not resized here"
+            what += f"; [CLUSTER] asks for {wanted}, but this suite does not resize a cluster"
         if bool(cluster.get("PubliclyAccessible")) != self.settings.public:
             return Change("~", f"{what}; from now on {'PUBLIC' if self.settings.public else _PRIVATE}")
         return Change("=", f"{what}, {'PUBLIC' if self.settings.public else 'not public'}")
 
     def ensure(self, cluster: dict[str, Any] | None, around: Surroundings, tell: Tell, patience: float) -> Change:
-        """Make the cluster where it is missing, and wait until it is available and has its role.
+        """Make the cluster if it is missing, and wait until it is available and has its role.
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it will never be available.
         """
@@ -149,9 +149,9 @@ class Provisioned:
         return change
 
     def delete(self, cluster: dict[str, Any], tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
-        """Delete a cluster that is ours and wait until it is gone; billing ends then.
+        """Delete our cluster and wait until it is gone; billing ends then.
 
-        A cluster that is being made or changed cannot be deleted [B InvalidClusterState]: that is waited for.
+        AWS cannot delete a cluster that is being made or changed [B InvalidClusterState]: this waits for that.
         """
         name, kept = cluster["ClusterIdentifier"], ""
         if cluster["ClusterStatus"] not in GOING:
@@ -161,10 +161,10 @@ class Provisioned:
         return [Change("+", f"snapshot {kept}, kept for {SNAPSHOT_DAYS} days"), *changes] if kept else changes
 
     def _create(self, around: Surroundings, tell: Tell) -> bool:
-        """Ask for the cluster, once, and tell whether this made it; a role that is not known yet is waited for."""
+        """Request the cluster, once, and tell whether this made it. Waits while AWS does not know the role yet."""
         tell(f"making cluster {self.name}, {_PUBLIC if self.settings.public else _PRIVATE}; billing starts now")
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
-            self.seen = "creating"  # from here on it may be billed, whatever comes back
+            self.seen = "creating"  # from here on it may be billed, whatever AWS answers
             try:
                 self.account.ask(
                     "redshift:CreateCluster",
@@ -177,10 +177,10 @@ class Provisioned:
                     self.look()  # raises when it is not ours
                     return False
                 refused = self._refused(declined)
-                # which code and words AWS has for a role it does not know yet is not documented [U]
+                # AWS does not document its error code and text for a role that it does not know yet [U]
                 if "role" not in declined.detail.lower():
                     raise refused from declined
-                tell("the role is not known everywhere yet; asking again")
+                tell("AWS does not know the role everywhere yet; trying again")
                 continue
             except NotReady:
                 return self._was_heard(tell)
@@ -191,15 +191,15 @@ class Provisioned:
         raise refused
 
     def _was_heard(self, tell: Tell) -> bool:
-        """Find out whether a question was heard whose answer was lost: it is never asked twice."""
-        tell("the answer was lost; looking whether the cluster is being made")
+        """Find out whether AWS received a request whose answer was lost: it is never sent twice."""
+        tell("AWS's answer was lost; checking whether the cluster is being made")
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
             if self.look():
                 return True
         self.seen = None
         raise EnvironmentFailure(
-            f"AWS did not answer when it was asked for {self.name}, and there is no such cluster",
-            hint="python conn_start.py --engine redshift     (finds it, should it turn up)",
+            f"AWS did not answer the request for {self.name}, and there is no such cluster",
+            hint="python conn_start.py --engine redshift     (finds it if it appears later)",
         )
 
     def _refused(self, declined: Declined) -> EnvironmentFailure:
@@ -208,7 +208,7 @@ class Provisioned:
             return EnvironmentFailure(
                 "AWS does not let the cluster have its role",
                 evidence=str(declined),
-                hint=("the same command again, in a minute", "[IAM_ROLE] ARN     (when it is set)"),
+                hint=("the same command again, in a minute", "[IAM_ROLE] ARN     (if it is set)"),
             )
         return EnvironmentFailure(
             f"AWS refused to make cluster {self.name}", evidence=str(declined), hint="[CLUSTER] in dwh.cfg"
@@ -238,7 +238,7 @@ class Provisioned:
 
     def _ask_to_delete(self, name: str, tell: Tell, patience: float, *, snapshot: bool) -> str:
         kept = f"{name}-final-{datetime.now(UTC):%Y%m%d-%H%M%S}" if snapshot else ""
-        # without a number of days AWS keeps, and bills, a final snapshot for ever [B]
+        # without a number of days AWS keeps and bills a final snapshot forever [B]
         choice: dict[str, Any] = {"FinalClusterSnapshotIdentifier": kept}
         choice |= {"FinalClusterSnapshotRetentionPeriod": SNAPSHOT_DAYS}
         choice = {"SkipFinalClusterSnapshot": not snapshot, **(choice if snapshot else {})}
@@ -263,4 +263,4 @@ class Provisioned:
 
 
 _PUBLIC = "PUBLIC: it gets an address on the internet"
-_PRIVATE = "not public: only machines inside its VPC reach it"
+_PRIVATE = "not public: only machines inside its VPC can reach it"

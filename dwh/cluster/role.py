@@ -1,4 +1,4 @@
-"""The IAM role that the warehouse takes to read the sources and to write the lake."""
+"""The IAM role with which the warehouse reads the sources and writes the lake."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ GONE = ("NoSuchEntity",)
 
 
 class Role:
-    """The role: [IAM_ROLE] ARN, which is used and never touched, or one of our own below a path of its own.
+    """The role: [IAM_ROLE] ARN, which is never changed, or our own role below its own path.
 
-    IAM cannot list by tag; it can by path, so roles are found again whatever [IAM_ROLE] NAME says by then. The path
-    holds the region, because IAM is one for all regions, and the tag is the same in each.
+    IAM cannot list roles by tag, but by path: so our roles are found again even if [IAM_ROLE] NAME has changed. The
+    path holds the region, because all regions share IAM, and the tag is the same in each.
     """
 
     def __init__(self, account: Account, config: Config) -> None:
@@ -34,7 +34,7 @@ class Role:
         self.name = config.iam_role.name or config.cluster.identifier[: LONGEST_NAME - len(ending)] + ending
 
     def check(self) -> None:
-        """Raise ConfigError for a role's ARN that cannot be one."""
+        """Raise ConfigError for a text that is not the ARN of a role."""
         if self.given and not re.fullmatch(r"arn:aws[\w-]*:iam::\d{12}:role/\S+", self.given):
             raise ConfigError(
                 f"[IAM_ROLE] ARN = {self.given} is not the ARN of a role",
@@ -43,11 +43,11 @@ class Role:
 
     @property
     def path(self) -> str:
-        """Give the path that our roles of this region are below."""
+        """Give the path of our roles in this region."""
         return f"/dwh-suite/{self.account.region}/"
 
     def find(self) -> list[dict[str, Any]]:
-        """Find the roles that carry our tag, without the one that [IAM_ROLE] ARN names."""
+        """Find the roles with our tag, without the one that [IAM_ROLE] ARN names."""
         listed = self.account.ask("iam:ListRoles", PathPrefix=self.path).get("Roles", [])
         return [role for role in listed if role["Arn"] != self.given and self._is_ours(role["RoleName"])]
 
@@ -56,9 +56,9 @@ class Role:
         return self._compared(None if self.given else self._named())
 
     def ensure(self, tell: Tell) -> tuple[Change, str]:
-        """Make the role, or give it the rights that the places of [S3] need by now; gives its ARN too.
+        """Make the role, or update its rights to the places of [S3]; gives its ARN too.
 
-        Raises EnvironmentFailure when somebody else's role has that name.
+        Raises EnvironmentFailure when a role that is not ours has that name.
         """
         if self.given:
             return self.plan(), self.given
@@ -79,7 +79,7 @@ class Role:
     def remove(self, role: dict[str, Any], tell: Tell) -> Change:
         """Remove one of our roles, its rights first [B: else DeleteConflict].
 
-        Policies that somebody else attached stay, and then so does the role: the listing at the end names it.
+        A role with policies that another user attached is kept: the listing at the end names it.
         """
         name = role["RoleName"]
         tell(f"removing role {name}")
@@ -117,12 +117,12 @@ class Role:
             )
             return dict(made["Role"])
         except Declined as declined:
-            # the answer to an earlier question may have been lost: then the role is ours
+            # the answer to an earlier request may have been lost: then the role is ours
             role = self._named()
             if role is None:
                 raise EnvironmentFailure(
                     f"a role named {self.name} exists and is not ours (no tag, or made for another region)",
-                    evidence=f"{declined}; it was not touched",
+                    evidence=f"{declined}; it was not changed",
                     hint=("[IAM_ROLE] NAME = another", "[IAM_ROLE] ARN = its ARN     (to use it as it is)"),
                 ) from declined
             return role

@@ -1,6 +1,6 @@
 """Watching a cluster come and go.
 
-boto's own waiters are silent, and sit for 30 minutes on a cluster that has failed [B waiters-2.json].
+boto's own waiters are silent, and wait 30 minutes for a cluster that has failed [B waiters-2.json].
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dwh.terminal.errors import Busy, EnvironmentFailure
 UP = ("available", "available, prep-for-resize", "available, resize-cleanup")
 GOING = ("deleting", "final-snapshot")
 CLOSE = "python conn_close.py --engine redshift     (removes it, billing ends)"
-# The statuses that waiting does not change [B shape Cluster]; every other one is waited for.
+# The statuses that waiting does not change [B shape Cluster]; the suite waits for every other one.
 _BROKEN = {
     "hardware-failure": ("a node has failed", CLOSE),
     "incompatible-hsm": ("its hardware security module cannot be reached", CLOSE),
@@ -22,33 +22,33 @@ _BROKEN = {
     "incompatible-parameters": ("its parameter group holds a value that it cannot take", CLOSE),
     "incompatible-restore": ("its snapshot cannot be restored like this", CLOSE),
     "paused": (
-        "somebody paused it; paused, it costs storage only",
+        "it was paused; a paused cluster costs only storage",
         "aws redshift resume-cluster --cluster-identifier {name}",
     ),
     "storage-full": ("its disks are full", "[CLUSTER] NUM_NODES, or delete data: the AWS console resizes"),
-    "deleting": ("somebody is deleting it", "python conn_start.py --engine redshift     (waits, then makes a new one)"),
-    "final-snapshot": ("somebody is deleting it", "python conn_start.py --engine redshift     (waits)"),
+    "deleting": ("it is being deleted", "python conn_start.py --engine redshift     (waits, then makes a new one)"),
+    "final-snapshot": ("it is being deleted", "python conn_start.py --engine redshift     (waits)"),
 }
 
 
 class Watched(Protocol):
-    """A cluster as it is looked at: by which account, under which name, and in which status it was seen last."""
+    """A cluster that is being watched: its account, its name, and its last known status."""
 
     account: Account
     name: str
     seen: str | None
 
     def look(self) -> dict[str, Any] | None:
-        """Give its description as AWS has it; None when there is none of that name."""
+        """Give AWS's description of it; None when there is no cluster of that name."""
 
 
 def broken(status: str) -> str:
-    """Say why a cluster in this status will not be available however long one waits; empty when it may be."""
+    """Say why a cluster in this status will never be available; empty when waiting may help."""
     return _BROKEN.get(status, ("", ""))[0]
 
 
 def await_available(cluster: Watched, tell: Tell, patience: float, role: str = "") -> dict[str, Any]:
-    """Look until the cluster is available, and the role is in use where one is named; gives its description.
+    """Wait until the cluster is available, and until it uses the role if one is named; gives its description.
 
     Raises EnvironmentFailure for a status that waiting does not change, Busy when `patience` seconds are over.
     """
@@ -56,7 +56,7 @@ def await_available(cluster: Watched, tell: Tell, patience: float, role: str = "
     for elapsed in cluster.account.looks(patience):
         found = cluster.look()
         if found is None and elapsed < min(patience, ROLE_SECONDS):
-            status = "not to be seen yet"  # a cluster that was just asked for
+            status = "not visible yet"  # a cluster that was just requested
         elif found is None:
             raise EnvironmentFailure(f"cluster {cluster.name} is gone", hint="python conn_start.py --engine redshift")
         else:
@@ -70,13 +70,13 @@ def await_available(cluster: Watched, tell: Tell, patience: float, role: str = "
         waited = True
     raise Busy(
         f"cluster {cluster.name} is not available yet: {status}",
-        evidence="it is billed, and AWS goes on with it",
+        evidence="it is billed, and AWS continues to work on it",
         hint=("python conn_start.py --engine redshift     (waits for it)", CLOSE),
     )
 
 
 def await_gone(cluster: Watched, name: str, tell: Tell, patience: float) -> None:
-    """Look until there is no cluster of a name any more. Raises Busy when `patience` seconds are over."""
+    """Wait until there is no cluster of this name. Raises Busy when `patience` seconds are over."""
     status = "deleting"
     for elapsed in cluster.account.looks(patience):
         try:
@@ -95,11 +95,11 @@ def await_gone(cluster: Watched, name: str, tell: Tell, patience: float) -> None
 
 
 def _status_of(found: dict[str, Any], role: str) -> str:
-    """Give what is still missing, in a word or two; empty when nothing is."""
+    """Name what is still missing; empty when nothing is."""
     if found["ClusterStatus"] not in UP:
         return str(found["ClusterStatus"])
     roles = {given["IamRoleArn"]: given.get("ApplyStatus") for given in found.get("IamRoles", [])}
-    # a COPY before the role is in-sync would say that it may not use it [G]
+    # before the role is in-sync, COPY fails because it may not use it [G]
     return "" if not role or roles.get(role) == "in-sync" else "its role is not in use yet"
 
 
@@ -107,7 +107,7 @@ def _refuse_broken(name: str, found: dict[str, Any]) -> None:
     status = str(found["ClusterStatus"])
     failed = found.get("ClusterAvailabilityStatus") == "Failed"
     if status in _BROKEN or failed:
-        why, hint = _BROKEN.get(status, ("AWS says that it has failed", CLOSE))
+        why, hint = _BROKEN.get(status, ("AWS reports that it has failed", CLOSE))
         raise EnvironmentFailure(f"cluster {name} is {status}", evidence=why, hint=hint.format(name=name))
 
 

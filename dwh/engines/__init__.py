@@ -1,6 +1,6 @@
-"""The engines: one folder each, behind the two protocols of dwh/seam.py, and what two of them share.
+"""The engines: one folder each, behind the two protocols of dwh/seam.py, and the code that two of them share.
 
-choose.py is the one place that knows all of them.
+Only choose.py knows all of them.
 
 Other rooms use:
 

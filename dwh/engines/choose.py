@@ -1,4 +1,4 @@
-"""Which engine the settings name: the one place that knows all of them."""
+"""The choice of the engine by the settings: the only module that knows all engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection by psycopg2: what PostgreSQL and Redshift share."""
+"""One connection by psycopg2: the code that PostgreSQL and Redshift share."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def is_local(host: str) -> bool:
 
 
 def server_name(host: str, port: int) -> str:
-    """Name a server as no other is named. One on this machine has the machine's name, however it is reached: the
-    localhost of another machine is another server."""
+    """Give a name that only this server has. A server on this machine gets the machine's name: the localhost of another
+    machine is another server."""
     name = socket.gethostname() if is_local(host) else host
     return f"{name.lower().rstrip('.')}:{port}"
 
 
 class LibpqSession:
-    """One connection, all our tables in one schema; `sort_error` says what an error of the server means, and whether
-    it ended the connection."""
+    """One connection, with all our tables in one schema. `sort_error` gets an error of the server and whether it ended
+    the connection, and gives our error."""
 
     lenient_json = False
     has_roles = True
@@ -81,7 +81,7 @@ class LibpqSession:
         return str(self._connection.info.user)
 
     def execute_alone(self, sql: str, name: str) -> None:
-        """Run one statement about a named thing, `{}` in its text, outside of a transaction."""
+        """Run one statement outside of a transaction; the quoted name replaces `{}` in its text."""
         from psycopg2.sql import SQL, Identifier
 
         self._run(SQL(sql).format(Identifier(name)).as_string(self._connection), ())
@@ -144,7 +144,7 @@ class LibpqSession:
         return bool(self._run("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,))[1])
 
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
-        """Name the views that need these tables. A late-binding view of Redshift is none: it can be without."""
+        """Name the views that need these tables. A late-binding view of Redshift does not need them."""
         found = self._run(_DEPENDENTS, (self._schema, tuple(tables)))[1]
         named = [(schema, name, _KINDS[relkind]) for schema, name, relkind in found]
         return [Thing(kind, name if schema == self._schema else f"{schema}.{name}") for schema, name, kind in named]
@@ -183,7 +183,7 @@ class LibpqSession:
         return changed, rows
 
     def _waiting(self, action: Callable[[], T]) -> T:
-        """Do something that blocks in libpq in a thread, so that a stop request reaches this one, and cancels it."""
+        """Do something that blocks in libpq in another thread, so that this one gets a stop request and cancels it."""
         import psycopg2
 
         future = self._thread.submit(action)
@@ -195,14 +195,14 @@ class LibpqSession:
             raise self._sort_error(error, bool(self._connection.closed)) from error
 
     def _commit(self) -> None:
-        """Commit. When the connection is lost before the answer is here, nobody can know whether the server did."""
+        """Commit. When the connection is lost before the answer, it is not known whether the server committed."""
         try:
             self._run("COMMIT", ())
         except EnvironmentFailure as error:
             if not self._connection.closed:
                 raise
             raise EnvironmentFailure(
-                f"{error.message} during COMMIT: it is not known whether this was stored",
+                f"{error.message} during COMMIT: it is unknown whether this was stored",
                 evidence=error.evidence[:1],
                 hint="the same command again     (etl.py finds out from its ledger, and loads nothing twice)",
             ) from error
@@ -210,7 +210,7 @@ class LibpqSession:
     def _roll_back(self) -> None:
         import psycopg2
 
-        # a connection that is lost has no transaction any more
+        # a lost connection has no transaction
         with suppress(psycopg2.Error), self._connection.cursor() as cursor:
             cursor.execute("ROLLBACK")
 
@@ -247,7 +247,7 @@ FROM information_schema.columns
 WHERE table_schema = %s AND table_name = %s
 ORDER BY ordinal_position
 """
-# A view hangs on its rule, and the rule on the tables; of this the catalogues of both engines are the same.
+# A view depends on its rule, and the rule on the tables; the catalogues of both engines show it alike.
 _DEPENDENTS = """
 SELECT DISTINCT h.nspname, v.relname, v.relkind
 FROM pg_class AS t

@@ -1,4 +1,4 @@
-"""Sorting what a server of PostgreSQL's kind says: by SQLSTATE, and by text where the SQLSTATE says nothing."""
+"""Sorting the errors of PostgreSQL and Redshift: by SQLSTATE, or by text where the SQLSTATE says nothing."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from dwh.terminal.errors import DwhError, EnvironmentFailure
 if TYPE_CHECKING:
     import psycopg2
 
-UNSORTED = "XX000"  # what Redshift answers to most that goes wrong
+UNSORTED = "XX000"  # Redshift's SQLSTATE for most errors
 _CODE = re.compile(r"[0-9A-Z]{2}(?:[0-9A-Z]{3})?")  # a SQLSTATE or its class
-# Beginnings of SQLSTATEs, or pieces of the text of XX000; our class, our words, what to try.
+# Beginnings of SQLSTATEs, or pieces of the text of XX000; our class, our message, what to try.
 Case = tuple[tuple[str, ...], type[DwhError], str, str]
-MAKING = ("somebody else is making tables in {place}", "the same command again")
+MAKING = ("another session is making tables in {place}", "the same command again")
 NEEDED = (
-    "something of somebody else needs a table of ours in {place}: nothing was removed",
-    "move that view or table elsewhere, or drop it     (when it is yours)",
+    "another view or table needs a table of this suite in {place}: nothing was removed",
+    "move that view or table elsewhere, or drop it     (if it is yours)",
 )
 
 
 def server_error(error: psycopg2.Error, place: str, engine: str, cases: Sequence[Case], *, lost: bool) -> DwhError:
-    """Word an error of the server by the first case that fits; what fits none is a bug."""
+    """Word an error of the server by the first matching case; an error without a case is a bug."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     code = error.pgcode or ""
     if lost or code.startswith(("08", "57P")):
-        evidence = (first, "what was under way was not stored; what was committed stays")
+        evidence = (first, "unfinished work was not stored; committed work is kept")
         return EnvironmentFailure(
             f"the connection to {place} was lost", evidence=evidence, hint="the same command again"
         )

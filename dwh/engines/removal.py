@@ -1,4 +1,4 @@
-"""Taking a warehouse out of a place that others may use too: our tables go, and nothing else does."""
+"""Removing a warehouse from a place that others may use too: it drops our tables and nothing else."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from dwh.terminal.errors import EnvironmentFailure
 if TYPE_CHECKING:
     from dwh.seam import Ours, Tell
 
-NEVER_DROPPED = "public"  # every database has it from the beginning, and everybody may count on it
+NEVER_DROPPED = "public"  # every database has it from the start, and other programs rely on it
 
 
 class SchemaSession(Session, Protocol):
-    """A session whose tables stand in a schema."""
+    """A session whose tables are in a schema."""
 
     def execute_alone(self, sql: str, name: str) -> None:
-        """Run one statement about a named thing, `{}` in its text, outside of a transaction."""
+        """Run one statement outside of a transaction; the quoted name replaces `{}` in its text."""
 
 
 class Removal(NamedTuple):
-    """Which of our tables go, and what else stands there, which stays."""
+    """Our tables to drop, and the other things at the place, which stay."""
 
     tables: Sequence[str]
     others: Sequence[Thing]
 
 
 class Place(NamedTuple):
-    """What messages call the place (`what`: schema sparkify), and the edit that names another."""
+    """The name of the place in messages (`what`: schema sparkify), and the edit that names another."""
 
     what: str
     another: str
 
 
 def plan_removal(session: Session, ours: Ours, place: Place) -> Removal:
-    """Find out what goes and what stays.
+    """Find out what is removed and what stays.
 
-    Raises EnvironmentFailure when the tables are not ours, when there are none and something else is there, or when a
-    view of somebody else needs one of them.
+    Raises EnvironmentFailure when the tables are not ours, when there are none but other things are there, or when a
+    view that is not ours needs one of them.
     """
     standing = find_owner(session, ours)
     refuse_strangers(standing, place.what, place.another)
     if standing.whose == "none" and standing.others:
         raise EnvironmentFailure(
-            f"{place.what} is not a warehouse of this suite: none of its tables is there",
+            f"{place.what} is not a warehouse of this suite: it has none of its tables",
             evidence=(f"{name_some(standing.others)}", "nothing was removed"),
-            hint=f"{place.another}     (when the warehouse is elsewhere)",
+            hint=f"{place.another}     (if the warehouse is elsewhere)",
         )
     going = [thing.name for thing in standing.taken]
     hanging = [thing for thing in session.dependents(going) if thing not in standing.taken] if going else []
     if hanging:
         raise EnvironmentFailure(
-            f"{name_some(hanging)} of somebody else reads the tables of {place.what}, which were to go",
+            f"tables of {place.what} are still needed by {name_some(hanging)}",
             evidence="nothing was removed",
-            hint=f"move {hanging[0].name} elsewhere, or drop it     (when it is yours)",
+            hint=f"move {hanging[0].name} elsewhere, or drop it     (if it is yours)",
         )
     in_order = [name for name in (*ours.drops, *session.extra_tables) if name in going]
     return Removal(in_order, standing.others)
@@ -71,14 +71,14 @@ def drop_tables(session: Session, ours: Ours, removal: Removal) -> None:
 
 
 def tell_tables(removal: Removal, place: Place) -> list[Change]:
-    """Say which tables go from a place that stays, and what is in it besides."""
+    """Name the tables that are dropped from a place that stays, and what else is in it."""
     gone = [Change("-", f"{len(removal.tables)} tables of {place.what}: {', '.join(removal.tables)}")]
     kept = f", with {name_some(removal.others)}" if removal.others else ""
     return [*(gone if removal.tables else ()), Change("=", f"{place.what} stays{kept}")]
 
 
 def plan_schema(session: SchemaSession, ours: Ours, place: Place, schema: str) -> list[Change]:
-    """Say what `remove_from_schema` would do; raises what it raises."""
+    """Say what `remove_from_schema` would do; raises the same errors."""
     removal = plan_removal(session, ours, place)
     if removal.others or schema == NEVER_DROPPED:
         return tell_tables(removal, place)
@@ -98,7 +98,7 @@ def remove_from_schema(session: SchemaSession, ours: Ours, place: Place, schema:
     if removal.others or schema == NEVER_DROPPED:
         return kept
     try:
-        # without CASCADE: what somebody has put there meanwhile keeps it, and so does another owner
+        # without CASCADE: the schema stays when it is not empty any more, or has another owner
         session.execute_alone("DROP SCHEMA {}", schema)
     except EnvironmentFailure as error:
         return [*kept[:-1], Change("=", f"{place.what} stays: {error.evidence[0]}")]

@@ -1,7 +1,7 @@
 """The lake: the tables of a warehouse as Parquet, in a folder or in S3.
 
-One manifest names the files of the current export, and is replaced last: a reader who starts from it sees one whole
-export.
+One manifest names the files of the current export, and is replaced last: a reader who takes the files from it always
+sees one complete export.
 
 Other rooms use:
 

@@ -1,4 +1,4 @@
-"""Read a lake back: every byte of every file, and what its rows add up to."""
+"""Read a lake back: every byte of every file, and the totals of its rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """A DuckDB of its own, in which a table of the lake has the name that it has in the warehouse."""
+    """A separate DuckDB, in which the tables of the lake have their names in the warehouse."""
 
     def __init__(self, place: Place, session: DuckDbSession) -> None:
         self._place = place
@@ -32,7 +32,7 @@ class Reader:
     def read(
         self, name: str, table: LakeTable, add_up: Callable[[DuckDbSession], Mapping[str, int]]
     ) -> tuple[Mapping[str, int], list[str]]:
-        """Give the totals of a table, file by file where it has to be fetched, and what is wrong with its files."""
+        """Give the totals of a table, and what is wrong with its files. Remote files are fetched one by one."""
         totals: Counter[str] = Counter()
         wrong = []
         for copies in self._place.copies(table.files):
@@ -49,7 +49,7 @@ class Reader:
 
 @contextmanager
 def open_reader(place: Place, settings: DuckDb) -> Iterator[Reader]:
-    """Give a reader for the block; what it fetches and spills lies in a private folder."""
+    """Give a reader for the block; its temporary files lie in a private folder."""
     with (
         private_folder() as folder,
         closing(open_file(settings, Path(folder, "reader.duckdb"), lambda _trace: None, place.location)) as session,

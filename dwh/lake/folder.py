@@ -33,7 +33,7 @@ class Folder:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Busy(f"somebody else is exporting to {self.path}", hint="the same command again") from None
+                raise Busy(f"another session is exporting to {self.path}", hint="the same command again") from None
             yield
         finally:
             os.close(descriptor)
@@ -58,7 +58,7 @@ class Folder:
         return None
 
     def replace(self, manifest: bytes, tag: str, version: str) -> None:  # noqa: ARG002
-        """Write the manifest into the version, onto the disk, and then put it over the old one."""
+        """Write the manifest into the version, sync it to the disk, then move it over the old one."""
         partial = self.path / version / f"{MANIFEST}.partial"
         with worded(self.path):
             with partial.open("wb") as file:
@@ -72,7 +72,7 @@ class Folder:
             _sync(self.path)
 
     def sizes(self, version: str) -> dict[str, int]:
-        """Look at every file."""
+        """Give the size of every file."""
         with worded(self.path):
             return {
                 os.path.relpath(os.path.join(folder, name), self.path): os.stat(os.path.join(folder, name)).st_size

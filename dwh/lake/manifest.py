@@ -1,4 +1,4 @@
-"""The manifest of a lake: which files are the current version of each table."""
+"""The manifest of a lake: the files of the current version of each table."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class LakeTable(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What manifest.json says. `origin` tells one state of the tables from another, `revision` counts the commits,
-    `warehouse` is the address of the one that wrote it (None: version 0.1 wrote it)."""
+    """The content of manifest.json. `origin` identifies the state of the tables, `revision` counts the commits,
+    `warehouse` is the address of the warehouse that wrote it (None: version 0.1 wrote it)."""
 
     current: str
     kept: Sequence[str]
@@ -67,7 +67,7 @@ class Manifest(NamedTuple):
 
 
 def read_manifest(data: bytes, location: str) -> Manifest:
-    """Read manifest.json. Raises ConfigError when it is not that of a lake of this suite, which is left as it is."""
+    """Read manifest.json. Raises ConfigError when this suite did not write it; the file is not changed."""
     try:
         content = json.loads(data)
         if content.pop("format") != FORMAT:
@@ -82,6 +82,6 @@ def read_manifest(data: bytes, location: str) -> Manifest:
         return manifest
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
-            f"manifest.json in {location} is not one of a lake of this suite; nothing there was changed",
+            f"manifest.json in {location} was not written by this suite; nothing was changed",
             hint="python export_lake.py --to ANOTHER_FOLDER",
         ) from None

@@ -1,4 +1,4 @@
-"""What every place of a lake can do."""
+"""The protocol of every place of a lake."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ class Place(Protocol):
     location: str
 
     def held(self) -> AbstractContextManager[None]:
-        """Keep other exports out for the block, where that can be done. Raises Busy."""
+        """Keep other exports out for the block, where the place has locks. Raises Busy."""
 
     def versions(self) -> set[str]:
-        """Name the versions that are there, whole or not."""
+        """Name the versions at the place, complete or not."""
 
     def others(self) -> set[str]:
-        """Name what is there and is no part of a lake; what an empty folder may hold is passed over."""
+        """Name the things at the place that are not part of a lake, without those that an empty folder may hold."""
 
     def read(self) -> tuple[bytes, str] | None:
         """Give the manifest, and a tag that changes with it."""
 
     def replace(self, manifest: bytes, tag: str, version: str) -> None:
-        """Replace the manifest at once; `tag` is that of the one that was read. Raises Busy when it is another now."""
+        """Replace the manifest at once; `tag` is that of the one that was read. Raises Busy when another is there."""
 
     def sizes(self, version: str) -> dict[str, int]:
         """Give path and bytes of every file of a version."""
 
     def workspace(self, version: str) -> AbstractContextManager[str]:
-        """Give the folder or prefix that an engine writes the files of a version to."""
+        """Give the folder or prefix to which an engine writes the files of a version."""
 
     def keep(self, version: str, written: Written, workspace: str) -> LakeFile:
-        """Bring a file that was written to its place in the version, for good."""
+        """Bring a written file to its final place in the version."""
 
     def remove(self, version: str) -> None:
         """Remove a version and all files in it."""
 
     def copies(self, files: Sequence[LakeFile]) -> Iterator[list[tuple[LakeFile, str]]]:
-        """Give local paths of files, some at a time; those given before may be gone then."""
+        """Give local paths of files, some at a time; the earlier ones may be removed then."""
 
 
 def is_foreign(name: str) -> bool:
-    """Tell whether something of this name is no part of a lake, and nothing that file systems put into empty folders:
-    hidden names, such as .DS_Store and .gitkeep, and lost+found."""
+    """Tell whether a name is not part of a lake. Names that may be in empty folders do not count: lost+found and hidden
+    names such as .DS_Store and .gitkeep."""
     return not (name in (MANIFEST, "lost+found") or name.startswith(".") or VERSION.fullmatch(name))
 
 
@@ -68,7 +68,7 @@ def sha256(path: str) -> str:
 
 @contextmanager
 def worded(path: Path) -> Iterator[None]:
-    """Word what the file system refuses. Raises EnvironmentFailure."""
+    """Turn an error of the file system into EnvironmentFailure."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where a lake lies: what every place can do, and a folder that does it."""
+"""The place of a lake: choose the class for it, and refuse the places of sources and scripts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def refuse_sources(config: Config, command: Callable[..., str]) -> None:
     """Raise ConfigError when [S3] LAKE lies in a source, holds one, or holds the scripts.
 
-    A load would take the files of the lake for data, and who removes the lake would remove more than that. `command`
-    words the command that exports elsewhere.
+    Otherwise a load would read the files of the lake as data, and removing the lake would remove the source or the
+    scripts. `command` words the command that exports elsewhere.
     """
     lake = _unlinked(config.s3.lake)
     locations = {"[S3] LOG_DATA": config.s3.log_data, "[S3] SONG_DATA": config.s3.song_data}
@@ -36,14 +36,14 @@ def refuse_sources(config: Config, command: Callable[..., str]) -> None:
     outermost = min(lake, *around, key=len)
     another = f"{outermost}_lake" if "/" in outermost.removeprefix(SCHEME) else f"{SCHEME}another-bucket/lake"
     raise ConfigError(
-        f"{config.s3.lake} is no place for a lake: nothing was written there",
+        f"{config.s3.lake} cannot hold a lake: nothing was written there",
         evidence=found,
         hint=(f"[S3] LAKE = {another}", command("--to", another)),
     )
 
 
 def _unlinked(location: str) -> str:
-    """Give a location as no link and no slash at its end changes it."""
+    """Give a location without links, and without a slash at its end."""
     if not is_remote(location):
         return os.path.realpath(location)
     from dwh.sources.buckets import split

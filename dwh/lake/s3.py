@@ -36,7 +36,7 @@ class Prefix:
         self._by_engine = by_engine
 
     def held(self) -> AbstractContextManager[None]:
-        """Nobody is kept out: the manifest is replaced on a condition."""
+        """Do nothing: there is no lock here, the manifest is replaced on a condition."""
         return nullcontext()
 
     def versions(self) -> set[str]:
@@ -44,7 +44,7 @@ class Prefix:
         return {name for name in self._names() if VERSION.fullmatch(name)}
 
     def others(self) -> set[str]:
-        """List the prefixes below, and the objects beside them; the marker of an empty folder is none."""
+        """List the prefixes below and the objects beside them, without the marker of an empty folder."""
         return {name for name in self._names() if name and is_foreign(name)}
 
     def _names(self) -> set[str]:
@@ -79,11 +79,11 @@ class Prefix:
         try:
             self._ask("PutObject", MANIFEST, lambda: obstore.put(store, key, manifest, mode=mode))
         except (PreconditionError, AlreadyExistsError):
-            # a request whose answer was lost is sent again, and then our own manifest is in the way
+            # after a lost answer the request is sent again, and finds our own manifest
             found = self.read()
             if not found or found[0] != manifest:
                 raise Busy(
-                    f"somebody else has just exported to {self.location}", hint="the same command again"
+                    f"another session has just exported to {self.location}", hint="the same command again"
                 ) from None
 
     def sizes(self, version: str) -> dict[str, int]:
@@ -100,7 +100,7 @@ class Prefix:
             yield str(folder)
 
     def keep(self, version: str, written: Written, workspace: str) -> LakeFile:
-        """Upload the file in parts, and remove it here; or look at what the engine wrote."""
+        """Upload the file in parts, and remove it here; or read the size of the file that the engine wrote."""
         import obstore
 
         path = f"{version}/{written.path}"
@@ -135,7 +135,7 @@ class Prefix:
                         with local.open("wb") as copy:
                             self._ask("GetObject", file.path, partial(_fetch, store, self._below(file.path), copy))
                     except FileNotFoundError:
-                        local.unlink()  # whoever looks for the copy sees that the object is gone
+                        local.unlink()  # a missing copy means that the object is gone
                 yield [(file, str(local))]
 
     def _below(self, path: str) -> str:
@@ -152,7 +152,7 @@ class Prefix:
         )
 
     def _ask(self, operation: str, path: str, action: Callable[[], T]) -> T:
-        """Ask in a thread, so that a stop is not held up by a server that does not answer."""
+        """Send the request in a thread, so that a server that does not answer cannot delay a stop."""
         place = S3Path(self._bucket, self._below(path).rstrip("/"))
         [answer] = in_threads(lambda _: self._buckets.ask(operation, place, action), [None])
         return answer

@@ -1,6 +1,6 @@
-"""Whose things are: the tables in a warehouse, and a lake or a report.
+"""Ownership: which tables, lakes and reports belong to a warehouse of this suite.
 
-What is not ours is never altered, filled or removed.
+Nothing else is ever altered, filled or removed.
 
 Other rooms use:
 

@@ -1,7 +1,7 @@
-"""Whose a lake or a report is. Each names the place of its warehouse, and a run from another place does not replace it.
+"""The owner of a lake or a report. Each names the place of its warehouse; a run from another place does not replace it.
 
-Decision 0025 says what a place is. What counts is the place, not the warehouse: one that is removed and made again
-there goes on with what the earlier one wrote.
+Decision 0025 says what a place is. The place is the owner, not the warehouse: a warehouse that is removed and made
+again there continues with what the earlier one wrote.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """What something says of where it comes from: the address of its warehouse (None: version 0.1 wrote it, and named
-    none), and the run whose load was the last in it (empty: it does not say)."""
+    """The origin that a lake or report names: the address of its warehouse (None: version 0.1 wrote it, without an
+    address), and the run of its last load (empty: it names none)."""
 
     address: Address | None
     run_id: str
 
 
 def read_address(value: object) -> Address:
-    """Read an address that was written as JSON. Raises ValueError when it is none."""
+    """Read an address that was written as JSON. Raises ValueError for anything else."""
     if not isinstance(value, dict) or "engine" not in value or not all(isinstance(v, str) for v in value.values()):
         raise ValueError(f"no address: {value!r}")
     return value

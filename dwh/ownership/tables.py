@@ -1,7 +1,6 @@
-"""Whose tables these are: a warehouse of this suite, or what somebody else made, which is never altered, filled or
-removed.
+"""Whose tables these are: those of this suite, or those of another program, which are never altered, filled or removed.
 
-The names of the tables come from the scripts (`Ours`); what stands in the place of a warehouse is told by the engine.
+The scripts give the names of our tables (`Ours`); the engine lists what is at the place of a warehouse.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ _COLUMN = re.compile(r"^    (\w+) (.+?),?$", re.MULTILINE)
 
 
 def columns_of(statement: str) -> dict[str, str]:
-    """Read names and types of the columns out of a CREATE TABLE statement that has one of them a line."""
+    """Read names and types of the columns out of a CREATE TABLE statement with one column a line."""
     return dict(_COLUMN.findall(statement))
 
 
 class Standing(NamedTuple):
-    """Whose the place is. none: nothing of our names stands there · ours · earlier: ours, and made before there was a
-    marker · newer: of a later version of this suite, `made_by` · strange: `taken` are somebody else's."""
+    """Whose the place is. none: no table has one of our names · ours · earlier: ours, made before there was a marker ·
+    newer: of a later version of this suite, `made_by` · strange: `taken` are not made by this suite."""
 
     whose: Literal["none", "ours", "earlier", "newer", "strange"]
     taken: Sequence[Thing] = ()
@@ -36,15 +35,15 @@ class Standing(NamedTuple):
 
 
 def find_owner(session: Session, ours: Ours) -> Standing:
-    """Look whose the place is that this session would write to. Reads the catalogue and the marker, changes nothing."""
+    """Find out whose the place of this session is. Reads the catalogue and the marker, changes nothing."""
     contents = session.contents()
     names = {*ours.tables, *session.extra_tables}
     taken = [thing for thing in contents if thing.name in names]
-    # an index goes and stays with its table; it counts only where it has a name that a table needs
+    # an index belongs to its table; it matters only when it has a name that a table needs
     others = [thing for thing in contents if thing.name not in names and thing.kind != "index"]
     kinds = {thing.name: thing.kind for thing in taken}
     for name, statement in session.extra_tables.items():
-        # made by conn_start.py of 0.1 where nothing else is: it says nothing about the other names
+        # conn_start.py of 0.1 made this table alone: it says nothing about the other names
         if kinds.get(name) == "table" and same_columns(session.columns(name), columns_of(statement)):
             del kinds[name]
     if not kinds:
@@ -75,29 +74,29 @@ def _read_marker(
 
 
 def refuse_strangers(standing: Standing, place: str, another: str) -> None:
-    """Raise EnvironmentFailure when the place is somebody else's, or of a later version; `another` is the edit that
-    names another place."""
+    """Raise EnvironmentFailure when the place is not ours, or of a later version; `another` is the edit that names
+    another place."""
     if standing.whose == "newer":
         raise EnvironmentFailure(
             f"{place} was made by a later version of this suite, {standing.made_by}",
             evidence="nothing was changed",
-            hint=("the same command again, with that version", f"{another}     (a warehouse of its own)"),
+            hint=("the same command again, with that version", f"{another}     (a separate warehouse)"),
         )
     if standing.whose == "strange":
         names = name_some(standing.taken)
         raise EnvironmentFailure(
-            f"{place} is not a warehouse of this suite, and names that it needs are taken: {names}",
-            evidence="they are left as they are: nothing was changed",
+            f"{place} is not a warehouse of this suite, and other things have the names of its tables: {names}",
+            evidence="nothing was changed",
             hint=(
-                f"{another}     (a warehouse of its own)",
-                f"rename {standing.taken[0].name}, or move it away     (and the others, when they are yours)",
+                f"{another}     (a separate warehouse)",
+                f"rename {standing.taken[0].name}, or move it away     (and the others, if they are yours)",
             ),
         )
 
 
 def same_columns(found: Columns, wanted: Columns) -> bool:
-    """Tell whether these are the wanted columns, all of them and no others, in any order, whatever an engine calls
-    their types. Lengths count where the engine keeps them."""
+    """Tell whether these are exactly the wanted columns, in any order and under the type names of any engine. Lengths
+    are compared where the engine keeps them."""
     return found.keys() == wanted.keys() and all(_same_type(found[name], kind) for name, kind in wanted.items())
 
 
@@ -121,7 +120,7 @@ _TYPES = {
 
 
 def name_some(things: Iterable[Thing]) -> str:
-    """Name things for a person: `table payroll, view staff and 12 more`."""
+    """Name some things for a message: `table payroll, view staff and 12 more`."""
     named = [str(thing) for thing in things]
     shown = ", ".join(named[:SHOWN])
     return shown if len(named) <= SHOWN else f"{shown} and {len(named) - SHOWN:,} more"

@@ -1,6 +1,6 @@
-"""The settings: what dwh.cfg, the environment and flags say, read once, checked, and put into one form.
+"""The settings from dwh.cfg, the environment and flags: read once, checked, and put into one form.
 
-A wrong one is told with its line, and an edit that puts it right. A secret prints as ***.
+The error for a wrong one names its line and the edit that fixes it. A secret prints as ***.
 
 Other rooms use:
 

@@ -1,4 +1,4 @@
-"""Signing in to AWS, and what its refusals mean. Nothing here knows a bucket or a cluster."""
+"""Signing in to AWS, and the meaning of its errors. Nothing here knows a bucket or a cluster."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ TRANSIENT = {
 
 
 def open_session(aws: Aws) -> Session:
-    """Give a session with the keys of [AWS], or else with what the standard chain finds: environment, profile, SSO,
+    """Give a session with the keys of [AWS], or else with those of the standard chain: environment, profile, SSO,
     instance role.
 
-    Nothing is asked of AWS yet. Raises ConfigError for half a pair of keys and for a profile that does not exist.
+    Sends no request yet. Raises ConfigError for one key without the other, and for a profile that does not exist.
     """
     import boto3
     from botocore.exceptions import ProfileNotFound
@@ -63,9 +63,9 @@ def open_session(aws: Aws) -> Session:
 
 
 def refusal(code: str, operation: str, aws: Aws, detail: str = "") -> DwhError | None:
-    """Word the error of an AWS error code that has to do with who is asking; None when it is about something else.
+    """Word the error of an AWS error code about sign-in or permissions; None for any other code.
 
-    `operation` is what was asked for, such as s3:GetObject of s3://bucket/key; `detail` is evidence beside the code.
+    `operation` is the request, such as s3:GetObject of s3://bucket/key; `detail` is evidence beside the code.
     """
     profile = f" (profile {aws.profile})" if aws.profile else ""
     option = f" --profile {aws.profile}" if aws.profile else ""
@@ -78,16 +78,16 @@ def refusal(code: str, operation: str, aws: Aws, detail: str = "") -> DwhError |
         )
     if code in UNKNOWN_KEY:
         return EnvironmentFailure(
-            f"AWS does not know the access key, or the secret does not belong to it{profile}",
+            f"AWS does not know the access key, or the secret does not match it{profile}",
             evidence=evidence,
-            hint=f"aws sts get-caller-identity{option}     (says who you are, when the keys are right)",
+            hint=f"aws sts get-caller-identity{option}     (shows who you are, if the keys are right)",
         )
     if code in DENIED:
         return EnvironmentFailure(
             f"AWS does not let you do this{profile}: {operation}",
             evidence=evidence,
             hint=(
-                f"aws sts get-caller-identity{option}     (says who is asking)",
+                f"aws sts get-caller-identity{option}     (shows who you are)",
                 "ask for that one permission",
             ),
         )
@@ -97,9 +97,9 @@ def refusal(code: str, operation: str, aws: Aws, detail: str = "") -> DwhError |
 
 
 def aws_error(error: Exception, operation: str, aws: Aws) -> DwhError:
-    """Word what boto3 raised: a refusal by its code, NotReady for what may work in a moment, else EnvironmentFailure.
+    """Word an error of boto3: a refusal by its code, NotReady for what may work in a moment, else EnvironmentFailure.
 
-    `error` is a ClientError or another BotoCoreError; `operation` is what was asked for.
+    `error` is a ClientError or another BotoCoreError; `operation` is the request.
     """
     from botocore import exceptions as boto
 
@@ -121,7 +121,7 @@ def aws_error(error: Exception, operation: str, aws: Aws) -> DwhError:
 
 
 def no_credentials(aws: Aws) -> EnvironmentFailure:
-    """Word that nobody is signed in."""
+    """Word the error that there are no credentials."""
     option = f" --profile {aws.profile}" if aws.profile else ""
     return EnvironmentFailure(
         "no AWS credentials were found",

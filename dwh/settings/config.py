@@ -39,8 +39,7 @@ LOCAL_NAME = "dwh.local.cfg"
 
 
 class Config(NamedTuple):
-    """All settings. `origins` says of every (section, key) where its value came from; `notes` are worth telling the
-    user."""
+    """All settings. `origins` names the source of each (section, key); `notes` are for the user."""
 
     warehouse: Warehouse
     s3: S3
@@ -64,8 +63,8 @@ _Values = dict[Key, Given]
 def load_config(path: str | None, flags: Mapping[tuple[str, str], str | None], environ: Mapping[str, str]) -> Config:
     """Read the settings: flag, then environment, then dwh.local.cfg, then dwh.cfg, then default.
 
-    Raises ConfigError for a file that is missing or cannot be read, an unknown key (with what was probably meant),
-    and a value of the wrong form.
+    Raises ConfigError for a file that is missing or unreadable, an unknown key (with the likely one), and a value of
+    the wrong form.
     """
     main = _find(path or environ.get("DWH_CONFIG"))
     notes: list[str] = []
@@ -96,7 +95,7 @@ def _find(path: str | None) -> Path:
 
 
 def _exposed_secrets(file: Path, values: _Values) -> list[str]:
-    """Say of a file with a secret in it that others can read it, or that git would carry it away."""
+    """Give a note for each way in which a file with a secret is exposed: readable by others, or tracked by git."""
     secrets = [
         f"[{section}] {name}" for (section, name), v in values.items() if unquoted(v.text) and is_secret(section, name)
     ]
@@ -148,16 +147,16 @@ def _typed(values: _Values, main: Path, notes: tuple[str, ...]) -> Config:
         text = given.text if is_several(section, name) else unquoted(given.text)
         try:
             if not unquoted(text) and (given.origin == "flag" or is_several(section, name)):
-                raise WrongValue("a value, not nothing")
+                raise WrongValue("a value; this one is empty")
             empty = not text and given.origin != "default"
             value = meta.parse(*(meta.default, main.parent) if empty else (text, given.folder))
         except ValueError as error:
             raise _wrong(section, name, given, error) from error
         if is_several(section, name) and covers_more(text, value):
             said = f"[{section}] {name} = {without_credentials(text)} ({given.origin})"
-            notes += (f"{said} is taken for all JSON files below {', '.join(value)}",)
+            notes += (f"{said} means all JSON files below {', '.join(value)}",)
         sections[section][name.lower()] = value
-    # each section is of the class that SECTIONS names for it, which a type checker cannot see
+    # each section has the class that SECTIONS names, which a type checker cannot see
     read: dict[str, Any] = {section.lower(): cls(sections[section]) for section, cls in SECTIONS.items()}
     return Config(**read, path=main, origins={k: v.origin for k, v in values.items()}, notes=notes)
 
@@ -172,7 +171,7 @@ def _wrong(section: str, name: str, given: Given, error: ValueError) -> ConfigEr
 
 
 def _edit(section: str, name: str, given: Given, right: str) -> str:
-    """Say how to set what was wrong to what is right, in the place that counts."""
+    """Give the edit that sets the right value where the wrong one was set."""
     if given.origin == "flag":
         return f"type {shlex.quote(right)} instead"
     kind, _, variable = given.origin.partition(" ")

@@ -1,4 +1,4 @@
-"""Reading one dwh.cfg: which keys stand in it and where, and what in it cannot be meant as it stands."""
+"""Reading one dwh.cfg: its keys with their lines, and the refusal of lines that are probably mistakes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dwh.terminal.errors import ConfigError
 
 Key = tuple[str, str]
 SHOWN_UNKNOWN = 4
-# Quotes around a whole word: what stands in them is part of the value.
+# Quotes around a whole word: the text in them is part of the value.
 _QUOTED = re.compile(r"(?<!\S)([\"'])(?:(?!\1).)*\1(?!\S)", re.DOTALL)
 _COMMENT = re.compile(r"(?:^|\s+)([#;])")
 
 
 class Given(NamedTuple):
-    """The text of a setting, where it stands, and the folder that relative paths in it start from."""
+    """The text of a setting, its source, and the folder that relative paths in it start from."""
 
     text: str
     origin: str
@@ -32,8 +32,8 @@ class Given(NamedTuple):
 def read_file(file: Path) -> dict[Key, Given]:
     """Read the keys of a file.
 
-    Raises ConfigError with the line for a file of another form or encoding, for all unknown keys (with what was
-    probably meant), and for a comment behind a value.
+    Raises ConfigError with the line for a file of another form or encoding, for all unknown keys (with the likely
+    ones), and for a comment after a value.
     """
     lines = _read_lines(file)
     parser = _parse(file, lines)
@@ -64,13 +64,13 @@ def read_file(file: Path) -> dict[Key, Given]:
 
 
 def prefer(today: Mapping[Key, Given], older: Mapping[Key, Given]) -> dict[Key, Given]:
-    """Join the keys of today and those of older projects: one of today counts more, unless it is empty."""
+    """Join today's keys and those of older projects: today's key wins, unless it is empty."""
     filled = {key: given for key, given in older.items() if unquoted(given.text)}
     return {**older, **{key: given for key, given in today.items() if unquoted(given.text) or key not in filled}}
 
 
 def known_key(section: str, name: str) -> Key | None:
-    """Give the key of today that is meant; None for one that is no longer needed. Raises KeyError for another."""
+    """Give today's name of a key; None for one that is no longer needed. Raises KeyError for an unknown one."""
     if section == "DWH":
         return ALIASES[name]
     if (section, name) not in declared_keys():
@@ -79,7 +79,7 @@ def known_key(section: str, name: str) -> Key | None:
 
 
 def guess(word: str, words: Sequence[str]) -> str | None:
-    """Give the word that was probably meant."""
+    """Give the most similar word."""
     import difflib
 
     return next(iter(difflib.get_close_matches(word, words, n=1)), None)
@@ -93,15 +93,15 @@ def _read_lines(file: Path) -> list[str]:
         hint = "python etl.py --config /path/to/dwh.cfg"
         raise ConfigError(f"{file} cannot be read", evidence=str(error), hint=hint) from error
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or content[:2].count(0) == 1:
-        raise ConfigError(f"{file.name} is UTF-16, and only UTF-8 is read", hint=utf8)
+        raise ConfigError(f"{file.name} is UTF-16; only UTF-8 is read", hint=utf8)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # the error itself holds the whole file, with the secrets in it: it is not chained
+        # not chained: the error holds the whole file, secrets included
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(
             f"{file.name} line {line} is not UTF-8",
-            evidence=f"byte {content[error.start]:#04x}: an editor of Windows saves cp1252 (ANSI)",
+            evidence=f"byte {content[error.start]:#04x}: some Windows editors save cp1252 (ANSI)",
             hint=utf8,
         ) from None
     if "\0" in text:
@@ -111,8 +111,8 @@ def _read_lines(file: Path) -> list[str]:
 
 
 def _parse(file: Path, lines: Sequence[str]) -> configparser.ConfigParser:
-    """Parse the lines. The parser's own messages repeat a line, which may hold a secret: they are neither told nor
-    chained, because -vv shows the chain."""
+    """Parse the lines. The parser's own messages repeat a line, which may hold a secret: so they are not shown, and not
+    chained either, because -vv shows the chain."""
     parser = configparser.ConfigParser(interpolation=None, default_section="(none)")
     try:
         parser.read_string("\n".join(lines), source=file.name)
@@ -135,27 +135,27 @@ def _parse(file: Path, lines: Sequence[str]) -> configparser.ConfigParser:
 
 
 def _twice(file: Path, line: int | None, section: str, name: str) -> ConfigError:
-    # only a name that is ours is repeated: of anything else nobody knows what it is
+    # only one of our names is repeated: other text may be a secret
     known = [name.upper()] if any(name.upper() == declared for _, declared in declared_keys()) else []
     known += [name.upper()] if name.upper() in ALIASES else []
     what = f"{known[0] if known else 'a key'} in [{section.upper()}]" if name else f"section [{section.upper()}]"
     return ConfigError(
-        f"{file.name} line {line}: {what} is there twice",
-        evidence="which of two values counts would be a guess",
-        hint=f"edit {file}: one of them goes",
+        f"{file.name} line {line}: {what} appears twice",
+        evidence="it is not clear which value counts",
+        hint=f"edit {file}: remove one of them",
     )
 
 
 def _refuse_more_than_a_value(file: Path, given: Given, written: Key, key: Key) -> None:
-    """Refuse a comment behind a value, and lines below it that would be a part of it."""
+    """Refuse a comment after a value, and the following lines when they would become part of it."""
     section, name = written
     first, *below = [line.strip() for line in given.text.split("\n")]
     names = {known for _, known in declared_keys()} | set(ALIASES)
     swallowed = any((found := re.match(r"(\w+)\s*[=:]", line)) and found[1].upper() in names for line in below)
     if swallowed or (below and first and not is_several(*key)):
         raise ConfigError(
-            f"{given.origin}: the value of [{section}] {name} goes on in the line below, which begins with a blank",
-            hint=f"edit {file}: no blank at the beginning of a line",
+            f"{given.origin}: the value of [{section}] {name} continues on the next line, which begins with a blank",
+            hint=f"edit {file}: remove the blank at the beginning of that line",
         )
     if is_secret(*key):
         return
@@ -164,21 +164,21 @@ def _refuse_more_than_a_value(file: Path, given: Given, written: Key, key: Key) 
     if not comment:
         return
     value, whole = given.text[: comment.start()], given.text
-    hints = [f"edit {file}: the comment on a line of its own, or the whole value in quotes"]
+    hints = [f"edit {file}: put the comment on its own line, or the whole value in quotes"]
     if without_credentials(whole) == whole and "\n" not in whole:
-        hints = [f"[{key[0]}] {key[1]} = {value}     (the comment on a line of its own)"]
+        hints = [f"[{key[0]}] {key[1]} = {value}     (put the comment on its own line)"]
         quote = "'" if '"' in whole else '"'
         if value and quote not in whole:
             hints.append(f"[{key[0]}] {key[1]} = {quote}{whole}{quote}     (if it is part of the value)")
     raise ConfigError(
-        f"{given.origin}: a comment behind the value of [{section}] {name}",
-        evidence=f"{comment[1]} begins a comment only where a line begins; here it would be part of the value",
+        f"{given.origin}: a comment after the value of [{section}] {name}",
+        evidence=f"{comment[1]} starts a comment only at the start of a line; here it would be part of the value",
         hint=hints,
     )
 
 
 def _unknown(file: Path, unknown: Sequence[tuple[str, str, str]]) -> ConfigError:
-    """Word all names of a file that are not known, so that it is put right at once."""
+    """Word the error of all unknown names of a file, so that one edit can fix them all."""
     first, *others = [(said, _meant(section, name)) for said, section, name in unknown]
     evidence = [f"{said}; try {meant[0]}" for said, meant in others[:SHOWN_UNKNOWN]]
     if len(others) > SHOWN_UNKNOWN:
@@ -187,7 +187,7 @@ def _unknown(file: Path, unknown: Sequence[tuple[str, str, str]]) -> ConfigError
 
 
 def _meant(section: str, name: str) -> tuple[str, ...]:
-    """Give what was probably meant by a section, or by a key of one."""
+    """Give the likely right name of a section, or of a key in one."""
     if not name:
         return (ELSEWHERE.get(section) or guess(section, list(SECTIONS)) or f"one of {', '.join(SECTIONS)}",)
     names = list(ALIASES) if section == "DWH" else [k for s, k in declared_keys() if s == section]
@@ -206,7 +206,7 @@ def _alias(name: str) -> str:
 
 
 def _line_of(lines: Sequence[str], section: str, name: str | None = None) -> int:
-    """Say on which line a section begins, or a key of it stands."""
+    """Give the line of a section, or of a key in it; 0 when it is not found."""
     inside = False
     for number, line in enumerate(lines, 1):
         if line.strip().startswith("["):

@@ -1,4 +1,4 @@
-"""The name of a server, and what people write in its place: with a port, as a URL, as the console shows it."""
+"""The name of a server, and the other forms that people write: with a port, as a URL, as the console shows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dwh.terminal.errors import WrongValue
 
-ALONE = "the name of the server alone: port, database, user and password have keys of their own"
+ALONE = "only the name of the server: port, database, user and password have their own keys"
 _NAME = re.compile(r"\w(?:[\w.-]*\w)?\.?")
 _SCHEME = re.compile(r"(?:[\w+.-]+:)+//")
 _REST = re.compile(r"(?P<host>\[[^\]]*\]|[^:/?;]*)(?::(?P<port>\d*))?(?:/(?P<database>[^?;/]*))?(?P<more>[/?;].*)?")
@@ -37,7 +37,7 @@ def read_service_url(text: str, _folder: Path) -> str:
 
 
 def read_identifier(text: str, _folder: Path) -> str:
-    """Give the name of a cluster as AWS keeps it, in lower case: only so is it found, and known as ours, again."""
+    """Give the name of a cluster in lower case, as AWS stores it: otherwise it would not be found again."""
     return text.lower()
 
 
@@ -55,9 +55,9 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _taken_apart(text: str, port_key: str) -> str:
-    """Give the lines that a URL or host:port/database should be; empty when it is not plain what is what.
+    """Give the settings that a URL or host:port/database stands for; empty when its parts are not clear.
 
-    A password is never among them: an @ that does not end the user's part leaves all of it untold.
+    A password is never among them: when it is unclear which @ ends the login, nothing is shown.
     """
     rest = text[found.end() :] if (found := _SCHEME.match(text)) else text
     authority = re.split("[/?;]", rest, maxsplit=1)[0]

@@ -1,5 +1,5 @@
-"""Where data lies, however it is spelled: every place becomes an absolute path or s3://bucket/key, so that a source has
-one name in the ledger. What is not plain is refused, with the right spelling (decision 23).
+"""The places of data. Every spelling of a place becomes one absolute path or s3://bucket/key, so that a source has one
+name in the ledger. An unclear spelling is refused, and the error shows the right one (decision 23).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Literal
 
 from dwh.terminal.errors import WrongValue
 
-# What * and ? in a place mean: everything below it, where that is plain; a mistake; or themselves.
+# What * and ? in a place mean: everything below it (where that is clear); a mistake; or themselves.
 Wildcards = Literal["widen", "refuse", "literal"]
 
 S3_SCHEME = re.compile(r"s3[an]?://", re.IGNORECASE)
 PLACE = "a folder, or s3://bucket/prefix"
 BUCKET = "a bucket: at most 63 of a-z, 0-9, - and ., a letter or digit first and last"
-ACCESS_POINT = "a bucket; of an access point only the alias is taken: s3://NAME-s3alias/prefix"
+ACCESS_POINT = "a bucket; for an access point, its alias: s3://NAME-s3alias/prefix"
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _ARN = re.compile(r"arn:aws[\w-]*:s3:::(.+)", re.IGNORECASE | re.DOTALL)
-# <bucket>.s3.<region>, s3.<region>/<bucket>, and what came before these [D s3 userguide VirtualHosting].
+# <bucket>.s3.<region>, s3.<region>/<bucket>, and their older forms [D s3 userguide VirtualHosting].
 _S3_HOST = re.compile(
     r"(?:(?P<bucket>.+)\.)?s3(?:-accelerate|-fips|-website)?(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
 )
@@ -37,9 +37,9 @@ def unquoted(text: str) -> str:
 
 
 def read_locations(text: str, folder: Path) -> tuple[str, ...]:
-    """Give one location, or several separated by blanks; one with blanks in it exists as it stands, or is quoted.
+    """Give one location, or several separated by blanks. One with blanks in it must exist, or be quoted.
 
-    Raises WrongValue with the right spelling, also for none at all.
+    Raises WrongValue with the right spelling, also when there is none at all.
     """
     whole = unquoted(text)
     if whole and not S3_SCHEME.match(whole) and os.path.exists(_local(whole, folder)):
@@ -86,24 +86,24 @@ def read_path(text: str, folder: Path) -> str:
 
 
 def read_database(text: str, folder: Path) -> str:
-    """Give the path of a database file. Raises WrongValue for what DuckDB keeps in memory or elsewhere."""
+    """Give the path of a database file. Raises WrongValue for a database in memory or in MotherDuck."""
     if text.lower().startswith((":memory:", "md:", "motherduck:")):
-        raise WrongValue("a file, which the next script opens again: nothing of a database in memory is left then")
+        raise WrongValue("a file that the next script can open; a database in memory is lost when this script ends")
     return read_path(text, folder)
 
 
 def ledger_path(text: str, folder: Path) -> str:
-    """Give the spelling that the ledger has of a file or folder, gone or not. Raises WrongValue."""
+    """Give a file or folder as the ledger spells it, whether or not it still exists. Raises WrongValue."""
     return _read(text, folder, "literal")
 
 
 def covers_more(text: str, places: tuple[str, ...]) -> bool:
-    """Tell whether a pattern in a text was taken for everything below the places that came of it."""
+    """Tell whether a pattern in a text was read as everything below the resulting places."""
     return "*" in text and not any("*" in place for place in places)
 
 
 def _words(text: str) -> list[str]:
-    """Split at blanks, outside of quotes. A backslash is itself, unless it stands before a blank or a quote."""
+    """Split at blanks, outside of quotes. A backslash escapes a blank or a quote, and is itself elsewhere."""
     import shlex
 
     lexer = shlex.shlex(text, posix=True)
@@ -112,7 +112,7 @@ def _words(text: str) -> list[str]:
     try:
         return [word for word in lexer if word]
     except ValueError:
-        raise WrongValue("a quote that is opened is closed; double quotes around what has a quote in it") from None
+        raise WrongValue("a closing quote; put double quotes around a path with a quote in it") from None
 
 
 def _read(text: str, folder: Path, wildcards: Wildcards) -> str:
@@ -127,19 +127,19 @@ def _read(text: str, folder: Path, wildcards: Wildcards) -> str:
         _refuse_foreign_path(text)
         if "\\" in text and os.path.exists(_local(text.replace("\\", "/"), folder)):
             raise WrongValue("a path with / between its names", text.replace("\\", "/"))
-        # a folder that is made here may be called anything, but nobody calls one *
+        # a folder that is made here may have any name, but a name of nothing but * is a mistake
         if set("*?") & set(text) and (wildcards == "widen" or _ALL_BELOW.fullmatch(text.rpartition("/")[2])):
             text = _all_below(text, wildcards)
     return _local(text, folder)
 
 
 def _local(text: str, folder: Path) -> str:
-    # abspath keeps two slashes at the beginning, which mean one on every system that this runs on
+    # abspath keeps two leading slashes, which mean one on every system that this runs on
     return re.sub(r"^//+", "/", os.path.abspath(folder / os.path.expanduser(text)))
 
 
 def _s3_url(text: str) -> str | None:
-    """Give bucket/key of what names a place in S3 in one of the usual ways; None for everything else."""
+    """Give bucket/key of a text that names a place in S3 in one of the usual ways; None for any other text."""
     if scheme := S3_SCHEME.match(text):
         return text[scheme.end() :]
     if text.lower().startswith("arn:"):
@@ -151,17 +151,17 @@ def _s3_url(text: str) -> str | None:
 
 
 def _in_s3(url: str, wildcards: Wildcards) -> str:
-    """Give s3://bucket/key of bucket/key; of slashes at its end one is kept."""
+    """Give s3://bucket/key of bucket/key; several slashes at its end become one."""
     bucket, _, key = url.partition("/")
     if "@" in bucket or ("@" in url and ":" in bucket):
-        raise WrongValue("a bucket without keys; they belong into [AWS] KEY and SECRET", "s3://bucket/prefix")
+        raise WrongValue("a bucket without access keys; they belong in [AWS] KEY and SECRET", "s3://bucket/prefix")
     if re.search(r",s3[an]?:", url, re.IGNORECASE):
         raise WrongValue("several locations are separated by blanks", f"s3://{url.replace(',', ' ')}")
     if not bucket:
         raise WrongValue("a bucket after the two slashes", f"s3://{key.strip('/') or 'bucket/prefix'}")
     if ":" in bucket:
         right = f"s3://{bucket.partition(':')[0]}/{key}".rstrip("/")
-        raise WrongValue("a bucket; server and port of another S3 belong into [S3] ENDPOINT_URL", right)
+        raise WrongValue("a bucket; server and port of another S3 belong in [S3] ENDPOINT_URL", right)
     if not _BUCKET.fullmatch(bucket):
         lower = bucket.lower()
         right = lower if bucket != lower and _BUCKET.fullmatch(lower) else "bucket"
@@ -172,13 +172,13 @@ def _in_s3(url: str, wildcards: Wildcards) -> str:
     if {"", ".", ".."} & set(parts):
         resolved = "/".join(part for part in parts if part not in ("", "."))
         right = os.path.normpath(f"/{resolved}")[1:]
-        raise WrongValue("no empty part and none that is . or .. between the slashes", f"s3://{bucket}/{right}")
+        raise WrongValue("no empty part, no . and no .. between the slashes", f"s3://{bucket}/{right}")
     end = "/" if parts and key.endswith("/") else ""
     return "/".join((f"s3://{bucket}", *parts)) + end
 
 
 def _all_below(path: str, wildcards: Wildcards, before: str = "") -> str:
-    """Give what stands before a pattern that means all files below it. Raises WrongValue for every other pattern."""
+    """Give the part before a pattern that means all files below it. Raises WrongValue for every other pattern."""
     found = re.search(r"[^/]*[*?]", path)
     start = found.start() if found else len(path)
     head = path[:start].rstrip("/")
@@ -209,21 +209,21 @@ def _from_web_url(text: str) -> str:
     if not found:
         raise WrongValue(ACCESS_POINT, "s3://bucket/prefix") if ".s3-accesspoint." in host else _other_scheme(text)
     url = "/".join(filter(None, (found["bucket"], path)))
-    if "+" in path:  # S3 takes it for a blank, most others for itself
+    if "+" in path:  # S3 reads it as a blank, most other programs as +
         blank = f'"s3://{unquote(url.replace("+", " "))}"'
-        raise WrongValue("s3://, where a + is a +", f"s3://{unquote(url)}", blank)
+        raise WrongValue("s3://, where + means + and not a blank", f"s3://{unquote(url)}", blank)
     if parts.query or parts.fragment or parts.username:
         signed = (
             "a presigned URL is for one object and one hour" if "signature=" in parts.query.lower() else "no ?, # or @"
         )
-        raise WrongValue(f"{PLACE}: {signed}; who is asking is set in [AWS]", f"s3://{unquote(url)}")
+        raise WrongValue(f"{PLACE}: {signed}; credentials are set in [AWS]", f"s3://{unquote(url)}")
     if parts.scheme == "http":
         raise WrongValue(f"{PLACE}; http:// is not supported", f"s3://{unquote(url)}")
     return unquote(url)
 
 
 def _from_file_url(text: str) -> str | None:
-    """Give the path of file:///path or file:/path; None for what is no such URL."""
+    """Give the path of file:///path or file:/path; None for any other text."""
     from urllib.parse import unquote
 
     if not re.match("file:", text, re.IGNORECASE):
@@ -236,7 +236,7 @@ def _from_file_url(text: str) -> str | None:
 
 def _other_scheme(text: str) -> WrongValue:
     scheme = re.split("(?<=:)(?!/)|(?<=:/)(?!/)|(?<=://)", text, maxsplit=1)[0].lower()
-    endpoint = "; another S3 is named by [S3] ENDPOINT_URL" if scheme in ("http://", "https://") else ""
+    endpoint = "; set [S3] ENDPOINT_URL for another S3" if scheme in ("http://", "https://") else ""
     return WrongValue(f"{PLACE}; {scheme} is not supported{endpoint}", "s3://bucket/prefix")
 
 
@@ -249,16 +249,18 @@ def _refuse_misspelled(text: str) -> None:
 
 
 def _refuse_foreign_path(text: str) -> None:
-    """Refuse what another system or a shell would make a path of, and this one would not."""
+    """Refuse a text that is a path only for another system or a shell."""
     if re.match(r"/?[A-Za-z]:[\\/]|\\\\\w", text):
         raise WrongValue("a path of this machine; under WSL the disk C: is /mnt/c", _in_wsl(text))
     if found := re.match(r"\$(?:(\w+)|\{(\w+)\})/", text):
         known = os.environ.get(found[1] or found[2], "")
         rest = text[found.end() :]
         right = f"{known.rstrip('/')}/{rest}" if known.startswith("/") else f"/path/to/{rest}"
-        raise WrongValue("a path; settings are not read by a shell, and a $ is a $ (~/ is your home)", right)
+        raise WrongValue("a path; $ is not expanded in settings (~/ is your home)", right)
     if text.startswith("~") and "/" in text and os.path.expanduser(text) == text:
-        raise WrongValue(f"a path; nobody here is called {text[1:].partition('/')[0]}", "~/" + text.partition("/")[2])
+        raise WrongValue(
+            f"a path; this machine has no user {text[1:].partition('/')[0]}", "~/" + text.partition("/")[2]
+        )
 
 
 def _in_wsl(text: str) -> str:

@@ -1,8 +1,8 @@
-"""What other projects of this family call our settings."""
+"""The names that other projects of this family have for our settings."""
 
 from __future__ import annotations
 
-# In [DWH], and in the environment. None: understood, and no longer needed.
+# In [DWH], and in the environment. None: accepted, but no longer needed.
 ALIASES: dict[str, tuple[str, str] | None] = {
     "DWH_CLUSTER_TYPE": None,
     "DWH_NUM_NODES": ("CLUSTER", "NUM_NODES"),
@@ -18,7 +18,7 @@ ALIASES: dict[str, tuple[str, str] | None] = {
     "DWH_REGION": ("AWS", "REGION"),
 }
 
-# What they wrote in other places, and where it stands today: told, not understood.
+# Names that they use in other places, and today's place: shown in the error, not accepted.
 ELSEWHERE = {
     **dict.fromkeys(("DB", "REDSHIFT", "DATABASE", "DWH_CLUSTER"), "CLUSTER"),
     **dict.fromkeys(("IAM", "ROLE"), "IAM_ROLE"),

@@ -1,4 +1,4 @@
-"""Values that must never be shown: they print as *** wherever they turn up."""
+"""Values that must never be shown: they print as *** everywhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dwh.terminal.wording import mask
 
 
 class Secret:
-    """A password or key. `reveal()` gives it to a driver; every other way of turning it into text gives `***`."""
+    """A password or key. `reveal()` gives it to a driver; every other conversion to text gives `***`."""
 
     __slots__ = ("_value",)
 
@@ -38,16 +38,16 @@ class Secret:
         return repr(self)
 
 
-# user:password@ in a URL or alone; what a URL asks for behind ? or ;; name=value as libpq and ODBC have it. Each takes
-# too much rather than too little: nobody knows where a password with @, / or a blank in it ends.
+# user:password@ in a URL or alone; the parameters of a URL after ? or ;; name=value of libpq and ODBC. Each masks too
+# much rather than too little: the end of a password with @, / or a blank in it is not known.
 _LOGIN = re.compile(r"((?:[\w+.-]+:)+//[^\s/:@]*|^[^\s/:@]*):(?!//)(.*)@", re.DOTALL)
 _ASKED = re.compile(r"([?;&])[^\s=?;&]+=.*", re.DOTALL)
 _PAIR = re.compile(r"\b(pass\w*|pwd|secret\w*|\w*token|\w*key\w*)\s*=\s*(.*)", re.DOTALL | re.IGNORECASE)
 
 
 def without_credentials(text: str) -> str:
-    """Give the value of a setting that is no secret, such as a URL, without the secrets that stand in it all the same;
-    they are masked from now on."""
+    """Give the value of a setting, such as a URL, without any secrets in it; they are masked from now
+    on."""
     for pattern in (_LOGIN, _PAIR):
         for found in pattern.finditer(text):
             Secret(found[2])

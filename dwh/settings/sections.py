@@ -24,7 +24,7 @@ _UNITS = {
     "tib": 2**40,
 }
 
-# A parser gets the text and the folder that relative paths start from; it raises ValueError with what would be right.
+# A parser gets the text and the folder that relative paths start from; it raises ValueError with the expected form.
 Parse = Callable[[str, Path], Any]
 
 
@@ -95,7 +95,7 @@ def _one_of(*choices: str) -> Parse:
 
 
 class Setting(NamedTuple):
-    """A key: its default as it would stand in dwh.cfg, what it means, and how its text is read."""
+    """A key: its default as in dwh.cfg, its meaning, and the parser of its text."""
 
     default: str
     meaning: str
@@ -108,7 +108,7 @@ def setting(default: str, meaning: str, parse: Parse = _text) -> Any:
 
 
 class Section:
-    """One section of dwh.cfg: an attribute a key, which cannot be set again.
+    """One section of dwh.cfg: one read-only attribute for each key.
 
     Not a dataclass: importing those takes as long as everything else that --help needs.
     """
@@ -135,25 +135,25 @@ class S3(Section):
     log_data: tuple[str, ...] = setting(
         "data/log_data", "event logs: a folder or s3:// prefix (several: separated by blanks)", read_locations
     )
-    song_data: tuple[str, ...] = setting("data/song_data", "song files: the same", read_locations)
-    log_jsonpath: str = setting("", "not needed; Redshift: has to name the keys of an event", read_place)
+    song_data: tuple[str, ...] = setting("data/song_data", "song files: in the same form", read_locations)
+    log_jsonpath: str = setting("", "not needed; if set, on Redshift, it must name all keys of an event", read_place)
     pattern: tuple[str, ...] = setting(
-        "", "shell patterns of more file names to read than *.json and the like, such as part-*", _patterns
+        "", "more file names to read besides *.json and the like: shell patterns such as part-*", _patterns
     )
     work: str = setting("", "s3:// prefix the suite may write to", read_prefix)
     lake: str = setting("lake", "where the Parquet lake goes: a folder or s3:// prefix", read_place)
     endpoint_url: str = setting(
         "", "another S3 endpoint (MinIO, R2); empty: AWS_ENDPOINT_URL, or AWS itself", read_service_url
     )
-    region: str = setting("", "region of the buckets; empty: S3 is asked")
+    region: str = setting("", "region of the buckets; empty: found by asking S3")
     anonymous: bool = setting("no", "read public buckets without credentials", _boolean)
-    timeout: int = setting("60", "seconds a request may take, and is tried again while S3 fails", _positive)
+    timeout: int = setting("60", "seconds that a request may take; one that fails is retried for as long", _positive)
 
 
 class Lake(Section):
     """The exports in [S3] LAKE."""
 
-    keep: int = setting("2", "exports that stay, the current one among them; older ones are removed", _positive)
+    keep: int = setting("2", "number of exports to keep, the current one included; older ones are removed", _positive)
 
 
 class Report(Section):
@@ -163,7 +163,7 @@ class Report(Section):
 
 
 class Aws(Section):
-    """Who is asking."""
+    """The AWS account and its credentials."""
 
     key: Secret = setting("", "access key id; empty: the standard AWS credential chain", _secret)
     secret: Secret = setting("", "secret access key", _secret)
@@ -177,15 +177,10 @@ class DuckDb(Section):
     path: str = setting("sparkify.duckdb", "the database file", read_database)
     readers_copy: str = setting(
         "",
-        "a copy of the file for readers, renewed after each load; empty: readers and loads exclude each other",
+        "a copy of the file for readers, renewed after each load; empty: no copy, and no reader beside a load",
         read_database,
     )
-    storage_version: str = setting(
-        "newest",
-        "form of a new file: newest, or v1.5.0 or v1.4.0 for tools with an older DuckDB (a tenth larger, or more)",
-        _one_of("newest", "v1.5.0", "v1.4.0"),
-    )
-    memory_limit: int = setting("2 GB", "most memory DuckDB may use; beyond it, it spills to disk", _size)
+    memory_limit: int = setting("2 GB", "most memory that DuckDB may use; beyond that it spills to disk", _size)
     threads: int = setting("0", "0: one for each core", _integer)
 
 
@@ -195,7 +190,7 @@ class Postgres(Section):
     host: str = setting("localhost", "server, or the folder of its socket", read_server)
     port: int = setting("5432", "port", _positive)
     db_name: str = setting("sparkify", "database")
-    db_user: str = setting("", "user; empty: libpq's own (PGUSER, or the name of who runs this)")
+    db_user: str = setting("", "user; empty: libpq's default (PGUSER, or your login name)")
     db_password: Secret = setting("", "password; empty: PGPASSWORD or ~/.pgpass", _secret)
     schema: str = setting("sparkify", "schema of the tables")
     sslmode: str = setting("", "TLS mode of libpq; empty: prefer on this machine, verify-full elsewhere")
@@ -207,7 +202,7 @@ class Cluster(Section):
 
     identifier: str = setting(
         "sparkify-dwh",
-        "name of the cluster, in lower case, and value of the tag dwh-suite on all that is made for it",
+        "name of the cluster, in lower case; also the tag dwh-suite on everything made for it",
         read_identifier,
     )
     node_type: str = setting("ra3.large", "node type: ra3.large, rg.large and larger")
@@ -218,22 +213,22 @@ class Cluster(Section):
     db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", _positive)
     schema: str = setting("public", "schema of the tables")
     host: str = setting(
-        "", "endpoint of an existing warehouse, provisioned or Serverless: nothing is made or deleted", read_endpoint
+        "", "endpoint of an existing warehouse, provisioned or Serverless: no cluster is made or deleted", read_endpoint
     )
     sslrootcert: str = setting("", "CA bundle; empty: certifi's", read_path)
     public: bool = setting(
-        "no", "reachable from the internet, by ALLOW_CIDR only; no: from inside its VPC only", _boolean
+        "no", "yes: reachable from the internet, but only by ALLOW_CIDR; no: only from inside its VPC", _boolean
     )
-    allow_cidr: str = setting("", "who may connect, at most a /24; empty: this machine's address")
+    allow_cidr: str = setting("", "addresses that may connect, at most a /24; empty: this machine's address")
     subnet_group: str = setting("", "cluster subnet group; empty: the default VPC")
     final_snapshot: bool = setting("yes", "conn_close.py keeps the data in a snapshot for 7 days", _boolean)
-    poll_seconds: float = setting("15", "seconds between two looks at the status", _seconds)
+    poll_seconds: float = setting("15", "seconds between two status checks", _seconds)
 
 
 class IamRole(Section):
     """The role that COPY uses."""
 
-    name: str = setting("", "role that is made for COPY and UNLOAD; empty: IDENTIFIER-copy")
+    name: str = setting("", "name of the role made for COPY and UNLOAD; empty: IDENTIFIER-copy")
     arn: str = setting("", "an existing role to use: none is made or deleted")
 
 
@@ -248,16 +243,18 @@ class Etl(Section):
     max_load_files: int = setting("100000", "most files in one load (= one transaction)", _positive)
     max_load_bytes: int = setting("1 GiB", "most bytes in one load; a larger file is a load of its own", _size)
     direct_copy_bytes: int = setting(
-        "256 MiB", "objects of S3 from this size on are read by Redshift itself, not by this machine", _size
+        "256 MiB", "Redshift itself reads S3 objects of at least this size; this machine reads smaller ones", _size
     )
 
 
 class Checks(Section):
     """What sql_validate.py accepts."""
 
-    max_rejected: int = setting("0", "rejected records beyond this fail sql_validate, up to it they warn", _integer)
-    min_match_ratio: float = setting("0.01", "warn when a smaller share of the plays finds its song (0 to 1)", _ratio)
-    max_age_days: int | None = setting("off", "warn when the last play is older (days)", _optional_integer)
+    max_rejected: int = setting(
+        "0", "sql_validate warns up to this number of rejected records, and fails above it", _integer
+    )
+    min_match_ratio: float = setting("0.01", "warn when a smaller share of the plays matches a song (0 to 1)", _ratio)
+    max_age_days: int | None = setting("off", "warn when the newest play is older than this (days)", _optional_integer)
 
 
 SECTIONS: dict[str, type[Section]] = {

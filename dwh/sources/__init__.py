@@ -1,6 +1,6 @@
-"""The sources: which files there are, in folders and in S3, which of them are new, and how they are brought here.
+"""The sources: the files in folders and in S3, which of them are new, and how to fetch them.
 
-A file is known by its path and its fingerprint. A list is whole, or an error is raised.
+Path and fingerprint identify a file. A list of files is complete, or an error is raised.
 
 Other rooms use:
 

@@ -12,17 +12,17 @@ from dwh.terminal.console import Console
 
 
 class Folders(Protocol):
-    """Where copies go: `fetched` gives a folder that is not there yet, and drops those of before unless there are
-    `more` to come beside them."""
+    """Where copies go: `fetched` gives a folder that does not exist yet. It removes the earlier ones, unless these are
+    `more` copies beside them."""
 
     def fetched(self, *, more: bool) -> Path:
         """Give the folder."""
 
 
 class Arrivals:
-    """The files of one load. Objects of S3 from `direct_bytes` on (None: none of them) are left to the warehouse until
-    one of their records is refused; all others are fetched before the lock is taken: a slow network is in nobody's
-    way."""
+    """The files of one load. The warehouse itself reads S3 objects of at least `direct_bytes` (None: it reads none)
+    until one of their records is refused. All others are fetched before the lock is taken, so that a slow network
+    blocks no other session."""
 
     def __init__(self, sources: Sources, folders: Folders, console: Console, direct_bytes: int | None) -> None:
         self._sources = sources
@@ -32,13 +32,13 @@ class Arrivals:
         self._here: dict[str, SourceFile] = {}
 
     def begin(self, files: Sequence[SourceFile]) -> set[str]:
-        """Forget the load before, and bring the files of this one; gives the paths of those that have changed since
-        they were listed. Raises EnvironmentFailure when one cannot be had."""
+        """Forget the load before, and fetch the files of this one; gives the paths of those that have changed since
+        they were listed. Raises EnvironmentFailure when one cannot be fetched."""
         self._here = {}
         return self.bring(file for file in files if not self._is_direct(file))
 
     def bring(self, files: Iterable[SourceFile]) -> set[str]:
-        """Bring files that are not here yet; gives the paths of those that have changed since they were listed."""
+        """Fetch files that are not here yet; gives the paths of those that have changed since they were listed."""
         missing = [file for file in files if file.path not in self._here]
         remote = sum(file.size for file in missing if is_remote(file.path))
         with self._console.progress("fetching", remote, "bytes") as advance:
@@ -47,7 +47,7 @@ class Arrivals:
         return fetched.changed
 
     def place(self, file: SourceFile) -> SourceFile:
-        """Say where a file is to be read: the file itself, or its copy."""
+        """Give the file to read: the file itself, or its copy."""
         return self._here.get(file.path, file)
 
     def is_here(self, file: SourceFile) -> bool:
@@ -55,11 +55,11 @@ class Arrivals:
         return file.path in self._here
 
     def first_lines(self, file: SourceFile) -> bytes:
-        """Read the first lines of a file that is left to the warehouse; nothing when it is gone."""
+        """Read the first lines of a file that the warehouse reads itself; nothing when it is gone."""
         return b"\n".join(self._sources.first_lines(file.path))
 
     def changed(self, files: Iterable[SourceFile]) -> set[str]:
-        """Name the files that are no longer what was read. Small ones were read whole, under their fingerprint."""
+        """Name the files that changed since they were read. Small ones were read at once, and compared then."""
         late = [file for file in files if file.size > SMALL_FILE or not self.is_here(file)]
         return {file.path for file in late if not self._sources.is_current(self.place(file))}
 

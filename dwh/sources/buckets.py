@@ -1,4 +1,4 @@
-"""The S3 buckets of a run: who is asking, where they are, and what their answers mean.
+"""The S3 buckets of a run: credentials, regions, and the meaning of S3's errors.
 
 obstore moves the bytes: 0.19 ms of client CPU an object where boto3 takes 2.6 ms (bench/objects.py); boto3 finds the
 credentials, because it knows every way to sign in.
@@ -31,7 +31,7 @@ SHOWN_ERROR = 300  # characters
 
 
 class S3Path(NamedTuple):
-    """A bucket and a key, or the beginning of one."""
+    """A bucket, and a key or a prefix of keys."""
 
     bucket: str
     key: str
@@ -49,7 +49,7 @@ class CutShort(Exception):
 
 
 def split(location: str) -> S3Path:
-    """Give bucket and key of s3://bucket/key; a slash at the end of the key is taken away. Raises ConfigError."""
+    """Give bucket and key of s3://bucket/key, without a slash at the end of the key. Raises ConfigError."""
     bucket, _, key = location.removeprefix(SCHEME).partition("/")
     if not is_remote(location) or not bucket:
         raise ConfigError(f"{location} is neither a folder nor an S3 prefix", hint="s3://bucket/prefix")
@@ -66,7 +66,7 @@ class Buckets:
         self._session: Session | None = None
 
     def open(self, bucket: str) -> S3Store:
-        """Give the obstore store of a bucket. Raises EnvironmentFailure when nobody is signed in."""
+        """Give the obstore store of a bucket. Raises EnvironmentFailure when there are no credentials."""
         if bucket not in self._stores:
             self._stores[bucket] = self._open(bucket)
         return self._stores[bucket]
@@ -74,10 +74,10 @@ class Buckets:
     def ask(self, operation: str, path: S3Path, action: Callable[[], T]) -> T:
         """Do something with a bucket.
 
-        Connections refused, 500, 503, answers that do not come and bodies that break off are tried again by obstore,
-        with back-off, for [S3] TIMEOUT seconds. Raises FileNotFoundError and obstore's PreconditionError,
-        AlreadyExistsError and InvalidPathError as they are, everything else as EnvironmentFailure in the user's words;
-        `operation` is the name of the permission that it takes, such as GetObject.
+        obstore retries refused connections, 500, 503, missing answers and broken bodies, with back-off, for [S3]
+        TIMEOUT seconds. Raises FileNotFoundError and obstore's PreconditionError, AlreadyExistsError and
+        InvalidPathError as they are, everything else as EnvironmentFailure in the user's words; `operation` is the name
+        of the permission that the request needs, such as GetObject.
         """
         import obstore.exceptions as raised
 
@@ -122,7 +122,7 @@ class Buckets:
 
     @property
     def endpoint(self) -> str:
-        """The endpoint that stands in for AWS; empty: AWS itself."""
+        """The endpoint to use instead of AWS; empty: AWS itself."""
         found = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
         return self._s3.endpoint_url or next(filter(None, found), "")
 
@@ -156,8 +156,8 @@ class Buckets:
         return provide
 
     def _find_region(self, bucket: str) -> str:
-        """Ask where a bucket is: S3 says so even to who may not read it. What goes wrong here is for the first real
-        request to tell."""
+        """Ask for the region of a bucket: S3 answers even a user who may not read it. An error here is ignored: the
+        first real request reports it."""
         from botocore import UNSIGNED
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
@@ -179,7 +179,7 @@ class Buckets:
         return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", region))
 
     def _failure(self, operation: str, path: S3Path, error: Exception) -> DwhError:
-        """Word what obstore raised; it carries the S3 error code in its text."""
+        """Word an error of obstore, whose text holds the S3 error code."""
         text = str(error).split("\n\nDebug source")[0]
         code = _found(r"<Code>([^<]*)</Code>", text)
         asked = f"s3:{operation} of {path}"
@@ -187,7 +187,7 @@ class Buckets:
             return NoSuchBucket(
                 f"no such bucket: {SCHEME}{path.bucket}",
                 evidence=f"{code} from {asked}",
-                hint=f"aws s3 ls {SCHEME}{path.bucket}     (one that exists and is not yours says AccessDenied)",
+                hint=f"aws s3 ls {SCHEME}{path.bucket}     (a bucket of another owner answers AccessDenied)",
             )
         if not code and type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
             code = "AccessDenied"
@@ -204,27 +204,27 @@ class Buckets:
                 hint=f"[S3] REGION = {region}",
             )
         return EnvironmentFailure(
-            f"S3 did not give {path}",
+            f"S3 did not return {path}",
             evidence=f"{asked}: {' '.join(text.split())[:SHOWN_ERROR]}",
-            hint="the same command again; what is loaded stays, it continues",
+            hint="the same command again; it continues, and loads nothing twice",
         )
 
 
 def _archived(path: S3Path, asked: str, storage_class: str) -> EnvironmentFailure:
-    """Word that an object has to be restored before anybody can read it: asking again does not help."""
-    # of INTELLIGENT_TIERING it comes back for good, and a number of days is refused
+    """Word the error of an object that must be restored before it can be read: a retry does not help."""
+    # an object of INTELLIGENT_TIERING is restored for good, and S3 refuses a number of days
     wanted = "{}" if storage_class == "INTELLIGENT_TIERING" else "Days=7"
     kept = f" ({storage_class})" if storage_class else ""
     where = f"--bucket {path.bucket} --key {shlex.quote(path.key)} --restore-request {shlex.quote(wanted)}"
     archived = "Contents[?StorageClass=='GLACIER' || StorageClass=='DEEP_ARCHIVE'].[Key,StorageClass]"
     folder = path.key.rpartition("/")[0]
     return EnvironmentFailure(
-        f"{path} is archived{kept}: S3 gives it only after it was restored, which takes hours",
+        f"{path} is archived{kept}: S3 returns it only after a restore, which takes hours",
         evidence=f"InvalidObjectState from {asked}",
         hint=(
             f"aws s3api restore-object {where}     (then the same command again)",
             f"aws s3api list-objects-v2 --bucket {path.bucket} --prefix {shlex.quote(folder)} "
-            f"--output text --query {shlex.quote(archived)}     (names all that are archived)",
+            f"--output text --query {shlex.quote(archived)}     (lists all archived objects)",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""What a source file is, and how a new version of it is told from an old one."""
+"""The description of a source file, and how to recognise a new version of it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SMALL_FILE = 256 * 1024  # bytes; above this an engine reads the file itself fas
 
 
 class SourceFile(NamedTuple):
-    """One file of a source: absolute path or s3:// URL, size in bytes, and a fingerprint that changes when the content
-    does (a local file: size and mtime in ns; an object: ETag and size). With an offset it is a part of the file at
-    `path`, whose fingerprint that is then.
+    """One file of a source: absolute path or s3:// URL, size in bytes, and a fingerprint that changes with the content
+    (a local file: size and mtime in ns; an object: ETag and size). With an offset it is a part of the file at `path`,
+    and has that file's fingerprint.
     """
 
     path: str
@@ -41,7 +41,7 @@ def local_file(path: str) -> SourceFile:
 
 
 def open_source(file: SourceFile) -> BinaryIO:
-    """Open a local file, or the part of one that it is."""
+    """Open a local file, or the described part of one."""
     if file.offset is None:
         return Path(file.path).open("rb")
     with Path(file.path).open("rb") as whole:
@@ -50,7 +50,7 @@ def open_source(file: SourceFile) -> BinaryIO:
 
 
 def is_unchanged(file: SourceFile) -> bool:
-    """Tell whether the file still is what was listed; one that cannot be looked at any more is not."""
+    """Tell whether the file is unchanged since it was listed; one that cannot be looked at any more is not."""
     try:
         return fingerprint(os.stat(file.path)) == file.fingerprint
     except OSError:
@@ -58,7 +58,7 @@ def is_unchanged(file: SourceFile) -> bool:
 
 
 def is_under(path: str, location: str) -> bool:
-    """Tell whether a file belongs to a location: is it, or lies below it."""
+    """Tell whether a file is a location, or lies below it."""
     return path == location or path.startswith(location.rstrip("/") + "/")
 
 

@@ -16,9 +16,9 @@ SHOWN_NAMES = 6
 def list_files(location: str, setting: str, names: Names = Names()) -> Listing:  # noqa: B008
     """List the files of a folder and everything below it (or the one file that `location` names, whatever its name).
 
-    Names that begin with . or _ are hidden. What else is not to be read (by its name, or because it is no file) is
-    passed over, and never opened. A link back into a folder already seen is not followed twice.
-    Raises EnvironmentFailure, which names the `setting` to mend, when the folder does not exist or something in it
+    Names that begin with . or _ are hidden. Other names that are not read (by their ending, or because they are no
+    files) are passed over, and never opened. A link back into a folder already seen is not followed twice.
+    Raises EnvironmentFailure, which names the `setting` to fix, when the folder does not exist or something in it
     cannot be read: a partial list is never given.
     """
     if os.path.isfile(location):

@@ -1,4 +1,4 @@
-"""What a file is that is no JSON in UTF-8, told by how it begins, and the command that makes JSON of it."""
+"""Files that are not JSON in UTF-8: recognised by their first bytes, with the command that converts them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dwh.sources.files import is_remote
 from dwh.sources.listing import packed_by_name
 
 GZIP_MAGIC = b"\x1f\x8b"
-LOOKED_AT = 64 * 1024  # bytes at the beginning of a file: more than the blanks that anybody puts before an array
+LOOKED_AT = 64 * 1024  # bytes at the beginning of a file: more than the blanks that come before an array
 
-# Python reads whole numbers of any length, and no other tool has to be there.
+# Python reads whole numbers of any length, and needs no other tool.
 _ARRAY_TO_LINES = (
     "python -c \"import json, sys; print(*map(json.dumps, json.load(open(sys.argv[1], 'rb'))), sep='\\n')\""
 )
@@ -23,7 +23,7 @@ _PARQUET_TO_LINES = (
 
 
 class Format(NamedTuple):
-    """A format: its name, how it begins, and the command that writes what is in it, given the path behind it."""
+    """A format: its name, its first bytes, and the command that writes its content; the path is its last argument."""
 
     name: str
     beginning: re.Pattern[bytes]
@@ -55,7 +55,7 @@ _REASON = re.compile(r"it is (.+?)( in gzip)?: ")
 
 
 def find_format(beginning: bytes, *, unpacked: bool) -> str | None:
-    """Say why a file cannot be read, by its first LOOKED_AT bytes: it is none of ours. None when it may be JSON.
+    """Say why a file cannot be read, by its first LOOKED_AT bytes: it has another format. None when it may be JSON.
 
     `unpacked`: these bytes were unpacked from gzip.
     """
@@ -76,7 +76,7 @@ def find_no_gzip(beginning: bytes) -> str | None:
 
 
 def conversion(path: str, reason: str) -> str | None:
-    """Give the shell command that turns a file into one that loads, in its place; `reason` is what was said of it.
+    """Give the shell command that converts a file in its place into one that loads; `reason` is why it was refused.
 
     Each step runs only when the one before has succeeded, and the file is replaced last.
     """
@@ -96,7 +96,7 @@ def conversion(path: str, reason: str) -> str | None:
 
 
 def _convert(known: Format, *, inner: bool, packed: bool) -> list[str]:
-    """Write the steps: what is in gzip is unpacked first, and packed again when the name says so."""
+    """Write the steps: gzip is unpacked first, and packed again when the name ends in .gz."""
     if known.name == "gzip":
         return ['gunzip < "$f" > "$f.1"', 'mv "$f.1" "$f"']
     steps = ['gunzip < "$f" > "$f.1"', f'{known.convert} "$f.1" > "$f.2"'] if inner else []

@@ -1,5 +1,5 @@
-"""JSONPaths files, which tell COPY of Redshift which key goes to which column: ours is written for every load, so one
-that somebody gives only has to agree with it.
+"""JSONPaths files, which tell Redshift's COPY which key goes to which column. The suite writes its own for every load,
+so the file of a user only has to agree with it.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ EMPTY = "[S3] LOG_JSONPATH =     (empty: the suite writes its own)"
 
 
 def write_paths(keys: Iterable[str]) -> bytes:
-    """Give a JSONPaths file of these keys, in the order of the columns that they go to."""
+    """Give a JSONPaths file of these keys, in the order of their columns."""
     return json.dumps({PATHS: [f"$['{key}']" for key in keys]}).encode()
 
 
 def check_paths(buckets: Buckets, location: str, keys: Iterable[str]) -> None:
-    """Make sure that a JSONPaths file, here or in S3, names all the keys of a record; more of them do no harm.
+    """Make sure that a JSONPaths file, here or in S3, names all the keys of a record; it may name more.
 
-    Raises ConfigError when it does not, or is no JSONPaths file: COPY with a misspelt path, or with a misspelt
-    `jsonpaths`, loads NULLs without a word [D23 dg/copy-parameters-data-format.html].
+    Raises ConfigError when it does not, or is not a JSONPaths file: COPY with a misspelt path, or with a misspelt
+    `jsonpaths`, silently loads NULLs [D23 dg/copy-parameters-data-format.html].
     """
     named = _named_keys(_read(buckets, location))
     if named is None:
         raise ConfigError(
-            f"[S3] LOG_JSONPATH: {location} is no JSONPaths file",
-            evidence='it has to be {"jsonpaths": ["$[\'key\']", ...]}',
+            f"[S3] LOG_JSONPATH: {location} is not a JSONPaths file",
+            evidence='it must be {"jsonpaths": ["$[\'key\']", ...]}',
             hint=EMPTY,
         )
     missing = [key for key in keys if key not in named]
     if missing:
         raise ConfigError(
             f"[S3] LOG_JSONPATH: {location} names no path for {', '.join(missing)}",
-            evidence="Redshift would leave these columns empty without a word; upper and lower case count",
+            evidence="Redshift would silently leave these columns empty; upper and lower case matter",
             hint=EMPTY,
         )
 

@@ -1,4 +1,4 @@
-"""What there is to do: the listing of the sources against the ledger, cut into loads of bounded size."""
+"""The work of a run: the listed files that the ledger does not have, cut into loads of bounded size."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Pending(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a run has to do, and what it leaves alone. `unread` are files loaded once, whose names are no longer read;
-    `passed_over` counts those of the source that are not read at all."""
+    """The files that a run loads, and those that it leaves alone. `unread` are loaded files whose names are no longer
+    read; `passed_over` counts the files of the source that are not read at all."""
 
     pending: Sequence[Pending]
     vanished: Sequence[Entry]
@@ -55,8 +55,8 @@ class Work(NamedTuple):
 def find_work(listings: Mapping[str, Listing], ledger: Iterable[Entry], locations: Mapping[str, Sequence[str]]) -> Work:
     """Compare the listing of every kind with the ledger, by path and fingerprint, kinds in the order given.
 
-    A file of the ledger that lies under a configured location and is not listed has vanished, unless its name is one
-    that is not read (any more): either way it keeps its rows.
+    A file of the ledger that lies under a configured location and is not listed has vanished, or its name is no longer
+    read. It keeps its rows in both cases.
     """
     known = {(entry.kind, entry.path): entry for entry in ledger}
     pending = []
@@ -83,10 +83,10 @@ def is_unread(entry: Entry, locations: Mapping[str, Sequence[str]], names: Names
 def refuse_other_sources(
     work: Work, ledger: Sequence[Entry], locations: Mapping[str, Sequence[str]], another: str
 ) -> None:
-    """Raise ConfigError when a location never loaded from has new files, and the ledger holds files of other locations.
+    """Raise ConfigError when the ledger holds files of other locations, and a location that is new to it has new files.
 
-    Loading them would mix two data sets (the sample and one's own, say) in one warehouse. `another` is the edit that
-    names a warehouse of its own.
+    Loading them would mix two data sets in one warehouse, such as the sample and the user's own. `another` is the edit
+    that names a separate warehouse.
     """
     if not work.pending:
         return
@@ -100,7 +100,7 @@ def refuse_other_sources(
                     f"this warehouse holds files of another source; those of {place} would be mixed with them",
                     evidence=f"for example {min(foreign)}",
                     hint=(
-                        f"{another}     (a warehouse of its own)",
+                        f"{another}     (a separate warehouse)",
                         "python create_tables.py --recreate     (start again, empty)",
                         "python etl.py --add-source     (mix them on purpose)",
                     ),

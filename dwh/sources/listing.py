@@ -1,4 +1,4 @@
-"""Which files of a source are read: by their names, and by where they lie below the place that a setting gives."""
+"""Which files of a source are read: by their names, and by their paths below the place in the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUFFIXES = (".json", ".jsonl", ".ndjson")  # each also with .gz behind it, in an
 ENDINGS = (*SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))
 HIDDEN = (".", "_")  # Spark and Hive hide such names too: _SUCCESS, _temporary/, _delta_log/, .part-0.crc
 SETTINGS = {"songs": "[S3] SONG_DATA", "events": "[S3] LOG_DATA"}  # where the files of each kind are
-# What is no JSON by its name, and so would be refused if [S3] PATTERN took it; and what unpacks it, when that helps.
+# Endings of other formats, which would be refused if [S3] PATTERN took them; and the command that unpacks some of them.
 UNPACKED_BY = {"bz2": "bunzip2 -c", "xz": "xz -dc", "zst": "zstd -dc"}
 NO_JSON = ("parquet", "orc", "avro", "csv", "tsv", "tar", "tgz", "zip", "7z", "xlsx")
 
@@ -33,8 +33,8 @@ class Names(NamedTuple):
         return name.lower().endswith(ENDINGS) or any(fnmatchcase(name, pattern) for pattern in self.patterns)
 
     def take_below(self, path: str, place: str) -> bool:
-        """Tell whether a path is read when it is found at a place: it is that place, or below it neither hidden nor of
-        another name."""
+        """Tell whether a path at a place is read: it is that place, or it lies below it, is not hidden and has a name
+        that is read."""
         return path == place or not (is_hidden(path, place) or not self.take(path.rpartition("/")[2]))
 
     def __str__(self) -> str:
@@ -43,8 +43,8 @@ class Names(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What lies at the places of one kind, each sorted by path: the files to read, and the paths of those passed over
-    (hidden ones are in neither). `names` says which was which."""
+    """The content of the places of one kind, sorted by path: the files to read, and the paths of those passed over.
+    Hidden ones are in neither. `names` decided which are read."""
 
     files: Sequence[SourceFile]
     passed_over: Sequence[str]
@@ -52,13 +52,13 @@ class Listing(NamedTuple):
 
 
 def is_hidden(path: str, place: str) -> bool:
-    """Tell whether a name on the way from a place down to a path begins with . or _; those of the place may."""
+    """Tell whether a part of a path below its place begins with . or _; parts of the place itself may."""
     below = path[len(place.rstrip("/")) :]
     return any(f"/{mark}" in below for mark in HIDDEN)
 
 
 def merge(listings: Sequence[Listing]) -> Listing:
-    """Put the listings of several places together: each file once, and none passed over that one of them reads."""
+    """Join the listings of several places. Each file is listed once; one that any of them reads is not passed over."""
     if len(listings) == 1:
         return listings[0]
     files = sorted({file for listing in listings for file in listing.files})
@@ -67,7 +67,7 @@ def merge(listings: Sequence[Listing]) -> Listing:
 
 
 def describe_passed_over(passed_over: Sequence[str], names: Names) -> str:
-    """Say how many files were passed over, with an example and the reason; which of them says most is shown."""
+    """Say how many files were passed over, with the most useful example and the reason."""
     by_name = [path for path in passed_over if not names.take(path.rpartition("/")[2])]
     shown = min(by_name or passed_over, key=lambda path: (_ending(path) in (*UNPACKED_BY, *NO_JSON), path))
     why = f"not {names}: [S3] PATTERN reads more names" if by_name else "neither a file nor a folder"
@@ -76,7 +76,7 @@ def describe_passed_over(passed_over: Sequence[str], names: Names) -> str:
 
 
 def only_passed_over(place: str, setting: str, passed_over: Sequence[str], names: Names) -> EnvironmentFailure:
-    """Word that there are files at a place, and not one that is read."""
+    """Word the error of a place whose files are all passed over."""
     failed = f"no file under {place} is read   ({setting})"
     told = describe_passed_over(passed_over, names)
     by_name = sorted(path for path in passed_over if not names.take(path.rpartition("/")[2]))
@@ -84,7 +84,7 @@ def only_passed_over(place: str, setting: str, passed_over: Sequence[str], names
         return EnvironmentFailure(failed, evidence=told, hint=f"ls -la {shlex.quote(place)}")
     readable = [path for path in by_name if _ending(path) not in (*UNPACKED_BY, *NO_JSON)]
     if readable:
-        hint = f"[S3] PATTERN = {_pattern_of(readable[0].rpartition('/')[2])}     (when they hold JSON)"
+        hint = f"[S3] PATTERN = {_pattern_of(readable[0].rpartition('/')[2])}     (if they hold JSON)"
     elif _ending(by_name[0]) in UNPACKED_BY:
         hint = _unpacking(by_name[0])
     else:
@@ -93,9 +93,9 @@ def only_passed_over(place: str, setting: str, passed_over: Sequence[str], names
 
 
 def refuse_shared_places(locations: Mapping[str, Sequence[str]]) -> None:
-    """Raise ConfigError when a file would be read as two kinds: the same place for both, or one inside of the other.
+    """Raise ConfigError when a file would be read as two kinds: both have the same place, or one lies inside the other.
 
-    A place that is hidden from the other (data and data/_songs) shares nothing with it.
+    A place that is hidden from the other, such as data/_songs from data, shares nothing with it.
     """
     (one, places), (other, others) = locations.items()
     for mine in places:
@@ -109,7 +109,7 @@ def refuse_shared_places(locations: Mapping[str, Sequence[str]]) -> None:
             for (outer, around), (inner, inside) in (((one, mine), (other, theirs)), ((other, theirs), (one, mine))):
                 if _lies_in(inside, around):
                     raise ConfigError(
-                        f"{SETTINGS[inner]} = {inside} lies inside of {SETTINGS[outer]} = {around}",
+                        f"{SETTINGS[inner]} = {inside} lies inside {SETTINGS[outer]} = {around}",
                         evidence=f"its files would be read as {outer} too",
                         hint=_own_places(around, (outer,)),
                     )
@@ -129,7 +129,7 @@ def _resolved(place: str) -> str:
 
 
 def _own_places(place: str, kinds: Iterable[str]) -> list[str]:
-    """Give for each kind a folder of its own at a place, by its usual name; another where that is not there."""
+    """Give a separate folder at a place for each kind: the usual one, if it exists."""
     hints = []
     for kind in kinds:
         usual = f"{place.rstrip('/')}/{'song_data' if kind == 'songs' else 'log_data'}"
@@ -143,7 +143,7 @@ def _ending(path: str) -> str:
 
 
 def _pattern_of(name: str) -> str:
-    """Give a shell pattern for names like this one: by its ending, or by what stands before its number."""
+    """Give a shell pattern for names like this one: by its ending, or by the text before its number."""
     ending = re.search(r"(\.[A-Za-z]\w{0,9})?\.[A-Za-z]\w{0,9}$", name)
     if ending:
         found = ending[0] if ending[0].lower().endswith(".gz") else "." + ending[0].rpartition(".")[2]
@@ -153,7 +153,7 @@ def _pattern_of(name: str) -> str:
 
 
 def _unpacking(path: str) -> str:
-    """Give the command that unpacks a file to its own name without the ending; what is packed is passed over on."""
+    """Give the command that unpacks a file to its name without the ending; the packed file is still passed over."""
     unpack, target = UNPACKED_BY[_ending(path)], path.rpartition(".")[0]
     if not target.lower().endswith(SUFFIXES):
         target += ".json"
@@ -163,7 +163,7 @@ def _unpacking(path: str) -> str:
 
 
 def packed_by_name(path: str) -> bool | None:
-    """Tell by its name whether a file is gzip; None where the name does not say, and the first bytes have to."""
+    """Tell by its name whether a file is gzip; None where only its first bytes can tell."""
     name = path.lower()
     if name.endswith(tuple(f"{suffix}.gz" for suffix in SUFFIXES)):
         return True

@@ -1,4 +1,4 @@
-"""Objects as source files: list what lies under a prefix, fetch it to this machine."""
+"""S3 objects as source files: list those under a prefix, fetch them to this machine."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 THREADS = 16
-# What copies are called, so that their name says of the content as much as that of the object does: packed, plain, or
-# neither, when [S3] PATTERN took it.
+# Endings of the copies. Like the name of the object they say: packed, plain, or neither (taken by [S3] PATTERN).
 ENDINGS = {True: ".json.gz", False: ".json", None: ".by-content"}
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK = 8 * 1024 * 1024  # bytes of one request; a large object is fetched in several
@@ -33,23 +32,23 @@ BEGINNING = 64 * 1024  # bytes
 def list_objects(buckets: Buckets, location: str, setting: str, names: Names = Names()) -> Listing:  # noqa: B008
     """List the objects under a prefix (or the one object that `location` names, whatever its name), sorted by path.
 
-    The fingerprint is the ETag and the size. Keys with a part below the prefix that begins with . or _ are hidden; an
-    empty object of another name is a folder marker, or as good as one. What else is not to be read is passed over.
-    Raises EnvironmentFailure, which names the `setting` to mend, when nothing at all is there (S3 cannot tell an empty
-    prefix from a misspelt one), and when a key cannot be asked for: a partial list is never given.
+    The fingerprint is the ETag and the size. Keys with a part below the prefix that begins with . or _ are hidden. An
+    empty object of another name counts as a folder marker. Other objects that are not read are passed over.
+    Raises EnvironmentFailure, which names the `setting` to fix, when nothing at all is there (S3 cannot tell an empty
+    prefix from a misspelt one), and when a key cannot be requested: a partial list is never given.
     """
     [found] = in_threads(lambda place: _list(buckets, place, setting, names), [location])
     return found
 
 
 def existing_objects(buckets: Buckets, location: str) -> set[str]:
-    """Name what is there under a prefix, or under the key that `location` names."""
+    """Give the paths of the objects under a prefix, or of the one object that `location` names."""
     [found] = in_threads(lambda place: _found_under(buckets, split(place)), [location])
     return {file.path for file in found}
 
 
 def is_listed(buckets: Buckets, file: SourceFile) -> bool:
-    """Tell whether an object still is what was listed, by its ETag and size."""
+    """Tell whether an object is unchanged since it was listed, by its ETag and size."""
     [found] = in_threads(lambda path: _found_under(buckets, split(path)), [file.path])
     return file in found
 
@@ -57,11 +56,11 @@ def is_listed(buckets: Buckets, file: SourceFile) -> bool:
 def fetch_objects(
     buckets: Buckets, files: Sequence[SourceFile], folder: Path, tell: Callable[[int], None]
 ) -> tuple[dict[str, SourceFile], set[str]]:
-    """Fetch objects into files of a private folder, 16 requests at once; `tell` is told of the bytes as they come.
+    """Fetch objects into files of a private folder, 16 requests at once; `tell` gets the number of bytes as they come.
 
-    Gives the local copy of each path, and the paths whose object is no longer the one listed (its ETag differs, or it
-    is gone). A copy is whole, or EnvironmentFailure is raised. Small objects share a file, which one thread writes:
-    a file for each cost six times the CPU, with 16 threads in each other's way (1.77 and 0.49 ms an object).
+    Gives the local copy of each path, and the paths whose object is no longer the listed one (its ETag differs, or it
+    is gone). A copy is complete, or EnvironmentFailure is raised. Small objects share a file, which one thread writes:
+    one file for each took six times the CPU, as 16 threads got in each other's way (1.77 and 0.49 ms an object).
     """
     for bucket in {split(file.path).bucket for file in files}:
         buckets.open(bucket)  # before there are threads, because signing in may raise
@@ -102,8 +101,8 @@ def read_beginning(buckets: Buckets, path: str) -> bytes:
 
 
 class Opening(NamedTuple):
-    """How an object begins: whether it is gzip, by its name or else by its first bytes, its first whole lines and its
-    first bytes, unpacked (none when it is gone or cannot be unpacked)."""
+    """The beginning of an object: whether it is gzip (by its name, or else by its first bytes), its first whole lines
+    and its first bytes, unpacked. Both are empty when it is gone or cannot be unpacked."""
 
     packed: bool
     lines: Sequence[bytes]
@@ -111,7 +110,7 @@ class Opening(NamedTuple):
 
 
 def read_opening(buckets: Buckets, path: str) -> Opening:
-    """Look at how an object begins."""
+    """Read the beginning of an object."""
     import zlib
 
     try:
@@ -131,8 +130,8 @@ def read_opening(buckets: Buckets, path: str) -> Opening:
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Do the work for every item, 16 at once, and give the results as they come; the first error ends it.
 
-    The threads of this pool are daemons and the waiting is done here, so that a stop is not held up by a server that
-    does not answer.
+    The threads of this pool are daemons, and only this function waits, so that a server that does not answer cannot
+    delay a stop.
     """
     from multiprocessing.pool import ThreadPool
 
@@ -150,7 +149,7 @@ def _list(buckets: Buckets, location: str, setting: str, names: Names) -> Listin
         raise EnvironmentFailure(f"{error.message}   ({setting})", evidence=error.evidence, hint=error.hint) from None
     except _invalid_path() as error:
         raise EnvironmentFailure(
-            f"a key under {place} cannot be asked for",
+            f"a key under {place} cannot be requested",
             evidence=str(error).split("\n", 1)[0],
             hint="rename it: no empty part, no part that is . or .., no control character",
         ) from None
@@ -167,7 +166,7 @@ def _list(buckets: Buckets, location: str, setting: str, names: Names) -> Listin
 
 
 def _found_under(buckets: Buckets, place: S3Path) -> list[SourceFile]:
-    """Give everything below a prefix; or the one object, when the prefix is its key."""
+    """Give all objects below a prefix, or the one object whose key it is."""
     import obstore
 
     store = buckets.open(place.bucket)
@@ -185,7 +184,7 @@ def _found_under(buckets: Buckets, place: S3Path) -> list[SourceFile]:
 
 
 def _nothing_there(buckets: Buckets, place: S3Path, setting: str, names: Names) -> EnvironmentFailure:
-    """Say what lies beside the prefix that matched nothing."""
+    """Word the error of a prefix that matched nothing, with the names beside it."""
     from difflib import get_close_matches
 
     import obstore
@@ -205,7 +204,7 @@ def _nothing_there(buckets: Buckets, place: S3Path, setting: str, names: Names) 
 
 
 def _get(buckets: Buckets, file: SourceFile, start: int, length: int) -> Buffer | None:
-    """Get one piece of the object that was listed, and of no other; None when it is no longer there."""
+    """Get one piece of the object that was listed; None when it is gone, or another object has its key."""
     import obstore
     from obstore.exceptions import PreconditionError
 
@@ -217,7 +216,7 @@ def _get(buckets: Buckets, file: SourceFile, start: int, length: int) -> Buffer 
     def get() -> Buffer:
         body = obstore.get(buckets.open(path.bucket), path.key, options=options).bytes()
         if len(body) != length:
-            raise CutShort(f"{len(body):,} bytes came of {length:,}")
+            raise CutShort(f"{len(body):,} bytes arrived of {length:,}")
         return body
 
     try:

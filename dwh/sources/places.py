@@ -1,4 +1,4 @@
-"""Where the JSON lives: list it, fetch it when it is not here, tell a new version of a file from an old one."""
+"""The places of the JSON files: list them, fetch remote files, recognise a new version of a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Fetched(NamedTuple):
-    """What was fetched: the local copy of each path, and the paths that are no longer what was listed."""
+    """The fetched files: the local copy of each path, and the paths that changed since they were listed."""
 
     copies: dict[str, SourceFile]
     changed: set[str]
@@ -37,15 +37,15 @@ class Sources:
     def list_locations(self, locations: Sequence[str], setting: str) -> Listing:
         """List several locations, sorted by path; a file that lies under two of them is listed once.
 
-        Raises EnvironmentFailure, which names the `setting` to mend: a partial list is never given.
+        Raises EnvironmentFailure, which names the `setting` to fix: a partial list is never given.
         """
         return merge([self._list(location, setting) for location in locations])
 
     def fetch(self, files: Sequence[SourceFile], folder: Path, tell: Callable[[int], None]) -> Fetched:
-        """Bring the remote files of a load to this machine, into a folder that is made; `tell` is told of the bytes as
-        they come. Local files are left where they are.
+        """Fetch the remote files of a load to this machine, into a new folder; `tell` gets the number of bytes as they
+        come. Local files stay where they are.
 
-        Raises EnvironmentFailure when one cannot be had.
+        Raises EnvironmentFailure when one cannot be fetched.
         """
         here = {file.path: file for file in files if not is_remote(file.path)}
         if len(here) == len(files):
@@ -57,7 +57,7 @@ class Sources:
         return Fetched(here | copies, changed)
 
     def existing(self, paths: Iterable[str], location: str) -> list[str]:
-        """Give those of the paths, all of them under one location, that are still there."""
+        """Give the paths that still exist; all of them lie under one location."""
         if not is_remote(location):
             return [path for path in paths if os.path.exists(path)]
         from dwh.sources.objects import existing_objects
@@ -66,7 +66,7 @@ class Sources:
         return [path for path in paths if path in there]
 
     def is_current(self, file: SourceFile) -> bool:
-        """Tell whether a file, here or in S3, still is what was listed."""
+        """Tell whether a file, here or in S3, is unchanged since it was listed."""
         if not is_remote(file.path):
             return is_unchanged(file)
         from dwh.sources.objects import is_listed

@@ -1,6 +1,6 @@
-"""The spool: the way of a source's bytes to the engine, and the count of their records.
+"""The spool: it brings the bytes of a source to the engine, and counts their records.
 
-Every record is counted before an engine sees it. What is not plainly one object a line is read record by record.
+Every record is counted before an engine sees it. A file that is not clearly one object a line is read record by record.
 
 Other rooms use:
 

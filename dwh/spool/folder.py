@@ -1,4 +1,4 @@
-"""The private folder of a run: nobody else looks into it, and what a killed run left is removed by the next."""
+"""The private folder of a run. No other user can read it, and the next run removes what a killed run left."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class SpoolFolder:
         return self._spool
 
     def fetched(self, *, more: bool) -> Path:
-        """Give a folder, not there yet, for copies of what lies elsewhere. Those of before go, unless there are
-        `more` to come beside them."""
+        """Give a folder for copies of remote files; it does not exist yet. The earlier ones are removed, unless these
+        are `more` copies beside them."""
         for number in range(0 if more else self._fetched):
             shutil.rmtree(self.path / f"fetched-{number}", ignore_errors=True)
         self._fetched = self._fetched + 1 if more else 1
@@ -51,7 +51,7 @@ class SpoolFolder:
 @contextmanager
 def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Iterator[SpoolFolder]:
     """Make the private folder of a run's spool. `in_place`: the engine reads large files where they are; otherwise
-    they are copied into the spool as well."""
+    they are copied into the spool too."""
     with private_folder() as folder:
         spools = SpoolFolder(folder, rules, in_place=in_place)
         try:
@@ -62,9 +62,9 @@ def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Ite
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder (0700) among the temporary ones for the block; it is removed at its end.
+    """Make a temporary folder (0700) for the block; it is removed at its end.
 
-    Folders that killed runs left behind are removed first: one whose lock nobody holds.
+    Folders that killed runs left behind are removed first: those whose lock no process holds.
     """
     for leftover in Path(tempfile.gettempdir()).glob(FOLDER_PREFIX + "*"):
         _remove_if_abandoned(leftover)
@@ -73,7 +73,7 @@ def private_folder() -> Iterator[Path]:
     try:
         with open_private(unlocked / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # only now may others see it: a folder of that name without a lock is one whose run was killed
+            # it gets its name only now: other runs remove a folder of that name without a lock
             unlocked.rename(folder)
             yield folder
     finally:
@@ -88,7 +88,7 @@ def _remove_if_abandoned(folder: Path) -> None:
         with (folder / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
-        pass  # killed while it was being removed, which takes the lock away before the rest
+        pass  # its run was killed while it removed the folder, and the lock went first
     except OSError:
         return
     shutil.rmtree(folder, ignore_errors=True)

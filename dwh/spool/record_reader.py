@@ -1,9 +1,9 @@
-"""How a stream is cut into records, in memory for one record and one piece of the file, however long its lines are.
+"""Cuts a stream into records. It holds one record and one piece of the file in memory, however long the lines are.
 
-A record is a JSON object at the top level of a file; it may share a line with others or spread over several. Blanks
-and byte order marks between records are no part of them.
-A line that starts with `{` always starts a record, so a record that breaks off costs itself and what stands before the
-next such line, no more. One that is only too long is passed over by its brackets, and costs nothing but itself.
+A record is a JSON object at the top level of a file; it may share a line with others or span several lines. Blanks
+and byte order marks between records are not part of them.
+A line that starts with `{` always starts a record. So a record that breaks off loses only itself and the text before
+the next such line. A record that is only too long is skipped by its brackets, and loses only itself.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PIECE = 1024 * 1024  # bytes of a line that are read at once
 KEPT_BYTES = 64 * 1024  # of a record that is too long or breaks off
 TOO_LONG = "longer than 4 MB"
 
-# What may stand between two records, and a record without another object or a list in it, on one line. Without the
-# possessive *+ a text of many escapes would take 100 times its size in memory.
+# The text between two records, and a record on one line without another object or a list in it. Without the possessive
+# *+ a text of many escapes would take 100 times its size in memory.
 BLANKS = re.compile(rb"(?:[ \t\r\n\v\f]++|\xef\xbb\xbf)*+")
 FLAT = re.compile(rb'\{[^{}\[\]"\r\n]*+(?:"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"[^{}\[\]"\r\n]*+)*+\}')
 _STARTS_RECORD = re.compile(rb"(?:\xef\xbb\xbf)*+\{")
@@ -29,7 +29,7 @@ _IN_STRING = re.compile(rb'[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+')
 
 
 class Piece(NamedTuple):
-    """A line, or a part of a long one: its number (from 1), the bytes of the line before it, and its bytes."""
+    """A line, or a part of a long one: the line number (from 1), the bytes of the line before it, and its bytes."""
 
     line: int
     before: int
@@ -58,10 +58,10 @@ def read_records(pieces: Iterable[Piece], strictness: Strictness) -> Iterator[Re
 
 
 class _RecordReader:
-    """Where the reader stands.
+    """The state of the reader.
 
-    Of the open record: its bytes so far (of a bad one no more than KEPT_BYTES), its first line, the depth of its
-    brackets, the column of a string that is open, and its fault once it has one. `lost`: what comes belongs to no
+    It holds of the open record: its bytes so far (of a bad one at most KEPT_BYTES), its first line, the depth of its
+    brackets, the column of an open string, and its fault once it has one. `lost`: the following text belongs to no
     record, until a line starts one.
     """
 
@@ -137,7 +137,7 @@ class _RecordReader:
         return None
 
     def _pass_string(self, line: bytes, inside: int) -> int | None:
-        """Find where the open string ends: None when it goes on in the next piece, or breaks off with its line."""
+        """Find where the open string ends; None when it continues in the next piece, or breaks off with its line."""
         found = _IN_STRING.match(line, inside)
         end = found.end() if found else 0
         self.escaped = line[end:] == b"\\"

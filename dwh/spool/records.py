@@ -1,7 +1,7 @@
-"""What is wrong with a record as JSON; dwh/spool/record_reader.py cuts files into records.
+"""Finds the JSON faults of a record; dwh/spool/record_reader.py cuts files into records.
 
-What the values must be is not judged here: the rules stand once, in sql_queries.py. What only a parser knows is judged
-here: whether a value is an object, and which number 2.6e1 is. So numbers are written as plain digits for those rules.
+The rules in sql_queries.py judge the values. This module judges what only a parser knows: whether a value is an object,
+and which number 2.6e1 is. It writes numbers as plain digits for those rules.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KEY = re.compile(rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}\[\]]')
 class Record(NamedTuple):
     """One record: where it starts (line, from 1), its bytes on one line, and its fault (None: a good JSON object).
 
-    `values` are those of its known keys as the inside of a JSON object; None: they are as they stand in `text`.
+    `values` holds its known keys and values as the inside of a JSON object; None: `text` has them in that form.
     """
 
     line: int
@@ -38,11 +38,11 @@ class Record(NamedTuple):
 
 
 class Strictness(NamedTuple):
-    """What makes a record bad: one of `keys` standing twice, and, unless `lenient`, all that JSON does not allow.
+    """What makes a record bad: one of `keys` that appears twice, and, unless `lenient`, everything that JSON forbids.
 
-    `lenient` lets a comma too many and NaN through, for an engine that takes them wherever it reads a file itself:
-    whether a record is good must not depend on who reads it. `holds` says of each known key what its value is: TEXT,
-    WHOLE or NUMBER.
+    `lenient` accepts an extra comma and NaN, for an engine that accepts them where it reads a file itself: whether a
+    record is good must not depend on the reader. `holds` gives the kind of each known key's value: TEXT, WHOLE or
+    NUMBER.
     """
 
     keys: frozenset[str]
@@ -51,7 +51,7 @@ class Strictness(NamedTuple):
 
 
 def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
-    """Parse one object and say what is wrong with it, if anything; a good one has its known values."""
+    """Parse one object and find its fault, if any; a good one gets its known values."""
     try:
         content, exact = _parse(text.decode("utf-8"), strictness.lenient)
     except UnicodeDecodeError as error:
@@ -62,12 +62,12 @@ def judge_record(line: int, text: bytes, strictness: Strictness) -> Record:
         return Record(line, text, "nested too deep" if isinstance(error, RecursionError) else str(error))
     fault = _unfit_escape(text) if b"\\u" in text else None
     twice = sorted(content.twice & strictness.keys)
-    fault = fault or (f"the key {twice[0]!r} stands twice" if twice else _unfit_value(content, strictness.holds))
+    fault = fault or (f"the key {twice[0]!r} appears twice" if twice else _unfit_value(content, strictness.holds))
     return Record(line, text, fault, _write_values(content, strictness.holds) if exact and not fault else None)
 
 
 def _unfit_value(content: _Object, holds: Mapping[str, str]) -> str | None:
-    """Say which value is an object or a list: no column holds one, and engines write them differently as text."""
+    """Name a value that is an object or a list: no column holds one, and engines write them differently as text."""
     for key, value in content.items():
         if isinstance(value, (dict, list)) and key in holds:
             return f"{key} is {'an object' if isinstance(value, dict) else 'a list'}, not {holds[key]}"
@@ -75,7 +75,7 @@ def _unfit_value(content: _Object, holds: Mapping[str, str]) -> str | None:
 
 
 def _write_values(content: _Object, holds: Mapping[str, str]) -> bytes:
-    """Write the values of known keys for an engine; numbers that are no text become plain digits."""
+    """Write the values of known keys for an engine; values of number keys become plain digits."""
     written = []
     for key, value in content.items():
         kind = holds.get(key)
@@ -91,14 +91,14 @@ def _write_values(content: _Object, holds: Mapping[str, str]) -> bytes:
 
 
 def values_of(record: Record, prefix: str) -> bytes:
-    """Give the values of a good record as the inside of a JSON object, on one line, without keys that begin so."""
+    """Give a good record as the inside of a JSON object, on one line, without keys that begin with the prefix."""
     if record.values is not None:
         return record.values
     return without_keys(record.text, prefix).replace(b"\r", b" ").strip(b" \t")[1:-1].strip(b" \t")
 
 
 def without_keys(text: bytes, prefix: str) -> bytes:
-    """Give a good object in which no key begins so: each that did has another name, and every value is as it was."""
+    """Give a good object in which no key begins with the prefix: such keys are renamed, and all values stay."""
     depth = 0
 
     def rename(token: re.Match[bytes]) -> bytes:
@@ -112,8 +112,8 @@ def without_keys(text: bytes, prefix: str) -> bytes:
 
 
 def _unfit_escape(text: bytes) -> str | None:
-    """Say of the escapes of a good object which stands for no character that can be stored, in whatever key or value:
-    engines differ on where they would refuse it."""
+    """Name an escape, in any key or value of a good object, for a character that cannot be stored. Engines differ in
+    where they would refuse it."""
     open_pair = None
     for escape in _ESCAPE.finditer(text):
         code = int(escape[1] or b"0020", 16)
@@ -127,7 +127,7 @@ def _unfit_escape(text: bytes) -> str | None:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers which keys it was given twice."""
+    """A JSON object that remembers which keys appeared twice."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -140,14 +140,14 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-# numbers stay text: Python would not convert 5,000 digits, and a double would not keep 19
+# numbers stay text: Python refuses to convert 5,000 digits, and a double does not keep 19
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_Object, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse_constant
 )
 
 
 def _parse(text: str, lenient: bool) -> tuple[_Object, bool]:
-    """Parse one object; tells whether its values are those of the text, or only its keys."""
+    """Parse one object; tells whether its values are those of the text (otherwise only its keys are)."""
     try:
         return _DECODER.decode(text), True
     except ValueError:

@@ -1,7 +1,7 @@
-"""The quick way of good records: by their bytes, without looking into any. What is not plain is read record by record.
+"""The fast path for good records: it works on bytes, without parsing. Unclear files are read record by record.
 
-Wherever `{` follows `}` a record begins, as far as a block of bytes tells. Where that is in the middle of a text,
-neither half is taken for a record.
+It assumes that a record begins wherever `{` follows `}`. Where that is in the middle of a text, neither half passes for
+a record.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dwh.spool.record_reader import BLANKS, FLAT
 from dwh.spool.records import LONGEST_RECORD
 
 CHUNK = 1024 * 1024  # bytes
-SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are looked through again and again
+SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are scanned several times
 LONGEST_GAP = 64  # bytes between two records of one line
 
 _ODD_ESCAPE = re.compile(rb"\\u00(?:00|64|77|68|5[fF])")  # a NUL, or a character of OUR_KEYS
@@ -24,7 +24,7 @@ _GAP = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*\Z")
 
 def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
     """Give whole records one a line, each with the id of its file, and their number; None when the bytes are not
-    plainly JSON objects."""
+    clearly JSON objects."""
     body = data.strip()
     if not body:
         return b"", 0
@@ -37,15 +37,15 @@ def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
         return None
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n")
-        if b"\r" in body:  # between two values it is a blank, which COPY would refuse; in one it is refused
+        if b"\r" in body:  # COPY would refuse it as a blank between two values; inside a value it is a fault
             return None
     rest = body[1:].replace(b"\n{", b"\n" + mark) if breaks else body[1:]
     return b"%b%b\n" % (mark, rest), breaks + 1
 
 
 def _splice_shared(body: bytes, mark: bytes) -> tuple[bytes, int] | None:
-    """The same where records share lines, and where byte order marks stand between them: of objects without another
-    object or a list in them, which one pattern takes whole, texts with brackets included."""
+    """Do the same where records share lines, or have byte order marks between them. It takes only objects without
+    another object or a list in them: one pattern matches those, texts with brackets included."""
     if body[1:2] == b"\0" or is_odd(body):
         return None
     parts, at = [], 0
@@ -58,8 +58,8 @@ def _splice_shared(body: bytes, mark: bytes) -> tuple[bytes, int] | None:
 
 
 def read_blocks(source: BinaryIO) -> Iterator[bytes | None]:
-    """Give a file in blocks that end where a record ends, as far as bytes tell; None is the last when what comes is
-    no record of a size that is taken."""
+    """Give a file in blocks that end where a record ends, as far as bytes tell; the last is None when a record is
+    larger than allowed."""
     rest = b""
     while chunk := source.read(CHUNK):
         block = rest + chunk if rest else chunk
@@ -94,7 +94,7 @@ def count_lines(path: str) -> int | None:
 
 
 def is_odd(text: bytes) -> bool:
-    """Tell whether there may be a key of ours in it, or a NUL, with or without escapes: only a careful reader can."""
+    """Tell whether it may hold a key of ours or a NUL, with or without escapes: only a parser can be sure."""
     return b'"dwh_' in text or (b"\\u00" in text and _ODD_ESCAPE.search(text) is not None)
 
 
@@ -109,12 +109,12 @@ def _may_share_lines(body: bytes) -> bool:
 
 
 def _fits(block: bytes) -> bool:
-    """Tell whether no record of a block is longer than a record may be: none is when no line is."""
+    """Tell whether no record of a block is too long: true when no line is."""
     return len(block) <= LONGEST_RECORD or max(map(len, block.split(b"\n"))) <= LONGEST_RECORD
 
 
 def _last_record(block: bytes) -> int:
-    """Find where the last record of a block begins that is not its first; 0: nowhere."""
+    """Find where the last record of a block begins; 0: it has only one."""
     at = len(block)
     while (at := block.rfind(b"{", 0, at)) > 0:
         before = block[max(0, at - LONGEST_GAP) : at]

@@ -1,4 +1,4 @@
-"""From many small files to a few large ones: the way of a source's bytes to the engine, and the count of its records.
+"""From many small files to a few large ones: brings the bytes of a source to the engine, and counts its records.
 
 Reading 15,000 files of one record costs an engine about 3 s and through the spool 0.15 s (209 and 9 microseconds a
 file, measured with DuckDB 2.0.0), so small files are copied into one spool file, each record with the id of its file
@@ -44,7 +44,7 @@ class IncomingFile(NamedTuple):
 
 
 class Unreadable(Exception):
-    """Nothing in this file can be read: says why."""
+    """Nothing in this file can be read; the text says why."""
 
 
 class Changed(Exception):
@@ -66,8 +66,8 @@ class Spool:
     def add(self, file: IncomingFile, *, carefully: bool) -> int:
         """Bring one file in and give the number of records read.
 
-        Raises Changed when it is not what was listed, Unreadable when it is no JSON at all, EnvironmentFailure when
-        it may not be read, or when there is no room for its records.
+        Raises Changed when it changed since it was listed, Unreadable when it is not JSON at all, EnvironmentFailure
+        when this user may not read it, or when there is no room for its records.
         """
         try:
             return self._add(file, carefully)
@@ -90,7 +90,7 @@ class Spool:
         return records
 
     def add_unreadable(self, file: IncomingFile, reason: str) -> int:
-        """Stand one refused record in for a whole file, so that it is counted and kept like any other."""
+        """Add one refused record for a whole file, so that it is counted and kept like any other."""
         self._streams[file.kind].write(_provenance(file.file_id, 1, Record(0, b"", reason)) + b"}\n")
         self.faults += 1
         return 1
@@ -103,20 +103,20 @@ class Spool:
         return Part(str(path), None)
 
     def parts(self, kind: str) -> Sequence[Part]:
-        """Give what an engine has to load for a kind, once everything was added."""
+        """Give the parts that an engine has to load for a kind, once everything was added."""
         stream = self._streams[kind]
         with named(stream.name):
             stream.flush()
         return ([Part(stream.name, None)] if stream.tell() else []) + self._parts[kind]
 
     def close(self) -> None:
-        """Close the spool files, whatever became of what was not written yet."""
+        """Close the spool files, even if their last bytes cannot be written."""
         for stream in self._streams.values():
             with suppress(OSError):
                 stream.close()
 
     def _splice(self, file: IncomingFile, data: bytes) -> int | None:
-        """Copy records with the file's id in each; None when the bytes are not plainly records."""
+        """Copy records with the file's id in each; None when the bytes are not clearly records."""
         spliced = splice(data, file.file_id)
         if spliced is None:
             return None
@@ -124,8 +124,8 @@ class Spool:
         return spliced[1]
 
     def _add_large(self, file: IncomingFile, path: str) -> int | None:
-        """Leave a large file of one object a line where it is, or copy it in blocks; gives the number of its records,
-        None when an engine might read something else than that."""
+        """Leave a large file of one object a line where it is, or copy it in blocks. Gives the number of its records;
+        None when an engine might read another number."""
         lines = count_lines(path) if self.in_place else None
         if lines is None:
             return self._splice_blocks(file, path)
@@ -179,7 +179,7 @@ class Spool:
 
 @contextmanager
 def named(path: str) -> Iterator[None]:
-    """Turn what the machine refuses in the block into Changed (the file is gone) or EnvironmentFailure."""
+    """Turn an OSError of the block into Changed (the file is gone) or EnvironmentFailure."""
     try:
         yield
     except OSError as error:
@@ -201,9 +201,9 @@ def _refused_by_machine(error: OSError, path: str) -> Changed | EnvironmentFailu
 
 
 def needs_care(source: SourceFile, rules: Strictness) -> bool:
-    """Tell whether a file holds something else than one good object a line: read through record by record.
+    """Read a file record by record, and tell whether it holds something else than one good object a line.
 
-    What is no gzip although its name says so needs none: it is refused whole. Raises Changed when it is gone.
+    A file with the name of gzip that is not gzip needs no care: all of it is refused. Raises Changed when it is gone.
     """
     lines = records = last = 0
     marked = False
@@ -229,12 +229,12 @@ def needs_care(source: SourceFile, rules: Strictness) -> bool:
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Open a file for writing that nobody else may read."""
+    """Open a file for writing that no other user may read."""
     return open(path, "wb", buffering=CHUNK, opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def _read_small(source: SourceFile) -> bytes | None:
-    """Read a small file whole (None: it is large), and make sure it still is what was listed."""
+    """Read a small file whole (None: it is large), and make sure that it is unchanged since it was listed."""
     data = None
     descriptor = os.open(source.path, os.O_RDONLY)
     try:
@@ -260,7 +260,7 @@ def _is_packed(source: SourceFile, data: bytes | None) -> bool:
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:
-    """Give the opening of a spooled record that was read carefully: whence it came, its fault, its text."""
+    """Give the opening of a spooled record that was read carefully: its file and line, its fault, its text."""
     told = {
         FILE_KEY: file_id,
         "dwh_record_number": number,

@@ -1,10 +1,9 @@
-"""Keys of a record that are not read because only upper and lower case set them apart from one that is: Glue, Athena
-and Hive write `userid`.
+"""Keys of a record that are not read because they differ in upper and lower case: Glue, Athena and Hive write `userid`.
 
-The first records of a file are looked at: an order of keys that keeps coming is recognised by one pattern (1 to 2
-microseconds), and only another one is parsed (6). Of many files those after the first 500 are asked for one key each,
-in turn (0.3): what writes a key in another case does so in all of its files, and once one is found those that follow
-are looked at. 15,000 files of one record are read in 0.2 s, so more would be felt.
+Only the first records of a file are looked at. One pattern recognises an order of keys that is common (1 to 2
+microseconds); only another order is parsed (6). After the first 500 files, each file is searched for one key only, in
+turn (0.3): a program that writes a key in another case does so in all of its files. Once one is found, the following
+files are looked at again. 15,000 files of one record are read in 0.2 s, so more work would be noticed.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ LOOKED_AT = 3  # records at the beginning of a file
 BEGINNING = 16 * 1024  # bytes
 RECOGNISED = 3  # times that a layout is met before a pattern is made for it
 MOST_LAYOUTS = 8  # of a kind that are recognised by a pattern; making one takes as long as parsing 200 records
-# text without an escaped quote, or what is no text; each has one way to match, so one that does not fails at once
+# a text without an escaped quote, or a value that is no text; each has only one way to match, so it fails at once
 _VALUE = rb'(?: ?"[^"]*"|[^",}]+)'
 _DECODER = json.JSONDecoder(object_pairs_hook=lambda pairs: [key for key, _ in pairs], parse_int=str, parse_float=str)
 
 
 class UnreadKey(NamedTuple):
-    """A key as files of a kind spell it, and the spelling that is read."""
+    """A key as the files of a kind spell it, and the spelling that is read."""
 
     kind: str
     key: str
@@ -39,7 +38,7 @@ class UnreadKey(NamedTuple):
 
 
 class Sighting(NamedTuple):
-    """In how many files a key was found, one of them, and whether there may be more: files that were not looked at."""
+    """The number of files with a key, one of them, and whether more may have it: some files were not looked at."""
 
     files: int
     example: str
@@ -47,8 +46,8 @@ class Sighting(NamedTuple):
 
 
 class UnreadKeys:
-    """What was found in the files of one load: of each key the number of files, the id of one, and whether files went
-    by before that were not looked at."""
+    """The keys found in the files of one load: for each the number of files, the id of one, and whether some files
+    before it were not looked at."""
 
     def __init__(self, rules: Mapping[str, Strictness]) -> None:
         self._rules = rules
@@ -56,8 +55,8 @@ class UnreadKeys:
         self.found: dict[UnreadKey, tuple[int, int, bool]] = {}
 
     def look(self, kind: str, file_id: int, begins: bytes | str) -> None:
-        """Note the keys of the first records of a file, given as bytes or as the path of a plain file. What is no
-        record is passed over: others judge that."""
+        """Note the keys of the first records of a file, given as bytes or as the path of a plain file. Text that is no
+        record is skipped: other code judges it."""
         looked = self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
         looked.files = files = looked.files + 1
         if isinstance(begins, str):
@@ -72,19 +71,19 @@ class UnreadKeys:
 
 
 class Sightings:
-    """What was found in the files of all loads of a run."""
+    """The keys found in the files of all loads of a run."""
 
     def __init__(self) -> None:
         self._kept: dict[UnreadKey, Sighting] = {}
         self._open: dict[UnreadKey, Sighting] = {}
 
     def begin(self) -> None:
-        """Begin another load: what the one before found stays."""
+        """Begin another load; the findings of earlier ones are kept."""
         self._kept, self._open = self.all(), {}
 
     def note(self, unread: UnreadKeys, read: Mapping[int, tuple[str, int]]) -> None:
-        """Say what was found in the files of this load, instead of what an earlier try of it found; `read` gives the
-        path of each file."""
+        """Note the keys found in this load; they replace those of an earlier try of it. `read` gives the path of each
+        file."""
         self._open = {key: Sighting(n, read[file_id][0], more) for key, (n, file_id, more) in unread.found.items()}
 
     def all(self) -> dict[UnreadKey, Sighting]:
@@ -107,19 +106,19 @@ class _Layout(NamedTuple):
 
 
 class _Kind:
-    """The files of one kind, and the layouts that were met more than once."""
+    """The files of one kind, and the layouts that came more than once."""
 
     def __init__(self, kind: str, keys: Iterable[str]) -> None:
         self._kind = kind
         self._spellings = {key.lower(): key for key in keys if not key.startswith(OUR_KEYS)}
         self.files = 0
-        self.in_order = True  # no key was found yet that is not read
+        self.in_order = True  # no unread key was found yet
         self.needles = [f'"{key}":'.encode() for key in self._spellings.values()]
         self._layouts: list[_Layout] = []
         self._met: Counter[tuple[str, ...]] = Counter()
 
     def find(self, data: bytes) -> frozenset[UnreadKey]:
-        """Give the keys that are not read in the first records."""
+        """Give the unread keys of the first records."""
         found = _NOTHING
         at = 0
         for _ in range(LOOKED_AT):
@@ -137,8 +136,8 @@ class _Kind:
         return found
 
     def _parse(self, data: bytes, at: int) -> tuple[frozenset[UnreadKey], int]:
-        """Parse the record that begins at the next bracket; gives its keys that are not read, and where it ends (that
-        bracket, when it is no record)."""
+        """Parse the record that begins at the next bracket; gives its unread keys, and where it ends (at that bracket,
+        when it is not a record)."""
         begin = max(data.find(b"{", at), 0)
         for end in (data.find(b"\n", begin), begin + BEGINNING):
             with suppress(ValueError, RecursionError):
@@ -159,7 +158,7 @@ class _Kind:
         )
 
     def _learn(self, keys: tuple[str, ...], unread: frozenset[UnreadKey]) -> None:
-        """Recognise a layout that keeps coming; of some writers every record has another one."""
+        """Make a pattern for a layout that is common; with some writers every record has another one."""
         if not keys or len(self._layouts) >= MOST_LAYOUTS or len(self._met) > LOOKED_AT * MOST_LAYOUTS:
             return
         self._met[keys] += 1

@@ -1,6 +1,6 @@
-"""The terminal: what scripts say and are told, how they stop, and which exit code they end with.
+"""The terminal: messages, flags, how scripts stop, and their exit codes.
 
-Nothing here knows a setting or a warehouse. A value that was masked is shown as *** on every way out.
+Nothing here knows a setting or a warehouse. Every output shows a masked value as ***.
 
 Other rooms use:
 

@@ -1,4 +1,4 @@
-"""How every script speaks: stdout is the result, stderr is everything else, and one place turns failures into exit
+"""The output of every script: the result on stdout, everything else on stderr. One place turns failures into exit
 codes."""
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Console:
         self._write(sys.stderr, indent + printable(text), colour, shown=not self.quiet)
 
     def note(self, text: str) -> None:
-        """Write one line a person should look at, though nothing failed (not with -q)."""
+        """Write one line that a person should read, though nothing failed (not with -q)."""
         self.say(f"note: {text}", colour="yellow", indent="")
 
     def detail(self, text: str) -> None:
@@ -75,10 +75,10 @@ class Console:
         return time.monotonic() - self.started
 
     def confirm(self, name: str, question: str, *, yes: bool) -> None:
-        """Ask for the name of what will be destroyed.
+        """Ask the user to type the name of what will be deleted.
 
-        Returns when the name was typed, or with --yes. Raises ConfigError when another answer was given, or when
-        nobody can be asked.
+        Returns when the name was typed, or with --yes. Raises ConfigError for another answer, and when there is no
+        terminal.
         """
         if yes:
             return
@@ -94,7 +94,7 @@ class Console:
 
     @contextmanager
     def progress(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        """Show how far a long step is; the block calls the given function with what is done since the last call.
+        """Show the progress of a long step; the block calls the given function with the amount done since the last.
 
         On a terminal: one line that is rewritten. Elsewhere: a plain line every 30 seconds, never a carriage return.
         """
@@ -123,14 +123,14 @@ class Console:
             yield lambda done: bar.advance(task, done)
 
     def _write(self, stream: IO[str], line: str, colour: str, *, shown: bool) -> None:
-        # what is failing already says so wherever it can
+        # an error is being reported already: it must not fail because the log cannot be written
         with suppress(OSError) if self._failing else nullcontext():
             if self._log:
                 self._log.write(line + "\n")
                 self._log.flush()
         if not shown:
             return
-        # whoever read stderr may leave (`2>&1 | head`): that must not stop a load; a broken stdout is for `run` to see
+        # the reader of stderr may close it (`2>&1 | head`): that must not stop a load; `run` handles a broken stdout
         with suppress(BrokenPipeError) if stream is sys.stderr else nullcontext():
             stream.write(
                 f"\x1b[{_COLOURS[colour]}m{line}\x1b[0m\n" if colour and self._coloured(stream) else line + "\n"
@@ -141,7 +141,7 @@ class Console:
         return not self._plain and stream.isatty()
 
     def fail(self, error: DwhError) -> None:
-        """Write an error in the form of the suite: what failed, the evidence, `try:`; at most eight lines."""
+        """Write an error in the form of the suite: what failed, the evidence, `try:` lines; at most eight lines."""
         self._failing = True
         lines = [*(f"  {printable(line)}" for line in error.evidence)][: ERROR_LINES - 1 - len(error.hint)]
         lines += [f"  try: {printable(hint)}" for hint in error.hint]
@@ -175,14 +175,14 @@ class _PlainProgress:
 
 
 def end_with(word: Callable[[], str]) -> None:
-    """Have `run` say this last, on whichever way the script ends, even with -q: it is about money."""
+    """Make `run` print this last, however the script ends, even with -q: it is about costs."""
     _last_word[:] = [word]
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
-    """Run a script's `main` and give its exit code: every failure is said once, in one form, and sorted (see ExitCode).
+    """Run a script's `main` and give its exit code. Every failure is reported once, in one form (see ExitCode).
 
-    Only here is an unexpected exception caught: it is a bug, shown with its traceback, exit code 70.
+    This is the only place that catches an unexpected exception: a bug, shown with its traceback, exit code 70.
     """
     signals.listen()
     _last_word.clear()
@@ -192,7 +192,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # the reader (`| head`) has what it wanted
+        # the reader (`| head`) needs no more
         _give_up_stdout()
         return ExitCode.OK
     except DwhError as error:
@@ -204,7 +204,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     except (Interrupted, KeyboardInterrupt):
         _last_resort(arguments).fail(
             _Stopped(
-                "stopped before the end; what was committed stays", hint="the same command again; it goes on from there"
+                "stopped before the end; committed work is kept", hint="the same command again; it continues from there"
             )
         )
         return ExitCode.INTERRUPTED
@@ -215,8 +215,8 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
 
 
 def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
-    """Say what nobody saw coming. What the machine refuses (a full disk under a log file, a folder that may not be
-    written) is no bug; all else is one."""
+    """Report an unexpected error. An OSError (a full disk under a log file, a folder without write permission) is not
+    a bug; everything else is."""
     if signals.stop_requested():
         return ExitCode.INTERRUPTED
     if not isinstance(error, OSError):
@@ -234,8 +234,8 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     console.fail(
         EnvironmentFailure(
             f"{about}{error.strerror or error}",
-            evidence="what was under way was rolled back; what was committed stays",
-            hint="the same command again, when that is mended (-vv shows where it happened)",
+            evidence="unfinished work was rolled back; committed work is kept",
+            hint="the same command again, when that is fixed (-vv shows where it happened)",
         )
     )
     if console.verbosity >= 2:
@@ -244,7 +244,7 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _give_up_stdout() -> None:
-    """Python would complain once more when it closes what cannot be written."""
+    """Replace a stdout that cannot be written: Python would report it again when it closes it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -261,7 +261,7 @@ class _Stopped(DwhError):
 
 
 def _last_resort(arguments: Sequence[str]) -> Console:
-    """Make a console from whatever can be understood of the arguments: the script's own parser may be what failed."""
+    """Make a console from the common arguments alone: the script's own parser may be what failed."""
     script = os.path.basename(sys.argv[0]).removesuffix(".py")
     known = warehouse_parser(script, None)
     with suppress(ConfigError):

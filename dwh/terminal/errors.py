@@ -47,11 +47,10 @@ MEANINGS = {
 
 
 class DwhError(Exception):
-    """A failure the suite can explain.
+    """A failure that the suite can explain.
 
-    `message` says what failed in the user's words, `evidence` where it was seen (a line, or several),
-    `hint` is one command or one edit that helps (or several). All three may hold text from data: the console makes it
-    printable.
+    `message` says what failed in the user's words. `evidence` says where it was seen, in one line or several. `hint` is
+    one command or one edit that helps, or several. All three may hold text from data: the console makes it printable.
     """
 
     kind = "bug"
@@ -79,8 +78,8 @@ class ConfigError(DwhError):
 
 
 class WrongValue(ValueError):
-    """The text of a setting is not what it has to be. Its own text says what would be, `instead` what to write: the
-    value alone, or several to choose from. Both are shown: no secret is in them."""
+    """The text of a setting is wrong. The text of this error says what is expected; `instead` holds the right value, or
+    several to choose from. Both are shown, so they hold no secret."""
 
     def __init__(self, expected: str, *instead: str) -> None:
         super().__init__(expected)
@@ -95,19 +94,18 @@ class EnvironmentFailure(DwhError):
 
 
 class Busy(DwhError):
-    """Somebody else is at work: try again later, unattended."""
+    """Another session is using the warehouse: an unattended job can try again later."""
 
     kind = "busy"
     exit_code = ExitCode.BUSY
 
 
 class NotReady(EnvironmentFailure):
-    """It does not answer, and may in a moment."""
+    """It does not answer yet, and may soon."""
 
 
 class RecordsRefused(DataError):
-    """The engine would not take a record of a bulk load; its transaction is lost, and which record it was is found by
-    reading the files again."""
+    """The engine refused a record of a bulk load. The transaction is lost; reading the files again finds the record."""
 
 
 class Interrupted(BaseException):

@@ -12,7 +12,7 @@ EXIT_CODES = "exit codes: " + ", ".join(f"{int(code)} {meaning.short}" for code,
 
 
 class ScriptParser(argparse.ArgumentParser):
-    """An argument parser whose help is the script's docstring and whose mistakes are errors in the suite's own form."""
+    """An argument parser: its help is the script's docstring, and it reports wrong flags in the suite's own form."""
 
     def __init__(self, script: str, doc: str | None) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ class ScriptParser(argparse.ArgumentParser):
 
 
 def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
-    """Make the parser of a script that works on the warehouse: the flags which all of those share."""
+    """Make the parser of a script that works on the warehouse, with the flags that all of them share."""
     parser = ScriptParser(script, doc)
     parser.how.add_argument("--config", metavar="FILE", help="default: dwh.cfg here, else the one beside the scripts")
     parser.how.add_argument("--engine", metavar="NAME", help="duckdb (default), postgres or redshift")
@@ -53,7 +53,7 @@ def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
 
 
 def confirmation_flag(parser: ScriptParser) -> None:
-    """Add `--yes`, for the scripts that ask before they destroy something."""
+    """Add `--yes`, for the scripts that ask before they delete something."""
     parser.how.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -67,7 +67,7 @@ def wait_flag(parser: ScriptParser) -> None:
 def take_over_flag(parser: ScriptParser) -> None:
     """Add `--take-over`, for the scripts that replace what they wrote before."""
     parser.how.add_argument(
-        "--take-over", action="store_true", help="replace it even if the warehouse of another place wrote it"
+        "--take-over", action="store_true", help="replace it even if a warehouse at another place wrote it"
     )
 
 

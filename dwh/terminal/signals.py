@@ -1,10 +1,8 @@
-"""Ctrl-C and SIGTERM: roll back, say so, exit 130; a second one leaves at once.
+"""Ctrl-C and SIGTERM: roll back, say so, exit 130; a second one exits at once.
 
-Measured on DuckDB 2.0.0: a signal handler that raises while a query runs lets the query run to its end (28 s) before
-the
-exception arrives; calling the connection's own `interrupt()` from the handler ends it within 0.1 s. So while a
-blocking call is under way
-the handler cancels instead of raising, and the end of the call raises.
+Measured on DuckDB 2.0.0: when a signal handler raises during a query, the query first runs to its end (28 s); when it
+calls the connection's own `interrupt()`, the query ends within 0.1 s. So during a blocking call the handler cancels the
+call, and the exception is raised when the call ends.
 """
 
 from __future__ import annotations
@@ -50,8 +48,8 @@ def cancelled_by(cancel: Callable[[], None]) -> Iterator[None]:
 
 
 def read_line(stream: TextIO) -> str:
-    """Wait for a line of a terminal. A stop request ends the wait at whatever moment it comes: Python looks for signals
-    between two of its own steps, and would sleep through one that comes just before it begins to wait."""
+    """Wait for a line from a terminal. A stop request ends the wait whenever it comes: Python checks for signals
+    between two of its own steps, and would miss one that comes just before it begins to wait."""
     waked, wake = os.pipe()
     os.set_blocking(wake, False)
     before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)

@@ -10,13 +10,13 @@ SHORTEST_MASKED = 4
 
 
 def mask(value: str) -> None:
-    """Show *** in the place of a value from now on; one of less than four characters would mask half of a text."""
+    """Show *** instead of a value from now on. Shorter values than four characters are left: they are in every text."""
     if len(value) >= SHORTEST_MASKED:
         _known.add(value)
 
 
 def masked(text: str) -> str:
-    """Give the text with every known secret replaced by ***: the second net, for texts that drivers wrote."""
+    """Give the text with every known secret replaced by ***: the second safeguard, for texts that drivers wrote."""
     for value in _known:
         if value in text:
             text = text.replace(value, "***")

@@ -61,7 +61,7 @@ class Cell(NamedTuple):
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in the block: by matplotlib's own defaults and ours, whatever the machine's settings are, without a word.
+    """Draw in the block: by matplotlib's own defaults and ours, whatever the machine's settings are, silently.
 
     A home that cannot be written to, or a character that its type does not have, is a warning of matplotlib's that
     says nothing to who reads the report.

@@ -82,7 +82,7 @@ class Cloud:
         return self._clients[service]
 
     def remove(self, name: str = NAME) -> None:
-        """Begin to delete a cluster, as somebody else would."""
+        """Begin to delete a cluster, as another user would."""
         self.client("redshift").delete_cluster(ClusterIdentifier=name, SkipFinalClusterSnapshot=True)
 
     @property

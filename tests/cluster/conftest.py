@@ -83,7 +83,7 @@ def foreign_things(cloud: Cloud) -> dict[str, list[str]]:
         ClusterIdentifier="another-dwh", ManageMasterPassword=True, Encrypted=True, Tags=others, **nodes
     )
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-    for name, path in (("somebody", "/"), ("another-dwh-copy", f"/dwh-suite/{REGION}/")):
+    for name, path in (("stranger", "/"), ("another-dwh-copy", f"/dwh-suite/{REGION}/")):
         cloud.client("iam").create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trust, Tags=others)
     cloud.client("ec2").create_security_group(GroupName="dwh-another-dwh", Description="not ours")
     return cloud.all()

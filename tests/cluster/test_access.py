@@ -233,7 +233,7 @@ def needed(call: Call) -> Iterable[tuple[str, str]]:
 
 
 def test_p77_the_policy_of_the_operator_is_what_the_suite_asks_for(rig: Rig) -> None:
-    """Every way through start and close is gone, what was asked is noted, and docs/policies/operator.json is that."""
+    """docs/policies/operator.json has exactly the actions of all paths through start and close."""
     rig.call("conn_start", "--dry-run")
     rig.call("conn_start")
     rig.configure(CLUSTER={"PUBLIC": "yes", "ALLOW_CIDR": "192.0.2.1/32"}, S3={"LAKE": "s3://other/lake"})

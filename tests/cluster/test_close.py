@@ -139,7 +139,7 @@ def test_p65_closing_works_after_a_start_that_failed(rig: Rig, half: str) -> Non
     "changed",
     [
         {"IAM_ROLE": {"NAME": "another"}},
-        {"IAM_ROLE": {"ARN": "arn:aws:iam::123456789012:role/somebodys"}},
+        {"IAM_ROLE": {"ARN": "arn:aws:iam::123456789012:role/another"}},
         {"CLUSTER": {"NODE_TYPE": "dc2.large", "DB_PORT": "1"}},
         {"CLUSTER": {"ALLOW_CIDR": "0.0.0.0/0", "SUBNET_GROUP": "gone"}},
         {"S3": {"LOG_DATA": "elsewhere", "WORK": ""}},
@@ -176,7 +176,7 @@ def test_the_data_is_kept_for_seven_days(up: Rig) -> None:
 
 @pytest.mark.parametrize("how", ["--no-snapshot", "--delete-data", "FINAL_SNAPSHOT = no"])
 def test_no_snapshot_when_none_is_wanted(up: Rig, how: str) -> None:
-    """By flag or by setting; the plan says that the data is lost then."""
+    """By flag or by setting; the plan then shows no snapshot."""
     flags = [how] if how.startswith("--") else []
     if not flags:
         up.configure(CLUSTER={"FINAL_SNAPSHOT": "no"})
@@ -187,7 +187,7 @@ def test_no_snapshot_when_none_is_wanted(up: Rig, how: str) -> None:
 
 
 def test_a_broken_cluster_is_not_deleted_without_the_snapshot_that_was_wanted(rig: Rig) -> None:
-    """AWS takes no snapshot of it: that is told, with the command that does without, and nothing is lost unasked."""
+    """AWS takes no snapshot of it: the error shows the command without one, and nothing is deleted unasked."""
     rig.cloud.creating = ("incompatible-network",)
     with pytest.raises(EnvironmentFailure):
         rig.call("conn_start")
@@ -201,20 +201,20 @@ def test_a_broken_cluster_is_not_deleted_without_the_snapshot_that_was_wanted(ri
 
 
 def test_the_name_is_asked_for(up: Rig) -> None:
-    """The plan is shown, the name of the cluster has to be typed; with a snapshot nobody says that data is lost."""
+    """The plan is shown, and the name must be typed; with a snapshot the question does not warn of deleted data."""
     done = up.warehouse.run_on_terminal("conn_close", typed=f"{NAME}\n", wait_for="delete it", env=up.cloud.environment)
     assert done.code == 0, done.out
-    assert done.out.index(f"- cluster {NAME}, available") < done.out.index("Type its name")
-    assert "data in it is lost" not in done.out
+    assert done.out.index(f"- cluster {NAME}, available") < done.out.index("Type the name")
+    assert "deletes all data in it" not in done.out
     assert up.cloud.all() == NOTHING
 
 
 def test_another_answer_deletes_nothing(up: Rig) -> None:
-    """`yes` is not the name; what goes on costing is said last."""
+    """`yes` is not the name; the last line says what is still billed."""
     done = up.warehouse.run_on_terminal("conn_close", typed="yes\n", wait_for="delete it", env=up.cloud.environment)
     assert done.code == 2
     assert up.cloud.changes() == []
-    assert done.out.strip().splitlines()[-1].endswith("this ends it: python conn_close.py --engine redshift")
+    assert done.out.strip().splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
 
 
 def test_nobody_to_ask_deletes_nothing(up: Rig) -> None:
@@ -260,7 +260,7 @@ def test_a_lost_answer_to_a_deletion(up: Rig, lost: str) -> None:
     assert len(up.cloud.asked(lost)) == 2
 
 
-def test_a_cluster_that_somebody_else_removed_meanwhile(up: Rig) -> None:
+def test_a_cluster_that_another_user_removed_meanwhile(up: Rig) -> None:
     """Between looking and deleting it went: no error."""
     gone: Callable[[Call], None] = lambda call: (  # noqa: E731
         up.cloud.remove() if call.action == "redshift:DeleteCluster" and len(up.cloud.asked(call.action)) == 1 else None
@@ -278,13 +278,13 @@ def test_tables_of_others_in_the_cluster_are_named(up: Rig) -> None:
     up.door.answers["svv_tables"] = [*views, *tables]
     for flags in ((), ("--delete-data",)):
         shown = up.call("conn_close", "--dry-run", *flags).out
-        assert "  - in it, and not of this suite: view hr.staff, table payroll\n" in shown
+        assert "  - in it, not made by this suite: view hr.staff, table payroll\n" in shown
     up.door.answers.clear()
     assert "not of this suite" not in up.call("conn_close", "--dry-run").out
 
 
 def test_a_cluster_that_does_not_let_us_in_is_closed_all_the_same(up: Rig) -> None:
-    """That nobody could ask what others have in it is said, and is in nobody's way."""
+    """When the other tables cannot be listed, a line says so, and the close continues."""
     up.cloud.endpoint = ("nowhere.invalid", 1)
-    assert "could not be asked what others have in it" in up.call("conn_close", "--dry-run").out
+    assert "other tables in it could not be listed" in up.call("conn_close", "--dry-run").out
     assert ALL_GONE in close(up).out

@@ -15,10 +15,8 @@ from dwh.cluster.account import Account, Answer
 from dwh.terminal.errors import DwhError
 
 NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
-BILLED = "is up and billed by the hour; this ends it: python conn_close.py --engine redshift"
-MAYBE = (
-    "if us-west-2/sparkify-dwh is up, it is billed by the hour; this ends it: python conn_close.py --engine redshift"
-)
+BILLED = "is up and billed by the hour; to end it: python conn_close.py --engine redshift"
+MAYBE = "if us-west-2/sparkify-dwh is up, it is billed by the hour; to end it: python conn_close.py --engine redshift"
 WAYS = ("refused", "unheard", "killed")
 
 
@@ -146,7 +144,7 @@ def last_line(done: Result) -> str:
 
 
 def test_p68_every_script_says_last_what_goes_on_costing(rig: Rig) -> None:
-    """After success, after a failure, after a plan, quietly and as JSON; nothing is said of what is not there."""
+    """After success, failure and plan, with -q and --json; a cluster that does not exist is not mentioned."""
     assert last_line(rig.end("conn_start", "-q")).endswith(BILLED)
     assert last_line(rig.end("conn_start", "--json", "--dry-run")).endswith(BILLED)
     for script in ("create_tables", "etl", "sql_validate"):
@@ -183,7 +181,7 @@ def test_p68_a_start_that_fails_says_whether_something_was_made(rig: Rig) -> Non
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_p69_stopping_the_wait_says_how_to_go_on_and_how_to_stop_paying(rig: Rig, stop: signal.Signals) -> None:
-    """Exit code 130 at once; both commands; the cluster stays, and the next start goes on with it."""
+    """Exit code 130 at once, with both commands; the cluster stays, and the next start continues."""
     rig.cloud.creating = ("creating",) * 10**6
     rig.configure(CLUSTER={"POLL_SECONDS": 0.2})
     with rig.warehouse.started("conn_start", env=rig.cloud.environment) as start:

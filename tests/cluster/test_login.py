@@ -26,7 +26,7 @@ def up(rig: Rig) -> Rig:
 
 
 def refused(rig: Rig, words: str, script: str = "conn_start") -> EnvironmentFailure:
-    """Start, and give the error, which must say these words."""
+    """Start, and give the error, which must contain these words."""
     with pytest.raises(EnvironmentFailure, match=words) as error:
         rig.call(script)
     return error.value
@@ -120,7 +120,7 @@ def test_p74_a_certificate_of_another_ca_is_refused(up: Rig) -> None:
 
 def test_p74_a_certificate_for_another_name_is_refused(up: Rig, tmp_path: Path) -> None:
     """verify-full: the right CA is not enough."""
-    with Door(up.cloud.passwords).open(tmp_path / "other", "somebody.else.example") as door:
+    with Door(up.cloud.passwords).open(tmp_path / "other", "another.example") as door:
         up.cloud.endpoint = (ENDPOINT, door.port)
         up.configure(CLUSTER={"SSLROOTCERT": door.ca_file})
         error = refused(up, "not safe")
@@ -146,7 +146,7 @@ def test_a_port_where_nobody_listens(up: Rig, monkeypatch: pytest.MonkeyPatch) -
     with socket.create_server(("127.0.0.1", 0)) as listener:
         free = listener.getsockname()[1]
     up.cloud.endpoint = (ENDPOINT, free)
-    refused(up, f"nobody listens on port {free}")
+    refused(up, f"nothing listens on port {free}")
 
 
 def test_a_cluster_that_begins_to_listen_is_waited_for(up: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def serve_address(monkeypatch: pytest.MonkeyPatch, text: bytes) -> HTTPServer:
 def test_a_port_that_does_not_answer_says_both_addresses(
     up: Rig, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """UX mistake 10: who is allowed, who one is, and the command that updates the rule; private: the key for that."""
+    """UX mistake 10: the allowed addresses, one's own, and the command that updates the rule; private: its key."""
     server = serve_address(monkeypatch, b"198.51.100.23\n")
     up.cloud.cluster().publicly_accessible = True
     up.configure(CLUSTER={"PUBLIC": "yes", "SSLROOTCERT": up.door.ca_file})
@@ -210,7 +210,7 @@ def test_a_port_that_does_not_answer_says_both_addresses(
 def test_a_private_cluster_that_does_not_answer_says_that_it_is_private(
     up: Rig, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The default is not public: from a laptop that is the reason. A second failure does not hide the first."""
+    """By default it is not public: the error says so to a laptop. A second failure does not hide the first."""
     monkeypatch.setattr("dwh.cluster.network.ADDRESS_SERVICE", "http://127.0.0.1:1")
     error = refused(up, "does not answer from here")
     assert "could not be found" in error.evidence[1]
@@ -234,7 +234,7 @@ def test_the_own_address_is_who_may_connect(rig: Rig, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("answer", [b"<html>sign in to the hotel</html>", b"", b"2001:db8::1", b"203.0.113.0/24"])
 def test_an_answer_that_is_no_address_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    """A captive portal must not open the port to anybody; the key is named, and nothing that costs is made."""
+    """A captive portal must not open the port: the error names the key, and nothing that costs money is made."""
     server = serve_address(monkeypatch, answer)
     rig.configure(CLUSTER={"ALLOW_CIDR": ""})
     with pytest.raises(EnvironmentFailure, match="address of this machine") as error:

@@ -48,7 +48,7 @@ def engine_with_clock(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> RedshiftEngi
 
 
 def test_a_start_makes_what_is_missing_in_order(rig: Rig) -> None:
-    """Role, rule, cluster; then it waits, looks aloud, signs in over TLS, and says what it costs."""
+    """Role, rule, cluster; then it waits, reports the status, signs in over TLS, and says that it is billed."""
     done = rig.run("conn_start")
     assert done.code == 0, done.err
     assert rig.cloud.changes() == IN_ORDER
@@ -59,7 +59,7 @@ def test_a_start_makes_what_is_missing_in_order(rig: Rig) -> None:
     ]
     assert re.search(r"creating, \d+m \d\ds elapsed", done.err)
     assert rig.door.logins == [("awsuser", PASSWORD)]
-    assert done.err.splitlines()[-1].endswith("this ends it: python conn_close.py --engine redshift")
+    assert done.err.splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
 
 
 def test_p61_a_second_start_changes_nothing(rig: Rig) -> None:
@@ -83,7 +83,7 @@ def test_p94_a_dry_run_changes_nothing(rig: Rig) -> None:
 
 @pytest.mark.parametrize("missing", ["rights", "role", "rule"])
 def test_only_what_is_missing_is_made(rig: Rig, missing: str) -> None:
-    """What somebody removed around it comes back; the cluster stays, and counts as not created, in the plan too."""
+    """Role and rule are made again after a user removed them; the cluster stays and counts as not created."""
     rig.call("conn_start")
     if missing in ("rights", "role"):
         rig.cloud.client("iam").delete_role_policy(RoleName=f"{NAME}-copy", PolicyName="copy-and-unload")
@@ -144,12 +144,12 @@ def test_several_nodes_and_another_port(rig: Rig) -> None:
 
 
 def test_a_size_that_differs_from_the_settings_is_said(rig: Rig) -> None:
-    """A cluster is not resized; nobody should think that it was."""
+    """A cluster is not resized, and the output says so."""
     rig.call("conn_start")
     assert "resized" not in rig.call("conn_start").out
     rig.configure(CLUSTER={"NUM_NODES": 2})
     rig.cloud.calls.clear()
-    assert "[CLUSTER] asks for 2 x ra3.large, but a cluster is not resized here" in rig.call("conn_start").out
+    assert "[CLUSTER] asks for 2 x ra3.large, but this suite does not resize a cluster" in rig.call("conn_start").out
     assert rig.cloud.changes() == []
 
 
@@ -243,7 +243,7 @@ def test_p149_a_cluster_of_capital_letters_is_found_again(rig: Rig) -> None:
 def test_what_aws_would_refuse_is_refused_before_any_call(
     rig: Rig, keys: dict[str, str], named: str, flags: tuple[str, ...]
 ) -> None:
-    """The setting is named with what would be right, and AWS has not been asked anything."""
+    """The error names the setting and the right form; no request has been sent to AWS."""
     rig.configure(CLUSTER=keys)
     with pytest.raises(ConfigError) as refused:
         rig.call("conn_start", *flags)
@@ -261,7 +261,7 @@ def test_a_role_that_is_no_arn_is_refused_before_any_call(rig: Rig) -> None:
 
 
 def test_p66_a_cluster_of_that_name_that_is_not_ours(rig: Rig) -> None:
-    """Nothing is made, nothing is touched, and the ways out are named."""
+    """Nothing is made or changed, and the error names the ways out."""
     rig.cloud.client("redshift").create_cluster(
         ClusterIdentifier=NAME,
         NodeType="ra3.large",
@@ -280,7 +280,7 @@ def test_p66_a_cluster_of_that_name_that_is_not_ours(rig: Rig) -> None:
 
 @pytest.mark.parametrize("what", ["role", "group"])
 def test_a_role_or_group_of_that_name_that_is_not_ours(rig: Rig, what: str) -> None:
-    """It is not adopted and not touched: the start ends before there is a cluster."""
+    """It is neither used nor changed: the start ends before there is a cluster."""
     if what == "role":
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
         rig.cloud.client("iam").create_role(RoleName=f"{NAME}-copy", AssumeRolePolicyDocument=trust)
@@ -404,7 +404,7 @@ def test_thirty_minutes_are_enough(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("status", sorted(set(_BROKEN) - {"deleting", "final-snapshot"}))
 def test_p62_a_status_that_waiting_does_not_change_is_told_at_once(rig: Rig, status: str) -> None:
-    """boto's waiter would sit on it for 30 minutes. What to do is said, and closing works from there."""
+    """boto's waiter would wait 30 minutes. The error says what to do, and closing works from there."""
     rig.cloud.creating = ("creating", status)
     with pytest.raises(EnvironmentFailure, match=status) as failed:
         rig.call("conn_start")
@@ -414,8 +414,8 @@ def test_p62_a_status_that_waiting_does_not_change_is_told_at_once(rig: Rig, sta
     assert rig.cloud.all() == {"clusters": [], "roles": [], "groups": [], "secrets": []}
 
 
-def test_somebody_deletes_it_meanwhile(rig: Rig) -> None:
-    """A cluster that goes while one waits for it is told, and not made again unasked."""
+def test_another_user_deletes_it_meanwhile(rig: Rig) -> None:
+    """A cluster that disappears during the wait is an error; it is not made again automatically."""
     rig.cloud.creating = ("creating", "deleting")
     with pytest.raises(EnvironmentFailure, match="deleting"):
         rig.call("conn_start")
@@ -434,7 +434,7 @@ def test_p67_a_lost_answer_is_not_asked_again(rig: Rig) -> None:
 def test_p67_an_answer_that_stays_lost_is_an_error_and_still_no_second_question(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AWS gave no answer and shows no cluster for a minute: told, and that there may be one after all."""
+    """AWS gave no answer and shows no cluster for a minute: the error says so, and that one may appear later."""
     rig.cloud.fault = lambda call: "ServiceUnavailable" if call.action == "redshift:CreateCluster" else None
     engine = engine_with_clock(rig, monkeypatch)
     with pytest.raises(EnvironmentFailure, match="did not answer"):
@@ -483,7 +483,7 @@ def test_an_existing_warehouse_is_connected_to_and_nothing_else(rig: Rig) -> Non
 
 
 def test_a_rule_for_an_old_address_is_replaced(rig: Rig) -> None:
-    """P75: after a change of address there is one rule again; one that somebody added by hand stays."""
+    """P75: after a change of address there is one rule again; one that a user added by hand stays."""
     rig.call("conn_start")
     [group] = rig.cloud.groups()
     by_hand = {"IpProtocol": "tcp", "FromPort": 5439, "ToPort": 5439, "IpRanges": [{"CidrIp": "198.51.100.1/32"}]}

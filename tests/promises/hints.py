@@ -1,4 +1,4 @@
-"""Each `try:` line is a real command or a real edit: what counts as one, and a recorder of all that tests provoke.
+"""Each `try:` line is a real command or a real edit: the rules for both, and a recorder of all errors in tests.
 
 A command of ours is parsed by the script's own parser, a setting has to exist; everything else has to begin like one
 of the commands and edits named here, so that a new kind of hint is looked at by a person once.
@@ -26,7 +26,7 @@ COMMENT = re.compile(r"\s{3,}\(.*\)$|\s{3,}or: .*$|, then .*$")
 COMMANDS = ("ls -la ", "git checkout ", "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",
             "timedatectl", "chmod ", "sed ", "docker ", "df ", "mv ", "cat ", "bunzip2 ", "xz ", "zstd ",
             "f=", "python -c ")  # fmt: skip
-EDITS = ("mend ", "free ", "move ", "rename ", "report this", "the same command again", "ask ", "one of ", "fill both",
+EDITS = ("fix ", "free ", "move ", "rename ", "report this", "the same command again", "ask ", "one of ", "fill both",
          "edit ", "another --", "close it", "on a company network: ", "s3://", "type ", "wait ", "choose ")  # fmt: skip
 NAMES = {name for _, name in declared_keys()} | set(SECTIONS) | {"DWH_PORT"}
 
@@ -91,7 +91,7 @@ def every_hint_is_real(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def assert_real(made: Sequence[tuple[str, tuple[str, ...]]]) -> None:
-    """Fail for errors without a hint, and for hints that are none."""
+    """Fail for errors without a hint, and for hints that are neither."""
     for message, hints in made:
         assert hints, f"no hint: {message}"
         for hint in hints:

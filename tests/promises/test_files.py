@@ -114,7 +114,7 @@ def test_p130_every_usual_name_is_read_in_s3(cloud: Warehouse, s3: FaultyS3) -> 
 
 
 def test_p130_a_single_file_is_read_whatever_its_name(warehouse: Warehouse, s3: FaultyS3) -> None:
-    """Who names one file means it: a hidden one, one without an ending, packed or not, here and in S3."""
+    """A file that is named itself is read: hidden, without an ending, packed or not, here and in S3."""
     warehouse.write("_logs/part-0", of_session(1))
     warehouse.write("_logs/.today.log", gzip.compress(of_session(2)))
     s3.objects |= {"logs/_part-1": of_session(3), "logs/part-2": gzip.compress(of_session(4))}
@@ -153,7 +153,7 @@ def test_p131_what_is_loaded_and_hidden_now_keeps_its_rows(warehouse: Warehouse)
     warehouse.rows("UPDATE loaded_files SET path = replace(path, '/x/', '/_x/')")
     told = warehouse.call("etl", "--json")
     assert (told.json["files"]["vanished"], told.json["files"]["already_loaded"], told.json["loads"]) == (0, 1, [])
-    assert f"note: 1 loaded file not read any more because of the name, rows kept: {hidden}/a.json" in told.err
+    assert f"note: 1 loaded file no longer read because of the name, rows kept: {hidden}/a.json" in told.err
     assert warehouse.dump()["songplays"] == before["songplays"]
     with pytest.raises(ConfigError, match="still there"):
         warehouse.call("etl", "--forget", str(warehouse.root / "log_data/b.json"))
@@ -176,7 +176,7 @@ def test_p131_a_loaded_file_that_no_pattern_takes_any_more_keeps_its_rows(wareho
 
 
 def test_p132_what_is_passed_over_is_counted_and_named_once(everywhere: Warehouse) -> None:
-    """In one note for both kinds, with an example and the setting, in every run; and in --json."""
+    """One note for both kinds, with an example and the setting, in every run; also in --json."""
     everywhere.write("log_data/a.json", plays(2))
     everywhere.write("song_data/s.json", [song()])
     for name in PASSED_OVER:
@@ -211,7 +211,7 @@ def test_p132_what_is_no_file_is_never_opened(warehouse: Warehouse) -> None:
 
 
 def test_p132_a_link_to_a_file_that_is_gone_is_named(warehouse: Warehouse) -> None:
-    """Its name is one that is read: to go on without it would lose its records."""
+    """Its name is one that is read: skipping it would lose its records."""
     warehouse.write("log_data/a.json", plays(2))
     (warehouse.root / "log_data/b.json").symlink_to("/nowhere/b.json")
     error = failure(warehouse)
@@ -255,7 +255,7 @@ def test_p132_a_source_of_which_all_is_passed_over_is_refused(everywhere: Wareho
 
 
 def test_p132_a_folder_of_hidden_names_is_an_empty_one(warehouse: Warehouse) -> None:
-    """A note and 0: _SUCCESS alone is what a job writes that had nothing to write."""
+    """A note and exit code 0: a job without output writes only _SUCCESS."""
     for folder in ("log_data", "song_data"):
         warehouse.write(f"{folder}/_SUCCESS", b"")
     assert [note.split(" holds ")[1] for note in notes(warehouse)] == [f"no file to read ({Names()})"] * 2
@@ -366,9 +366,9 @@ def test_p134_a_prefix_without_keys_is_refused(cloud: Warehouse, s3: FaultyS3) -
         ("data", "data/", "the same place"),
         ("data", "link", "the same place"),
         ("x data", "song_data data", "the same place"),
-        ("data", "data/song_data", "[S3] SONG_DATA = .* lies inside of \\[S3\\] LOG_DATA"),
-        ("data/log_data", "data", "[S3] LOG_DATA = .* lies inside of \\[S3\\] SONG_DATA"),
-        ("s3://music", "s3://music/songs", "lies inside of"),
+        ("data", "data/song_data", "[S3] SONG_DATA = .* lies inside \\[S3\\] LOG_DATA"),
+        ("data/log_data", "data", "[S3] LOG_DATA = .* lies inside \\[S3\\] SONG_DATA"),
+        ("s3://music", "s3://music/songs", "lies inside"),
         ("s3://music/a/", "s3://music/a", "the same place"),
     ],
 )
@@ -547,7 +547,7 @@ def test_p137_a_wrapper_is_named_by_its_beginning(everywhere: Warehouse, name: s
     ],
 )
 def test_p137_a_bad_record_is_taken_for_nothing_else(record: Mapping[str, Any]) -> None:
-    """What has keys of an event is a bad event, whatever else it holds."""
+    """A record with the keys of an event is a bad event, whatever else it holds."""
     for written in (json.dumps(record), json.dumps(record)[:-3]):
         assert other_file("events", "/x/a.json", written) is None
 
@@ -567,12 +567,12 @@ def test_p137_objects_are_unwrapped_in_s3() -> None:
 
 
 def test_p138_a_whole_source_is_never_told_into_quarantine(everywhere: Warehouse) -> None:
-    """When nearly all records of a kind are bad; with a few bad ones among many it stays a way on."""
+    """Not when nearly all records of a kind are bad; it is offered for a few bad ones among many."""
     lower = [{key.lower(): value for key, value in play.items()} for play in plays(19)]
     for bad, good, told in ((19, 1, False), (19, 0, False), (1, 19, True), (10, 10, True)):
         everywhere.write("log_data/a.json", [*({**play, "ts": "soon"} for play in plays(bad)), *plays(good)])
         error = failure(everywhere)
-        assert error.hint[0] == "mend line 1 and run again"
+        assert error.hint[0] == "fix line 1 and run again"
         assert ("quarantine" in text(error)) is told, (bad, good)
     everywhere.write("log_data/a.json", lower)
     assert "quarantine" not in text(failure(everywhere))

@@ -176,7 +176,7 @@ def strings_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("function", NOT_GIVEN)
 def test_p116_no_parameter_is_left_to_be_guessed(function: str) -> None:
-    """Each that DuckDB has is given wherever a file is read, or named above: a new one is looked at by a person."""
+    """Each parameter of DuckDB is set wherever a file is read, or listed above, so that a new one is noticed."""
     rows = duckdb.execute("SELECT UNNEST(parameters) FROM duckdb_functions() WHERE function_name = ?", [function])
     known = {name for (name,) in rows.fetchall()} - {"path", "paths"}
     texts = [text for path in sorted((REPO / "dwh/engines").rglob("*.py")) for text in strings_of(path)]
@@ -410,7 +410,7 @@ def test_p120_in_s3_the_object_is_replaced() -> None:
         """&& rm "$f.2" && rm "$f.1" && aws s3 cp "$f" 's3://bucket/a b.json.gz'"""
     )
     assert conversion("s3://b/a.json", "it is gzip: so") == "aws s3 mv s3://b/a.json s3://b/a.json.gz"
-    assert conversion("a.json", "the key 'page' stands twice") is None
+    assert conversion("a.json", "the key 'page' appears twice") is None
 
 
 def test_p121_gzip_is_read_to_its_end_or_refused(warehouse: Warehouse) -> None:

@@ -1,4 +1,4 @@
-"""P30 to P49: whatever comes, each record is in the star or named; nothing is lost, nothing breaks the suite.
+"""P30 to P49: for any input, each record is in the star or named; nothing is lost, nothing breaks the suite.
 
 The named files, one for each kind of bad input, are in tests/test_bad_records.py. Here is what is left: that every
 message says where, that an engine which refuses what looks good costs no more than the file it is in, and a fuzzer.

@@ -100,7 +100,7 @@ def break_at(warehouse: Warehouse, begin: Path, place: str, how: str, n: int) ->
         check(warehouse)
         return False
     if code == 0 and how == "failed" and place == "files":  # its folder could not be removed; the next run does that
-        assert all_is_loaded(warehouse), f"call {n} failed without a word"
+        assert all_is_loaded(warehouse), f"call {n} failed silently"
     else:
         assert code == (KILLED if how == "killed" else 3), f"{place}, {how} at call {n}: exit code {code}"
     go_on(warehouse)
@@ -228,7 +228,7 @@ def test_p03_what_was_said_to_be_loaded_survives_a_kill(warehouse: Warehouse) ->
 
 
 def test_p05_a_second_ctrl_c_leaves_at_once(warehouse: Warehouse) -> None:
-    """While the first one waits for a roll-back that takes long, the second ends the process: nothing else would."""
+    """While the first waits for a long roll-back, only the second ends the process."""
     code = (
         "import sys, threading; sys.path.insert(0, sys.argv.pop(1))\n"
         "from dwh.terminal import console\n"

@@ -68,7 +68,7 @@ def warehouse(place: Warehouse) -> Warehouse:
 
 
 def run_sql(warehouse: Warehouse, *statements: str) -> None:
-    """Run statements of somebody else."""
+    """Run statements as another user."""
     for statement in statements:
         warehouse.rows(statement)
 
@@ -120,7 +120,7 @@ OF_AN_ENGINE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def test_p150_names_of_ours_that_are_not_ours_are_refused(engine: str, new_place: NewPlace) -> None:
-    """Whatever has a name of ours in a place that is not ours: every script ends with 3, and nothing has changed."""
+    """Anything with one of our names in a place that is not ours: every script exits 3 and changes nothing."""
     for name, statements in {**STRANGERS, **OF_AN_ENGINE[engine]}.items():
         place = new_place()
         place.write("log_data/a.json", [event()])
@@ -140,13 +140,13 @@ def test_p150_a_view_in_place_of_a_table_of_ours_is_refused(warehouse: Warehouse
     """Also in a warehouse that is ours: it is not ours to drop, and cannot be filled."""
     run_sql(warehouse, "DROP TABLE rejected_lines", "CREATE VIEW rejected_lines AS SELECT 1 AS file_id")
     for script, *flags in (COMMANDS[0], COMMANDS[2], COMMANDS[-2]):
-        with pytest.raises(EnvironmentFailure, match="are taken: view rejected_lines"):
+        with pytest.raises(EnvironmentFailure, match="have the names of its tables: view rejected_lines"):
             warehouse.call(script, *flags)
     assert warehouse.rows("SELECT * FROM rejected_lines") == [(1,)]
 
 
 def test_p150_the_rows_of_others_stay(place: Warehouse) -> None:
-    """The words name what is taken, and both ways out; each row of the stranger is as it was."""
+    """The error lists the names in use, and both ways out; every row that is not ours stays."""
     run_sql(place, *STRANGERS["a table of this family"])
     done = place.run("create_tables", "--recreate", "--yes")
     assert done.code == 3
@@ -157,7 +157,7 @@ def test_p150_the_rows_of_others_stay(place: Warehouse) -> None:
 @pytest.mark.parametrize("column", ["extra", ""], ids=["with a column more", "exactly"])
 def test_p151_a_warehouse_of_0_1_is_known_by_its_ledger(warehouse: Warehouse, column: str) -> None:
     """Without a mark, two tables with exactly the columns of 0.1 are ours: etl.py names the command that adds the mark,
-    and every row stays. With one column more they are somebody else's."""
+    and every row stays. With one column more they are not ours."""
     before = warehouse.dump()
     run_sql(warehouse, f"DROP TABLE {MARKER}")
     if column:
@@ -175,7 +175,7 @@ def test_p151_a_warehouse_of_0_1_is_known_by_its_ledger(warehouse: Warehouse, co
 
 
 def test_p152_a_later_version_is_left_alone(warehouse: Warehouse) -> None:
-    """A schema that this version does not know is neither filled, changed nor removed, and is said."""
+    """A schema version that is unknown is neither filled, changed nor removed, and the error says so."""
     run_sql(warehouse, f"UPDATE {MARKER} SET schema_version = 99, made_by = 'sparkify-warehouse 9.0'")
     before = warehouse.dump()
     for script, *flags in COMMANDS:
@@ -185,7 +185,7 @@ def test_p152_a_later_version_is_left_alone(warehouse: Warehouse) -> None:
 
 
 def test_p153_a_mark_that_goes_while_a_load_waits_ends_it(warehouse: Warehouse) -> None:
-    """The mark is looked at once more under the lock: what somebody made of the warehouse meanwhile is not filled."""
+    """The mark is read again under the lock: a warehouse that is no longer ours is not filled."""
     from star.load import StarLoader
 
     seen: list[int] = []
@@ -243,7 +243,7 @@ def test_p155_of_two_create_tables_at_once_one_makes_the_tables(place: Warehouse
 
 
 def test_p155_tables_that_come_meanwhile_are_not_marked_twice(engine: str, place: Warehouse) -> None:
-    """Whoever has looked before the other has made the tables is busy, and one mark stands there."""
+    """A program that looked before the other made the tables is busy, and there is one mark."""
     if engine == "duckdb":
         pytest.skip("a DuckDB file has one process")
     real = create_tables.change_tables
@@ -337,7 +337,7 @@ LEFT_OF_AN_ENGINE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def test_p157_what_is_not_ours_stays_when_ours_goes(engine: str, new_place: NewPlace) -> None:
-    """Beside one thing of somebody else --delete-data drops our tables and no more; it says so before and after."""
+    """Beside anything of another user --delete-data drops only our tables, and says so before and after."""
     for name, statements in {**LEFT, **LEFT_OF_AN_ENGINE[engine]}.items():
         warehouse = new_place()
         warehouse.call("create_tables")
@@ -348,7 +348,7 @@ def test_p157_what_is_not_ours_stays_when_ours_goes(engine: str, new_place: NewP
             assert [change[:2] for change in changes] == ["- ", "= "], (name, changes)
             assert changes[1].endswith(f" stays, with {left}"), (name, changes)
             assert "songplays" in changes[0]
-        with pytest.raises(EnvironmentFailure, match="none of its tables is there"):
+        with pytest.raises(EnvironmentFailure, match="it has none of its tables"):
             warehouse.call("conn_close", "--delete-data", "--yes")
         names = {row[0] for row in catalogue(warehouse)}
         assert names.isdisjoint(q.TABLES)
@@ -357,16 +357,16 @@ def test_p157_what_is_not_ours_stays_when_ours_goes(engine: str, new_place: NewP
 
 
 def test_p157_the_question_names_what_stays(warehouse: Warehouse) -> None:
-    """On a terminal it stands above the question."""
+    """On a terminal the line is above the question."""
     run_sql(warehouse, *LEFT["table payroll"])
     shown = warehouse.run_on_terminal("conn_close", "--delete-data", typed="no\n", wait_for="Type ").out
-    assert 0 <= shown.index("stays, with table payroll") < shown.index("Type its name")
+    assert 0 <= shown.index("stays, with table payroll") < shown.index("Type the name")
     assert warehouse.value("SELECT COUNT(*) FROM songplays") == 1
 
 
 @pytest.mark.parametrize("next_door", [False, True], ids=["here", "in another schema"])
 def test_p158_a_view_on_our_tables_keeps_them(engine: str, warehouse: Warehouse, next_door: bool) -> None:
-    """What somebody built upon our tables is named, and nothing is removed, until it is gone."""
+    """A view of another user on our tables is named, and nothing is removed until it is gone."""
     view = "reading"
     if next_door:
         schema = "hr" if engine == "duckdb" else f"{warehouse.schema_name}_hr"  # type: ignore[attr-defined]
@@ -378,7 +378,7 @@ def test_p158_a_view_on_our_tables_keeps_them(engine: str, warehouse: Warehouse,
     )
     before = warehouse.dump()
     for flags in (("--dry-run",), ("--yes",)):
-        with pytest.raises(EnvironmentFailure, match=f"view {view} of somebody else"):
+        with pytest.raises(EnvironmentFailure, match=f"still needed by view {view}"):
             warehouse.call("conn_close", "--delete-data", *flags)
     assert warehouse.dump() == before
     run_sql(warehouse, f"DROP VIEW {view}")
@@ -393,13 +393,13 @@ def test_p158_whatever_else_needs_our_tables_keeps_them(engine: str, warehouse: 
     run_sql(warehouse, "CREATE TABLE mine (who BIGINT REFERENCES users (user_id))")
     before = warehouse.dump()
     for script, flag in (("conn_close", "--delete-data"), ("create_tables", "--recreate")):
-        with pytest.raises(EnvironmentFailure, match="needs a table of ours"):
+        with pytest.raises(EnvironmentFailure, match="needs a table of this suite"):
             warehouse.call(script, flag, "--yes")
         assert warehouse.dump() == before
 
 
 def test_p158_public_with_a_payroll_in_it(engine: str, tmp_path: Path, make: Make, postgres_server: Server) -> None:
-    """A warehouse in `public`, where everybody is: our tables go, the payroll and the schema stay."""
+    """A warehouse in the shared schema `public`: our tables are dropped, the payroll and the schema stay."""
     if engine == "duckdb":
         pytest.skip("a DuckDB file has no schema public")
     if engine == "postgres":
@@ -438,7 +438,7 @@ def test_p158_public_with_a_payroll_in_it(engine: str, tmp_path: Path, make: Mak
 
 
 def test_p158_where_nothing_else_is_the_place_goes(engine: str, warehouse: Warehouse) -> None:
-    """An index of somebody on a table of ours goes with it, and so does the schema or the file."""
+    """A user's index on one of our tables is dropped with it, and so is the schema or the file."""
     if engine != "redshift":
         run_sql(warehouse, "CREATE INDEX by_user ON songplays (user_id)")
     done = warehouse.call("conn_close", "--delete-data", "--yes")
@@ -451,7 +451,7 @@ def test_p158_where_nothing_else_is_the_place_goes(engine: str, warehouse: Wareh
 
 
 def test_p159_a_file_that_is_no_database_is_left_alone(bare: Warehouse) -> None:
-    """Of 0 bytes, or of something else: 3, and it is there as it was."""
+    """With 0 bytes or other content: exit code 3, and the file is unchanged."""
     for content in (b"", b"the only copy of my thesis\n" * 500):
         bare.database.write_bytes(content)
         for script, *flags in (("conn_close", "--delete-data", "--yes"), ("create_tables",), ("conn_start",)):

@@ -1,4 +1,4 @@
-"""P125 to P129: what a person should know of data that is loaded, though no record of it is bad."""
+"""P125 to P129: what a user should know about loaded data although no record is bad."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_p125_keys_in_another_case_are_named(warehouse: Warehouse) -> None:
         unread("songs", "Artist_Name", "artist_name", 5, f"{warehouse.root}/song_data/0.json"),
     ]
     told = f"note: the key userid in 3 event files, such as {warehouse.root}/log_data/1.json, is not read: "
-    assert told + "upper and lower case count, write userId" in done.err
+    assert told + "upper and lower case matter, write userId" in done.err
     assert warehouse.etl()["unread_keys"] == []
 
 
@@ -212,7 +212,7 @@ REASONS = {  # what the plays name -> the reason, and what the example says besi
     ("Undo", "BjÃ\u0083Â¶rk"): "text is encoded twice",
     ("Donâ€™t", "Björk"): "text is encoded twice",
     ("Ünder", "Åse"): "text is encoded twice in songs",
-    ("Undo", "Nina"): "title and artist are known, not together",
+    ("Undo", "Nina"): "title and artist are known, but not together",
     ("Undo", "Nobody"): "no such artist",
     ("Nothing", "Björk"): "no such title",
     ("Nothing", "Nobody"): "no such title and no such artist",
@@ -250,7 +250,7 @@ def test_p129_why_plays_find_no_song_is_told_with_v(warehouse: Warehouse, monkey
 def test_p129_of_too_many_names_those_with_the_most_plays_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory is bounded, and how many plays that leaves is said."""
+    """Memory is bounded, and the number of plays that were not looked at is shown."""
     warehouse = Warehouse(tmp_path / "w").create()
     warehouse.write(
         "log_data/1.json", [*plays(3), event(itemInSession=3, song="Red"), event(itemInSession=4, song="X")]

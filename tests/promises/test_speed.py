@@ -1,7 +1,7 @@
-"""P100: a test waits for what it waits for, never for time: the same verdict on a fast machine, a slow one, a busy one.
+"""P100: a test waits for an event, never for time, so the verdict is the same on fast, slow and busy machines.
 
 What its own processes and clocks may do is read from its source. A limit of time is the watchdog (warehouse.py), which
-turns a hang into a failure; a comparison of times belongs into bench/.
+turns a hang into a failure; a comparison of times belongs in bench/.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def test_p08_a_full_disk_at_the_checkpoint(warehouse: Warehouse) -> None:
 
 
 def test_p08_a_full_disk_behind_stdout_and_the_log(warehouse: Warehouse) -> None:
-    """What was loaded stays loaded when the result cannot be said; it is no bug of ours."""
+    """The load stays when the result cannot be printed, and that is not reported as a bug."""
     warehouse.write("log_data/a.json", plays(3))
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -134,9 +134,9 @@ def test_p08_a_full_disk_behind_stdout_and_the_log(warehouse: Warehouse) -> None
 
 @pytest.fixture
 def guest(warehouse: Warehouse) -> Callable[..., Result]:
-    """Run a script as somebody who may read only what all may read, and write the database and the temporary folder.
+    """Run a script as a user who can read only public files, and write the database and the temporary folder.
 
-    Modes mean nothing to root, so root becomes somebody else."""
+    File modes do not limit root, so root becomes another user."""
     for folder in (warehouse.root, *warehouse.root.parents):
         if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o055)
@@ -169,7 +169,7 @@ def guest(warehouse: Warehouse) -> Callable[..., Result]:
 
 
 def test_p47_an_unreadable_file_is_named(warehouse: Warehouse, guest: Callable[..., Result]) -> None:
-    """A file that may not be read is exit code 3 with its name, and a command that runs whatever is in that name."""
+    """An unreadable file is exit code 3 with its name, and a command that is safe with any name."""
     warehouse.write("log_data/a.json", plays(3))
     path = warehouse.write("log_data/it's mine.json", plays(3))
     path.chmod(0)
@@ -192,7 +192,7 @@ def test_p47_an_unreadable_folder_is_named(warehouse: Warehouse, guest: Callable
 
 
 def test_p97_a_source_that_may_only_be_read_is_enough(warehouse: Warehouse, guest: Callable[..., Result]) -> None:
-    """Loading writes nothing beside the source, as somebody else, from a folder that may not be written."""
+    """Loading as another user from a read-only folder writes nothing beside the source."""
     for path, records in (("log_data/a.json", plays(3)), ("song_data/a.json", [song()])):
         warehouse.write(path, records)
     warehouse.write("log_data/b.json", lines(plays(LARGE // 150, sessionId=9)))
@@ -243,7 +243,7 @@ def test_p47_everything_may_lie_on_a_strange_path(tmp_path: Path, empty_database
 
 
 def test_p47_a_link_to_itself_is_named(warehouse: Warehouse) -> None:
-    """A link that leads nowhere but to itself, and is named like a file, is an error with its name."""
+    """A link to itself, with the name of a file, is an error that names it."""
     warehouse.write("log_data/a.json", plays(3))
     link = warehouse.root / "log_data/loop.json"
     link.symlink_to(link)

@@ -1,4 +1,4 @@
-"""P90 to P97: what is said is true, and can be followed."""
+"""P90 to P97: messages are true, and their hints work."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_p93_every_hint_in_the_code_is_real(path: Path) -> None:
 
 
 def test_p93_the_search_finds_hints() -> None:
-    """It would pass over a misspelt search in silence."""
+    """Otherwise a misspelt search would silently find nothing."""
     assert sum(len(hints_in(path)) for path in PRODUCT) > 100
 
 

@@ -195,7 +195,7 @@ def test_an_object_replaced_after_its_copy_is_left_for_the_next_run(
 
 
 def test_p18_a_second_load_is_busy_and_readers_are_not(warehouse: RedshiftWarehouse, here: Cloud, bucket: str) -> None:
-    """LOCK shuts out who reads the locked table too, so it is not one that anybody reads."""
+    """LOCK also blocks readers of the table, so the locked table is one without readers."""
     put(here, bucket, "small.json", lines(plays(2)))
     warehouse.etl()
     other = here.standin.connect()
@@ -204,7 +204,7 @@ def test_p18_a_second_load_is_busy_and_readers_are_not(warehouse: RedshiftWareho
         cursor.execute("LOCK dwh_lock")
         assert warehouse.call("sql_validate", "--quick").code == 0
         put(here, bucket, "more.json", lines(plays(3, sessionId=6)))
-        with pytest.raises(Busy, match="somebody else is loading"):
+        with pytest.raises(Busy, match="another session is loading"):
             warehouse.etl()
         other.rollback()
         assert warehouse.etl()["rows"]["songplays"] == 5
@@ -228,10 +228,10 @@ def test_work_is_emptied_after_a_failure_too(
 def test_a_misread_jsonpaths_file_is_noticed(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With another key in it COPY maps by column name, and loads NULLs without a word."""
+    """With another key in it COPY maps by column name, and silently loads NULLs."""
     put(here, bucket, "small.json", lines(plays(2)))
     misspell(monkeypatch, b'"jsonpaths"', b'"jsonPaths"')
-    with pytest.raises(DwhError, match="did not bring what it was given"):
+    with pytest.raises(DwhError, match="did not load everything it was given"):
         warehouse.etl()
 
 
@@ -265,7 +265,7 @@ def test_a_misspelt_path_is_noticed(
     body = lines(records[:2] if name.startswith("small") else records)
     put(here, bucket, name, gzip.compress(body, 1) if name.endswith(".gz") else body)
     misspell(monkeypatch, b"$['length']", b"$['Length']")
-    with pytest.raises(DwhError, match="did not bring what it was given") as raised:
+    with pytest.raises(DwhError, match="did not load everything it was given") as raised:
         warehouse.etl()
     assert "length: values in the source, none in the table" in str(raised.value.evidence)
     assert warehouse.rows("SELECT COUNT(*) FROM loaded_files WHERE kind = 'events'") == [(0,)]
@@ -294,15 +294,15 @@ PATHS = {"jsonpaths": [f"$['{key}']" for key in NAMED]}
         ({"jsonpaths": [f"$.{key}" for key in NAMED]}, ""),
         ({"jsonpaths": [f'$["{key}"]' for key in NAMED]}, ""),
         ({"jsonpaths": [path.lower() for path in PATHS["jsonpaths"]]}, "names no path for .*itemInSession"),
-        ({"jsonpath": PATHS["jsonpaths"]}, "no JSONPaths file"),
-        ([], "no JSONPaths file"),
+        ({"jsonpath": PATHS["jsonpaths"]}, "not a JSONPaths file"),
+        ([], "not a JSONPaths file"),
         (None, "cannot be read"),
     ],
 )
 def test_a_jsonpaths_file_has_to_name_the_keys_of_an_event(
     warehouse: RedshiftWarehouse, here: Cloud, bucket: str, tmp_path: Path, where: str, content: Any, message: str
 ) -> None:
-    """Theirs is not used, but one that would lose columns is refused, because its owner thinks otherwise."""
+    """The user's file is not used, but one that would lose columns is refused, since its owner expects them."""
     place = f"s3://{bucket}/paths.json" if where == "s3" else str(tmp_path / "paths.json")
     if content is not None and where == "s3":
         here.client().put_object(Bucket=bucket, Key="paths.json", Body=json.dumps(content).encode())

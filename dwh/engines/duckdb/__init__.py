@@ -1,4 +1,4 @@
-"""DuckDB: the warehouse is one file. It also reads and writes the Parquet of the lake, for PostgreSQL too.
+"""DuckDB: the warehouse is one file. DuckDB also reads and writes the Parquet of the lake, for PostgreSQL too.
 
 Other rooms use:
 

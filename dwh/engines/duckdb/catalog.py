@@ -1,4 +1,4 @@
-"""What stands in a DuckDB file. Statements reach the schema main; tables and views share their names, in any case."""
+"""The catalogue of a DuckDB file. Statements reach the schema main; tables and views share names, in any case."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main' AND lower(table_name) = %s AND NOT internal
 ORDER BY column_index
 """
-# What has a name of another kind than tables has its schema in front, so that it is not taken for one.
+# Names of other kinds than tables and views have their schema in front, so that they are not taken for tables.
 CONTENTS = """
 SELECT DISTINCT kind, CASE WHEN schema = 'main' AND kind IN ('table', 'view') THEN lower(name)
     WHEN kind = 'schema' THEN name ELSE schema || '.' || name END AS name
@@ -50,8 +50,8 @@ class _PutBack(Exception):
 
 
 def find_dependents(session: Session, tables: Sequence[str]) -> list[Thing]:
-    """Name the views that can be read now, and could not without these tables: DuckDB keeps no note of what a view
-    reads, so each is tried without them, in a transaction that is rolled back."""
+    """Name the views that can be read now, but not without these tables. DuckDB does not record what a view reads, so
+    each is tried without them, in a transaction that is rolled back."""
     found = []
     for schema, name in session.rows(VIEWS):
         view = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name))

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from dwh.seam import Ours
     from dwh.settings.sections import DuckDb
 
+# The format of a new file; an existing file keeps its own. Tools with DuckDB 1.5 read it, and it costs nothing: see
+# decision 26.
+STORAGE_VERSION = "v1.5.0"
+
 
 class DuckDbEngine(Engine):
     """A database file, made by `start` and removed only by `stop(delete=...)`, when nothing else is in it."""
@@ -39,7 +43,7 @@ class DuckDbEngine(Engine):
 
     @property
     def address(self) -> Address:
-        """Name the file as no link does. Not the machine: a container has another name each time it runs."""
+        """Give the file's path without links. It does not name the machine: a container has a new name each time."""
         return {"engine": self.name, "file": os.path.realpath(self.path)}
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
@@ -57,7 +61,7 @@ class DuckDbEngine(Engine):
         return [Change("-" if action == "delete" else "=", f"{self.place}, {_size(self.path)}")]
 
     def start(self, tell: Tell) -> list[Change]:
-        """Make the database file and its folder, or find that the file opens; again changes nothing."""
+        """Make the database file and its folder, or make sure that the file opens. A second run changes nothing."""
         made = not self.path.exists()
         if made:
             try:
@@ -71,8 +75,8 @@ class DuckDbEngine(Engine):
         return [Change("+" if made else "=", self.place)]
 
     def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
-        """Write everything into the one file, so that it can be copied; with `delete` remove it, or when something else
-        is in it, our tables."""
+        """Write everything into the one file, so that it can be copied. With `delete` remove the file, or only our
+        tables when something else is in it."""
         if not self.path.exists():
             return [Change("=", f"{self.place} does not exist")]
         with closing(self._open(lambda _trace: None)) as session:
@@ -128,7 +132,7 @@ class DuckDbEngine(Engine):
 
 
 def open_file(settings: DuckDb, path: Path, trace: Callable[[Trace], None], place: str) -> DuckDbSession:
-    """Open a database file, or make it: the warehouse, or one in a private folder. `place` is what errors call it."""
+    """Open a database file, or make it: the warehouse, or one in a private folder. Errors call it `place`."""
     return DuckDbSession(_connect(settings, path, place, _spill_folder(path), read_only=False), trace, place)
 
 
@@ -165,15 +169,14 @@ def _connect(
         "temp_directory": str(spill or ""),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        # nothing of Python stands for a table that is not there
+        "storage_compatibility_version": STORAGE_VERSION,
+        # no Python variable replaces a missing table
         "python_enable_replacements": False,
     }
-    if settings.storage_version != "newest":  # of a file that is made now; one that is there keeps its own
-        config["storage_compatibility_version"] = settings.storage_version
     if settings.threads:
         config["threads"] = settings.threads
     if re.search(r"[?\\]", str(path)):
-        # measured: it keeps the write-ahead log elsewhere for the one, and the whole file for the other
+        # measured: with ? it writes the write-ahead log elsewhere, with \\ the whole file
         raise ConfigError(f"DuckDB takes no path with ? or \\ in it: {path}", hint="[DUCKDB] PATH")
     try:
         return duckdb.connect(str(path), read_only=read_only, config=config)

@@ -1,4 +1,4 @@
-"""What DuckDB's errors mean for whoever runs a script."""
+"""What DuckDB's errors mean for the user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def server_error(error: duckdb.Error, place: str) -> DwhError:
-    """Sort an error of the driver by what the user can do about it; what is not known here is a bug."""
+    """Sort an error of the driver by what the user can do about it; an unknown one is a bug."""
     text = str(error)
     first = text.splitlines()[0]
     for pattern, kind, message, evidence, hints in _CASES:
@@ -25,7 +25,7 @@ def server_error(error: duckdb.Error, place: str) -> DwhError:
     return DwhError(f"DuckDB: {first}", evidence=text.splitlines()[1:], hint="report this; -vv shows the statement")
 
 
-# What DuckDB 2.0 says (its error classes are too coarse), our class, our words, the evidence, what to try.
+# The text of DuckDB 2.0 (its error classes are too coarse), our class, our message, the evidence, what to try.
 _CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
         r"lock is held in (?:.*/)?(.*) \(PID ([0-9]+)\)",
@@ -42,14 +42,14 @@ _CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]],
         r"No space left on device|File too large",
         EnvironmentFailure,
         "the disk is full: {place} needs more room",
-        ("{first}", "what was under way was rolled back; earlier loads are intact"),
+        ("{first}", "unfinished work was rolled back; earlier loads are intact"),
         ("free space and run this again", "[DUCKDB] PATH = /bigger/disk/sparkify.duckdb"),
     ),
     (
         r"^Out of Memory Error",
         EnvironmentFailure,
         "MEMORY_LIMIT is too small for {place}",
-        ("{first}", "what was under way was rolled back; earlier loads are intact"),
+        ("{first}", "unfinished work was rolled back; earlier loads are intact"),
         ("[DUCKDB] MEMORY_LIMIT = 4 GB",),
     ),
     (
@@ -62,9 +62,9 @@ _CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]],
     (
         r"^Catalog Error: Could not drop the table",
         EnvironmentFailure,
-        "something of somebody else needs a table of ours in {place}: nothing was removed",
+        "another view or table needs a table of this suite in {place}: nothing was removed",
         ("{first}",),
-        ("move that table elsewhere, or drop it     (when it is yours)",),
+        ("move that table elsewhere, or drop it     (if it is yours)",),
     ),
     (
         r"Table with name (\w+) does not exist",

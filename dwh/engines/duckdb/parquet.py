@@ -1,8 +1,8 @@
-"""Parquet as DuckDB writes it: what a lake of DuckDB and of PostgreSQL is made of.
+"""Parquet files, written by DuckDB: the lake of DuckDB and of PostgreSQL.
 
-One COPY writes one file, sorted: DuckDB does that with all its threads and gives the same bytes whatever their number.
-(Measured on 2.0.0: PARTITION_BY and ROW_GROUPS_PER_FILE give other bytes each time; the one breaks the order here and
-there, the other takes twice as long.)
+One COPY writes one sorted file. DuckDB uses all its threads, and the bytes do not depend on their number.
+(Measured on 2.0.0: PARTITION_BY and ROW_GROUPS_PER_FILE give other bytes each time; PARTITION_BY breaks the order in
+places, ROW_GROUPS_PER_FILE takes twice as long.)
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dwh.terminal.errors import EnvironmentFailure
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
 FILE_ROWS = 2_000_000
-# DuckDB's own default: a reader's unit of work, and of what it can skip by the times in it.
+# DuckDB's own default: a reader works on one row group at a time, or skips it by the times in it.
 ROW_GROUP_ROWS = 122_880
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 
 class Piece(NamedTuple):
-    """What goes into one file: the folders it lies in, and the first and the last day (None: all)."""
+    """The content of one file: its folders, and its first and last day (None: all)."""
 
     values: tuple[object, ...]
     days: tuple[date, date] | None
@@ -58,7 +58,7 @@ def _quoted(name: str) -> str:
 
 
 def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
-    """Let a table name stand for Parquet files, until the same name is given to others."""
+    """Make a table name stand for Parquet files, until a later call gives it to others."""
     session.rows("SET VARIABLE lake_files = %s", ([literally(path) for path in paths],))
     session.rows(
         f"CREATE OR REPLACE TEMP VIEW {table} AS "  # noqa: S608
@@ -68,7 +68,7 @@ def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
 
 
 def _cut(session: Session, extract: Extract) -> Iterator[Piece]:
-    """Cut a table into files: one, or for each of its folders one, or several of whole days when it has many rows."""
+    """Cut a table into files: one, or one for each folder; a folder of many rows gets several files of whole days."""
     if not extract.partition_by:
         yield Piece((), None)
         return
@@ -95,7 +95,7 @@ def _write(session: Session, extract: Extract, piece: Piece, path: str) -> int:
     conditions = [f"{column} IS NOT DISTINCT FROM %s" for column in extract.partition_by]
     times: tuple[datetime, ...] = ()
     if piece.days:
-        # on the column itself, so that DuckDB passes over what lies at other times
+        # on the column itself, so that DuckDB skips the rows of other times
         conditions += [f"{extract.order_by[0]} >= %s", f"{extract.order_by[0]} <= %s"]
         times = (datetime.combine(piece.days[0], time.min), datetime.combine(piece.days[1], time.max))
     without = f"EXCLUDE ({', '.join(extract.partition_by)})" if extract.partition_by else ""
@@ -122,7 +122,7 @@ def cannot_write(path: str, seen: str) -> EnvironmentFailure:
     full = "No space left on device" in seen or "File too large" in seen
     return EnvironmentFailure(
         f"the disk is full: {path} needs more room" if full else f"{path} cannot be read or written",
-        evidence=(seen, "the lake is as it was before"),
+        evidence=(seen, "the lake was not changed"),
         hint="free space and run this again" if full else "python export_lake.py --to FOLDER",
     )
 

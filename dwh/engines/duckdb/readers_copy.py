@@ -93,7 +93,7 @@ class ReadersCopy:
         try:
             session = self._read(self.target)
         except EnvironmentFailure as error:
-            raise self._taken("it is no DuckDB file") from error
+            raise self._taken("it is not a DuckDB file") from error
         try:
             if find_owner(session, ours).whose not in ("ours", "earlier"):
                 raise self._taken("it is a DuckDB file of something else")
@@ -102,7 +102,7 @@ class ReadersCopy:
 
     def _taken(self, seen: str) -> EnvironmentFailure:
         return EnvironmentFailure(
-            f"{self.target} is no copy of a warehouse, and is left as it is", evidence=seen, hint=HINT
+            f"{self.target} is not a copy of a warehouse, and was not changed", evidence=seen, hint=HINT
         )
 
     def _write(self, file: int) -> None:

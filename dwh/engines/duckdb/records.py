@@ -1,4 +1,4 @@
-"""How DuckDB reads the records of files."""
+"""The queries with which DuckDB reads the records of files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dwh.seam import FILE_KEY, OUR_KEYS, Part
 
-# The spool lets no line through that is longer than 4 MB and the text kept of a bad record; DuckDB's buffers grow
-# with this.
+# No line of the spool is longer than 4 MB plus the kept text of a bad record; DuckDB's buffers grow with this value.
 LONGEST_LINE = 8 * 1024 * 1024
-# Nothing is left for DuckDB to guess, neither from a path nor from content: `level=paid/` on the path of a file, or of
-# the temporary folder, would stand in the column of that name instead of what the record says.
+# DuckDB must not guess anything, from a path or from content: `level=paid/` in the path of a file, or of the temporary
+# folder, would fill the column of that name instead of the record's value.
 READ_JSON = (
     "read_json(%s, columns = %s, format = 'newline_delimited', records = true, filename = true, "
     f"maximum_object_size = {LONGEST_LINE}, auto_detect = false, compression = 'none', ignore_errors = false, "
@@ -39,5 +38,5 @@ def select_records(keys: Mapping[str, str], parts: Sequence[Part]) -> Iterator[t
 
 
 def literally(path: str) -> str:
-    """Give a path that DuckDB does not take for a pattern."""
+    """Escape a path, so that DuckDB does not read it as a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", path)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from dwh.engines.duckdb.readers_copy import ReadersCopy
     from dwh.seam import Ours
 
-# What TRIM(BOTH ' ' FROM x) means here, for one character: the built-in one walks through every character of every text
-# (0.9 s of CPU for a million user agents; this 0.05 s).
+# Our TRIM(BOTH ' ' FROM x), for one character: the built-in one reads every character of every text (0.9 s of CPU for a
+# million user agents; this 0.05 s).
 _QUICK_TRIM = """
 CREATE OR REPLACE TEMP MACRO trim(text, character) AS
 CASE WHEN starts_with(text, character) OR ends_with(text, character)
@@ -32,11 +32,12 @@ CASE WHEN starts_with(text, character) OR ends_with(text, character)
     ELSE text
 END
 """
-# The right side of a join is the one kept in memory, as it is written, and in our statements that is the narrow one.
-# DuckDB guesses that an EXISTS lets a fifth through, and so kept a million plays in memory to look up 15,000 songs.
+# DuckDB keeps the right side of a join in memory, as written; in our statements that is the narrow one. Otherwise
+# DuckDB estimates that an EXISTS passes a fifth of the rows, and kept a million plays in memory to look up 15,000
+# songs.
 _JOIN_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side'"
-# While records are read and judged: every value is found once, below the rules that look at it. Pushed down, the rules
-# would find each for themselves.
+# While records are read and judged: every value is extracted once, below the rules that use it. With filters pushed
+# down, each rule would extract its values again.
 _FILTER_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side,filter_pushdown'"
 
 
@@ -88,17 +89,17 @@ class DuckDbSession:
         return dict(self._run(COLUMNS, (table,)))
 
     def contents(self) -> list[Thing]:
-        """Name all that stands in the file."""
+        """Name all things in the file."""
         return [Thing(*row) for row in self._run(CONTENTS, ())]
 
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
-        """Name the views that cannot be without these tables."""
+        """Name the views that need these tables."""
         return find_dependents(self, tables)
 
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:  # noqa: ARG002
-        """Open a transaction. The file has one process as its owner, so `lock` needs no statement here."""
-        self._connection.execute(_JOIN_AS_WRITTEN)  # load_through cannot say so in a transaction that has failed
+        """Open a transaction. Only one process has the file open, so `lock` needs no statement here."""
+        self._connection.execute(_JOIN_AS_WRITTEN)  # load_through cannot reset it in a failed transaction
         self._run("BEGIN TRANSACTION", ())
         try:
             yield
@@ -158,8 +159,8 @@ class DuckDbSession:
     def _roll_back(self) -> None:
         import duckdb
 
-        # after some errors DuckDB has ended the transaction by itself, and then there is nothing to roll back
+        # after some errors DuckDB has ended the transaction itself: there is nothing to roll back
         with suppress(duckdb.Error, RuntimeError):
             self._connection.execute("ROLLBACK")
         with suppress(duckdb.Error):
-            self._connection.execute(_JOIN_AS_WRITTEN)  # load_through may have ended before it said so again
+            self._connection.execute(_JOIN_AS_WRITTEN)  # load_through may have failed before it reset it

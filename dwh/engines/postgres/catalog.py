@@ -1,7 +1,7 @@
-"""What stands in a schema, by PostgreSQL's catalogue, which shows it also to who may not read it."""
+"""The things in a schema, by PostgreSQL's catalogue, which also shows those that this user may not read."""
 
-# What DROP SCHEMA without CASCADE counts, and indexes: they hang on their tables, and share their names. The members of
-# an extension are named by the extension. What has a name of another kind than tables has its schema in front.
+# The things that stop DROP SCHEMA without CASCADE, and indexes, which share the names of tables. An extension stands
+# for its members. Names of other kinds than tables have their schema in front.
 CONTENTS = """
 SELECT i.type, COALESCE(c.relname, t.typname, i.identity)
 FROM pg_namespace AS n

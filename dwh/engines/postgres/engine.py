@@ -21,7 +21,7 @@ CONNECT_SECONDS = 10
 
 
 class PostgresEngine(Engine):
-    """A schema on somebody else's server: `start` makes database and schema, `stop` drops no more than our tables, and
+    """A schema on a server that others use too: `start` makes database and schema; `stop` drops only our tables, and
     the schema when nothing else is in it."""
 
     name = "postgres"
@@ -40,7 +40,7 @@ class PostgresEngine(Engine):
         return {"engine": self.name, "server": server, "database": settings.db_name, "schema": settings.schema}
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
-        """Say what an action would change: needs a server that answers."""
+        """Say what an action would change. The server must answer."""
         try:
             session = self._open(lambda _trace: None)
         except DatabaseMissing:
@@ -64,7 +64,7 @@ class PostgresEngine(Engine):
         except DatabaseMissing:
             tell(f"making database {self.settings.db_name}")
             with self._open(lambda _trace: None, database="postgres") as maintenance:
-                # binary collation: which of two texts comes first must not depend on the server's language
+                # binary collation: the order of texts must not depend on the server's language
                 maintenance.execute_alone(
                     "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
                     self.settings.db_name,
@@ -111,7 +111,7 @@ class PostgresEngine(Engine):
         settings = self.settings
         local = is_local(settings.host)
         mode = settings.sslmode or ("prefer" if local else "verify-full")
-        # with a CA at hand libpq would verify in the mode `require` too
+        # with a CA bundle libpq would verify in the mode `require` too
         bundle = _certifi() if mode.startswith("verify-") and not local else ""
         given: dict[str, Any] = {
             "host": settings.host,

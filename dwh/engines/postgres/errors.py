@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class DatabaseMissing(EnvironmentFailure):
-    """The server answers, and has no such database."""
+    """The server answers, but has no such database."""
 
 
 def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: str) -> DwhError:
-    """Sort what goes wrong while connecting: libpq gives text only."""
+    """Sort an error while connecting, by its text: libpq gives nothing else."""
     text = " ".join(str(error).split())
     if re.search(r'database "[^"]*" does not exist', text):
         return DatabaseMissing(
@@ -37,10 +37,10 @@ def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: s
     )
 
 
-# SQLSTATE (or its class), our class, our words, what to try.
+# SQLSTATE (or its class), our class, our message, what to try.
 CASES: tuple[Case, ...] = (
-    (("55P03", "40001", "40P01"), Busy, "somebody else is at work in {place}", "python etl.py --wait 5m"),
-    # none of our tables has a key: this is two programs that make the same thing at the same time
+    (("55P03", "40001", "40P01"), Busy, "another session is using {place}", "python etl.py --wait 5m"),
+    # none of our tables has a key: two programs are making the same table at the same time
     (("23505", "42701", "42710", "42P07", "42P06"), Busy, *MAKING),
     (("2BP01",), EnvironmentFailure, *NEEDED),
     (

@@ -1,7 +1,7 @@
 """Rows of PostgreSQL on their way to Parquet: read once by COPY, kept in a DuckDB file, and written from there.
 
-PostgreSQL reads the table once, however many files it becomes, and DuckDB sorts. What is in memory is one piece of
-text, and what DuckDB is allowed.
+PostgreSQL reads the table once, for any number of files, and DuckDB sorts. Memory holds one piece of text, and what
+MEMORY_LIMIT allows DuckDB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PIECE = 32 * 1024 * 1024  # bytes of CSV that DuckDB takes in at once
 LONGEST_ROW = 16 * 1024 * 1024
-# PostgreSQL's numbers of types, and DuckDB's names [pg_type.dat of PostgreSQL]
+# PostgreSQL's type numbers, and DuckDB's type names [pg_type.dat of PostgreSQL]
 TYPES = {
     16: "BOOLEAN",
     20: "BIGINT",
@@ -29,7 +29,7 @@ TYPES = {
     1082: "DATE",
     1114: "TIMESTAMP",
 }
-# Every parameter that DuckDB would find out by itself is given: the temporary folder may be called `level=paid`.
+# Every parameter is given, so that DuckDB guesses none: the temporary folder may be called `level=paid`.
 _TAKE = (
     "INSERT INTO rows SELECT * FROM read_csv(%s, columns = %s, auto_detect = false, header = false, delim = ',', "  # noqa: S608
     "quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n', encoding = 'utf-8', "
@@ -40,7 +40,7 @@ _TAKE = (
 
 
 class Rows:
-    """What COPY writes to, a row at a time: a piece of text, which becomes rows of a DuckDB table when it is full."""
+    """The target of COPY, one row at a time: a piece of text, which becomes rows of a DuckDB table when it is full."""
 
     def __init__(self, session: DuckDbSession, types: Mapping[str, int], folder: Path) -> None:
         unknown = [name for name, number in types.items() if number not in TYPES]
@@ -55,7 +55,7 @@ class Rows:
         session.rows(f"CREATE TABLE rows ({columns})")
 
     def write(self, row: bytes) -> int:
-        """Take one row: COPY never gives a part of one."""
+        """Take one row: COPY always gives whole rows."""
         self._piece.write(row)
         self._held += len(row)
         if self._held >= PIECE:
@@ -63,7 +63,7 @@ class Rows:
         return len(row)
 
     def flush(self) -> None:
-        """Make rows of the piece, and begin another."""
+        """Turn the piece into rows, and begin another."""
         self._piece.close()
         if self._held:
             self._session.rows(_TAKE, (str(self._path), self._columns))
@@ -71,7 +71,7 @@ class Rows:
         self._held = 0
 
     def close(self) -> None:
-        """Make rows of what is left."""
+        """Turn the rest into rows."""
         self.flush()
         self._piece.close()
         self._path.unlink()

@@ -1,4 +1,4 @@
-"""JSON lines on their way into PostgreSQL: COPY takes every line as one text, SQL takes the keys out of it."""
+"""JSON lines on their way into PostgreSQL: COPY reads every line as one text, SQL extracts the keys from it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DROP_LINES = "DROP TABLE json_lines"
 
 
 def select_records(keys: Mapping[str, str], types: Mapping[str, str], *, named: bool) -> str:
-    """Give the query for the records in json_lines: a column for every key, of the given type. Unless the records are
-    `named`, they have none of our keys, and the id of their file is the query's one parameter."""
+    """Give the query for the records in json_lines: one column of the given type for each key. Records that are not
+    `named` have none of our keys, and the id of their file is the query's only parameter."""
     own = [key for key in keys if named or not key.startswith(OUR_KEYS)]
     known = {FILE_KEY: "%s", **{key: f'r."{key}" COLLATE "C"' for key in own}}
     values = ", ".join(f"CAST({known.get(key, 'NULL')} AS {types[column]}) AS {column}" for key, column in keys.items())
@@ -27,11 +27,11 @@ def select_records(keys: Mapping[str, str], types: Mapping[str, str], *, named: 
 
 
 class Escaped(io.RawIOBase):
-    """A file as COPY's text format wants it: every backslash twice. (Its csv format, which needs none, is slower.)"""
+    """A file in COPY's text format: every backslash is doubled. (Its csv format does not need that, but is slower.)"""
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
 
     def read(self, size: int = -1, /) -> bytes:
-        """Give the next piece; it is longer than `size` by the backslashes in it."""
+        """Give the next piece; each backslash in it makes it one byte longer than `size`."""
         return self._file.read(size).replace(b"\\", b"\\\\")

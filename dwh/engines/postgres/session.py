@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
 LOAD_MEMORY_KB = 128 * 1024  # a sort or hash of one load may take this much before it goes to disk
 WORTH_STATISTICS = 1000  # rows
-READER_SECONDS = 5.0  # that a transaction with a lock waits for each lock it needs on top
+READER_SECONDS = 5.0  # a transaction with a lock waits so long for each further lock
 ALL_ROWS = "SELECT * FROM rows"
 _MORE_MEMORY = (
     "SELECT set_config('work_mem', %s, true) FROM pg_settings WHERE name = 'work_mem' AND CAST(setting AS BIGINT) < %s"
@@ -36,7 +36,7 @@ _COLLATED = re.compile(r"VARCHAR\(\d+\)|\bTEXT\b")
 
 
 class PostgresSession(LibpqSession):
-    """One connection, all our tables in one schema. `duckdb` bounds the DuckDB that writes Parquet."""
+    """One connection, with all our tables in one schema. `duckdb` limits the DuckDB that writes Parquet."""
 
     reads_files = True
     reads_objects = False
@@ -44,10 +44,10 @@ class PostgresSession(LibpqSession):
     duckdb: DuckDb
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
-        """Run one statement. Text columns of tables made here have binary collation, whatever the database's is; those
-        of temporary ones take every length, which the rules of a record judge in bytes.
+        """Run one statement. Text columns of new tables get binary collation, whatever the database has. Text columns
+        of temporary tables take any length: the rules of a record judge it in bytes.
 
-        A table that has just been filled is analyzed: without statistics the planner joins a million plays row by row.
+        A table that was just filled is analyzed: without statistics the planner joins a million plays row by row.
         """
         made = _CREATE.match(sql)
         if made:
@@ -66,7 +66,7 @@ class PostgresSession(LibpqSession):
         return dict(self._run(COLUMNS, (self._schema, table))[1])
 
     def contents(self) -> list[Thing]:
-        """Name all that stands in the schema."""
+        """Name all things in the schema."""
         return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
 
     @contextmanager
@@ -77,10 +77,10 @@ class PostgresSession(LibpqSession):
             self._run(_MORE_MEMORY, (f"{LOAD_MEMORY_KB}kB", LOAD_MEMORY_KB))
             self._run("SET LOCAL jit = off", ())  # each statement runs once: compiling them costs more than it saves
             if lock:
-                # 0 would mean to wait for ever
+                # 0 would mean to wait forever
                 self._run(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}", ())
                 self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
-                # for readers that are in the way of a DROP; autovacuum gives way within a second
+                # for readers that block a DROP; autovacuum gives way within a second
                 self._run(f"SET LOCAL lock_timeout = {int(max(READER_SECONDS, patience) * 1000)}", ())
             yield
             self._commit()
@@ -89,13 +89,13 @@ class PostgresSession(LibpqSession):
             raise
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
-        """Bulk load JSON lines: COPY takes every line as one text, SQL takes the keys out of it."""
+        """Bulk load JSON lines: COPY reads every line as one text, SQL extracts the keys from it."""
         columns = ", ".join(keys.values())
         for records, params in self._copy_parts(table, keys, parts):
             self._run(f"INSERT INTO {table} ({columns}) {records}", params)
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
-        """Run the INSERT on the keys as SQL takes them out of the lines; its table is analyzed once, at the end."""
+        """Run the INSERT on the keys that SQL extracts from the lines; its table is analyzed once, at the end."""
         added = 0
         for records, params in self._copy_parts(table, keys, parts):
             added += self._run(insert.replace(f"FROM {table}", f"FROM ({records}) AS {table}"), params)[0]
@@ -109,7 +109,7 @@ class PostgresSession(LibpqSession):
     def _copy_parts(
         self, table: str, keys: Mapping[str, str], parts: Sequence[Part]
     ) -> Iterator[tuple[str, Sequence[object]]]:
-        """Copy in one part after the other; gives for each the query of its records, and the parameters of that."""
+        """Copy in one part after the other; gives for each the query of its records, and its parameters."""
         if not parts:
             return
         types = self._column_types(table)
@@ -122,7 +122,7 @@ class PostgresSession(LibpqSession):
         self._run(DROP_LINES, ())
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
-        """Write the rows of a query as Parquet: by way of a DuckDB file in a private folder."""
+        """Write the rows of a query as Parquet, through a DuckDB file in a private folder."""
         with (
             private_folder() as folder,
             closing(open_file(self.duckdb, folder / "rows.duckdb", self._trace, str(folder))) as session,

@@ -1,4 +1,4 @@
-"""Amazon Redshift: the warehouse is a schema of a cluster that is made and removed here, or of one that is there.
+"""Amazon Redshift: the warehouse is a schema in a cluster that the suite makes and removes, or in an existing one.
 
 Other rooms use:
 

@@ -1,4 +1,4 @@
-"""Signing in to Redshift and connecting over TLS: which password, and what it means when there is no connection."""
+"""Signing in to Redshift and connecting over TLS: which password to use, and what a failed connection means."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from dwh.settings.sections import Cluster
 
 CONNECT_SECONDS = 10
-LOGIN_SECONDS = 900  # the shortest that get_cluster_credentials gives; it is needed for signing in only
+LOGIN_SECONDS = 900  # the shortest that get_cluster_credentials allows; only signing in needs it
 CLUSTERS = ".redshift.amazonaws.com"  # <cluster>.<letters>.<region>.redshift.amazonaws.com[.cn]
 
 
 class Unreachable(EnvironmentFailure):
-    """The name is not known yet or nobody listens: right after a start both pass."""
+    """The name is not known yet, or nothing listens on the port: both pass soon after a start."""
 
 
 class WrongPassword(EnvironmentFailure):
@@ -30,7 +30,7 @@ class WrongPassword(EnvironmentFailure):
 
 
 class Place(NamedTuple):
-    """Where a warehouse listens. `cluster` is its name in AWS, `secret_arn` the secret that AWS keeps for it."""
+    """The host and port of a warehouse. `cluster` is its name in AWS, `secret_arn` the secret that AWS keeps for it."""
 
     host: str
     port: int
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 class Login(NamedTuple):
-    """A user and its password; `how` says where they come from."""
+    """A user and its password; `how` names their source."""
 
     user: str
     password: Secret
@@ -55,12 +55,12 @@ def given_place(settings: Cluster) -> Place:
 def sign_in(account: Account, settings: Cluster, place: Place) -> Login:
     """Find user and password: [CLUSTER] DB_PASSWORD, else the admin secret that AWS keeps, else temporary ones.
 
-    Whichever it is, the session is that of [CLUSTER] DB_USER, so that all tables have one owner.
+    In each case the session is that of [CLUSTER] DB_USER, so that all tables have one owner.
     """
     if settings.db_password:
         return Login(settings.db_user, settings.db_password, "[CLUSTER] DB_PASSWORD")
     if place.secret_arn:
-        # host and database are not to be relied on in it [G]
+        # host and database in it are not reliable [G]
         answer = account.ask("secretsmanager:GetSecretValue", SecretId=place.secret_arn)
         value = json.loads(answer["SecretString"])
         return Login(value["username"], Secret(value["password"]), "the secret that AWS keeps")
@@ -76,15 +76,15 @@ def sign_in(account: Account, settings: Cluster, place: Place) -> Login:
         DurationSeconds=LOGIN_SECONDS,
         AutoCreate=False,
     )
-    # the name that comes back is the one that the password belongs to: IAM:user [B]
+    # the password belongs to the returned name: IAM:user [B]
     return Login(answer["DbUser"], Secret(answer["DbPassword"]), "temporary IAM credentials")
 
 
 def connect(account: Account, settings: Cluster, place: Place, blocked: Callable[[], DwhError]) -> PgConnection:
-    """Connect over verified TLS; `blocked` words that nothing answers.
+    """Connect over verified TLS; `blocked` gives the error when nothing answers.
 
     A wrong password is never tried again: five of them lock the user [D dg/max_failed_login_attempts.html]. Only a
-    secret that AWS has changed in between is fetched once more.
+    secret that AWS has changed in the meantime is fetched once more.
     """
     login = sign_in(account, settings, place)
     try:
@@ -122,10 +122,10 @@ def _open(settings: Cluster, place: Place, login: Login, blocked: Callable[[], D
 
 
 def _worded(error: psycopg2.OperationalError, place: Place, login: Login, blocked: Callable[[], DwhError]) -> DwhError:
-    """Word what libpq says while connecting: it gives text only."""
+    """Word an error of libpq while connecting, by its text: libpq gives nothing else."""
     text = " ".join(str(error).split())
     if "could not translate host name" in text:
-        hint = ("[CLUSTER] HOST     (when it is set)", "python conn_start.py --engine redshift")
+        hint = ("[CLUSTER] HOST     (if it is set)", "python conn_start.py --engine redshift")
         return Unreachable(f"there is no host {place.host}", evidence=text, hint=hint)
     if "password authentication failed" in text or "no password supplied" in text:
         return WrongPassword(
@@ -137,13 +137,15 @@ def _worded(error: psycopg2.OperationalError, place: Place, login: Login, blocke
         return EnvironmentFailure(f"{place.host}: the connection is not safe", evidence=text, hint=_CA)
     if "refused" in text:
         return Unreachable(
-            f"{place.host} is there, and nobody listens on port {place.port}",
+            f"{place.host} is there, but nothing listens on port {place.port}",
             evidence=text,
             hint=("[CLUSTER] DB_PORT", "the same command again, in a minute"),
         )
     if "timeout" in text or "timed out" in text:
         return blocked()
-    return EnvironmentFailure(f"{place.host} does not let us in", evidence=text, hint="[CLUSTER] DB_NAME and DB_USER")
+    return EnvironmentFailure(
+        f"{place.host} refuses the connection", evidence=text, hint="[CLUSTER] DB_NAME and DB_USER"
+    )
 
 
 _CA = "[CLUSTER] SSLROOTCERT     (empty: certifi's, which holds Amazon's roots)"

@@ -1,4 +1,4 @@
-"""Amazon Redshift: a cluster that is made, watched and taken down, or a warehouse that is there already."""
+"""Amazon Redshift: a cluster that the suite makes, watches and deletes, or an existing warehouse."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from dwh.seam import Ours
     from dwh.settings.config import Config
 
-# The name of a new endpoint takes a moment to be known everywhere [U].
+# The name of a new endpoint is not known everywhere at once [U].
 SETTLING_SECONDS, SETTLING_PAUSE = 60.0, 5.0
-# Slices of a node [D23 mgmt/working-with-clusters.html; ra3.large G]; of the rg types nothing is known [U].
+# Slices of a node [D23 mgmt/working-with-clusters.html; ra3.large G]; those of the rg types are not known [U].
 SLICES = {"ra3.large": 2, "ra3.xlplus": 2, "ra3.4xlarge": 4, "ra3.16xlarge": 16}
 LEAST_SLICES = 2
 
 
 class RedshiftEngine(Engine):
-    """A cluster of ours (`stop` deletes it), or with [CLUSTER] HOST somebody's warehouse, in which no more than a
-    schema and our tables are made and removed."""
+    """Our own cluster (`stop` deletes it), or with [CLUSTER] HOST an existing warehouse, in which only a schema and our
+    tables are made and removed."""
 
     name = "redshift"
     patience = 1800.0
@@ -53,8 +53,8 @@ class RedshiftEngine(Engine):
 
     @property
     def address(self) -> Address:
-        """Name region and cluster, or the endpoint of [CLUSTER] HOST; database and schema. Raises ConfigError when no
-        region is set."""
+        """Give region and cluster, or the endpoint of [CLUSTER] HOST; then database and schema. Raises ConfigError when
+        no region is set."""
         cluster = self.settings
         if cluster.host:
             where = {"endpoint": server_name(cluster.host, cluster.db_port)}
@@ -94,10 +94,11 @@ class RedshiftEngine(Engine):
         raise failure
 
     def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
-        """Delete the cluster that `start` made, and what is around it; without `delete` in a final snapshot first,
-        unless [CLUSTER] FINAL_SNAPSHOT = no. In a warehouse that [CLUSTER] HOST names, `delete` drops our tables.
+        """Delete the cluster that `start` made, its role and its security group. Without `delete` it takes a final
+        snapshot first, unless [CLUSTER] FINAL_SNAPSHOT = no. In the warehouse of [CLUSTER] HOST, it only drops our
+        tables, with `delete`.
 
-        Raises EnvironmentFailure naming what is left, Busy when it takes longer than `patience` seconds.
+        Raises EnvironmentFailure that names what is left, Busy when it takes longer than `patience` seconds.
         """
         if self._lifecycle is None:
             if delete is None:
@@ -120,7 +121,7 @@ class RedshiftEngine(Engine):
         return SchemaPlace(f"schema {self.settings.schema} of {self.place}", self.another)
 
     def _tell_others(self, ours: Ours) -> list[Change]:
-        """Say which tables of others go with the cluster, when it is up and lets us in."""
+        """Name the tables of others that are deleted with the cluster, if it is up and accepts us."""
         if self._lifecycle is None or self._lifecycle.cluster.seen not in UP:
             return []
         try:
@@ -128,11 +129,11 @@ class RedshiftEngine(Engine):
                 names = {*ours.tables, *session.extra_tables}
                 others = [thing for thing in session.everything() if thing.name not in names]
         except DwhError as error:
-            return [Change("=", f"it could not be asked what others have in it: {error.message}", beside=True)]
-        return [Change("-", f"in it, and not of this suite: {name_some(others)}", beside=True)] if others else []
+            return [Change("=", f"other tables in it could not be listed: {error.message}", beside=True)]
+        return [Change("-", f"in it, not made by this suite: {name_some(others)}", beside=True)] if others else []
 
     def _work(self) -> WorkPrefix:
-        """Give the prefix that COPY reads from; it is asked for when there is something to load."""
+        """Give the prefix that COPY reads from; called only when there is something to load."""
         slices = SLICES.get(self.settings.node_type, LEAST_SLICES) * self.settings.num_nodes
         return WorkPrefix(self._buckets, self._config.s3.work, slices)
 
@@ -153,7 +154,7 @@ class RedshiftEngine(Engine):
             raise EnvironmentFailure(f"there is no cluster {self.place}", hint=start)
         if cluster["ClusterStatus"] not in UP:
             raise Busy(f"cluster {self.place} is {cluster['ClusterStatus']}", hint=f"{start}     (waits for it)")
-        # while a cluster is being made it may have no endpoint [U], so it is asked for only now
+        # while a cluster is being made it may have no endpoint [U], so it is read only now
         endpoint = cluster.get("Endpoint", {})
         place = Place(
             str(endpoint.get("Address", "")),
@@ -165,20 +166,19 @@ class RedshiftEngine(Engine):
         return connect(self.account, self.settings, place, lambda: self._no_answer(public))
 
     def last_word(self) -> str:
-        """Say that a cluster is up and billed, or may be, and how that ends."""
+        """Say that a cluster is up and billed, or may be, and how to end that."""
         if self._lifecycle is None or self._lifecycle.cluster.seen == "":
             return ""
-        end = "this ends it: python conn_close.py --engine redshift"
+        end = "to end it: python conn_close.py --engine redshift"
         status = self._lifecycle.cluster.seen
         if status is None:
             return f"if {self.place} is up, it is billed by the hour; {end}"
         if status in GOING:
-            return f"{self.place} is being deleted; this makes sure: python conn_close.py --engine redshift"
+            return f"{self.place} is being deleted; to make sure: python conn_close.py --engine redshift"
         if status in UP:
             return f"{self.place} is up and billed by the hour; {end}"
         return (
-            f"{self.place} ({status}) is billed by the hour; {end}; "
-            "this goes on with it: python conn_start.py --engine redshift"
+            f"{self.place} ({status}) is billed by the hour; {end}; to continue: python conn_start.py --engine redshift"
         )
 
     def _snapshot(self, action: str) -> bool:
@@ -188,7 +188,7 @@ class RedshiftEngine(Engine):
         return Change("=", f"{self.place}, given by [CLUSTER] HOST: it is neither made nor deleted here")
 
     def _no_answer(self, public: bool = True) -> DwhError:
-        """Word a time-out: nearly always the rule of the security group, so it gives both addresses."""
+        """Word a time-out. The cause is nearly always the rule of the security group, so it shows both addresses."""
         port, evidence = self.settings.db_port, []
         try:
             if self._lifecycle:
@@ -198,7 +198,7 @@ class RedshiftEngine(Engine):
             evidence.append(error.message)
         hints = ["python conn_start.py --engine redshift     (updates the rule)"] if self._lifecycle else []
         if not public:
-            evidence.append("it is not public: only machines inside its VPC reach it")
+            evidence.append("it is not public: only machines inside its VPC can reach it")
             hints = ["[CLUSTER] PUBLIC = yes, then python conn_start.py --engine redshift"]
         return EnvironmentFailure(
             f"{self.place} is there, but port {port} does not answer from here ({CONNECT_SECONDS}s)",

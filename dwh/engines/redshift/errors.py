@@ -1,15 +1,15 @@
-"""What Redshift's errors mean for the user. Its SQLSTATEs are few: much comes as XX000 with a text."""
+"""What Redshift's errors mean for the user. It has few SQLSTATEs: many errors are XX000 with a text."""
 
 from __future__ import annotations
 
 from dwh.engines.libpq_errors import MAKING, NEEDED, Case
 from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
 
-# SQLSTATE, or a piece of the text of XX000 [D23, G]; our class, our words, what to try.
+# SQLSTATE, or a piece of the text of XX000 [D23, G]; our class, our message, what to try.
 CASES: tuple[Case, ...] = (
     (("57014",), Busy, "a statement took too long on {place}", "the same command again, later"),
-    (("1023",), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
-    (("40001",), Busy, "somebody else is loading into {place}", "python etl.py --wait 5m"),
+    (("1023",), Busy, "another session is loading into {place}", "python etl.py --wait 5m"),
+    (("40001",), Busy, "another session is loading into {place}", "python etl.py --wait 5m"),
     (("23505", "42701", "42710", "42P07", "42P06"), Busy, *MAKING),
     (("2BP01",), EnvironmentFailure, *NEEDED),
     (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),
@@ -32,13 +32,13 @@ CASES: tuple[Case, ...] = (
         ("not authorized to assume IAM Role",),
         EnvironmentFailure,
         "the role of COPY cannot be used yet",
-        "[IAM_ROLE] ARN, or the same command again in a minute (a new role takes its time)",
+        "[IAM_ROLE] ARN, or the same command again in a minute (a new role takes a moment)",
     ),
     (
         ("Not authorized to get credentials of role",),
         EnvironmentFailure,
         "the warehouse may not use the role of COPY",
-        "[IAM_ROLE] ARN: it has to trust redshift.amazonaws.com and redshift-serverless.amazonaws.com",
+        "[IAM_ROLE] ARN: it must trust redshift.amazonaws.com and redshift-serverless.amazonaws.com",
     ),
     (("Access Denied",), EnvironmentFailure, "the role of COPY may not read [S3] WORK", "python conn_start.py"),
     (("must be addressed using the specified endpoint",), EnvironmentFailure, "[S3] WORK is elsewhere", "[S3] REGION"),

@@ -1,6 +1,6 @@
-"""One connection to Redshift: statements as they stand, one lock, and COPY from what we put into S3.
+"""One connection to Redshift: unchanged statements, one lock, and COPY from the files that we put into S3.
 
-Tested against stand-ins only (tests/redshift): docs/cloud-check.md says what to look at first on a real warehouse.
+Tested against stand-ins only (tests/redshift): docs/cloud-check.md says what to check first on a real warehouse.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from dwh.seam import Part
     from dwh.sources.buckets import Buckets
 
-# A COPY tries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
+# COPY retries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
 STATEMENT_SECONDS = 3600
-LOCK_SECONDS = 2.0  # a free lock is given at once; the way there and back takes its time
+LOCK_SECONDS = 2.0  # a free lock is granted at once, but the network takes time
 FIRST_LOAD_ERROR = """
 SELECT file_name, line_number, column_name, error_message
 FROM sys_load_error_detail
@@ -35,14 +35,14 @@ WHERE session_id = pg_backend_pid()
 ORDER BY query_id DESC, file_name, line_number
 LIMIT 1
 """
-# LOCK shuts readers out too [D23 dg/r_LOCK.html], and everybody reads the ledger: so a table of its own is locked.
+# LOCK blocks readers too [D23 dg/r_LOCK.html], and every session reads the ledger: so loads lock a separate table.
 LOCK_TABLE = "dwh_lock"
 CREATE_LOCK = """
 CREATE TABLE IF NOT EXISTS dwh_lock (
     held INTEGER
 )
 """
-# What shares the names of tables [D23 dg/c_schemas-and-tables], and what else keeps a schema from being dropped.
+# Things that share names with tables [D23 dg/c_schemas-and-tables], and others that keep a schema from being dropped.
 CONTENTS = """
 SELECT CASE WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'relation' END,
     CAST(c.relname AS VARCHAR(128))
@@ -56,7 +56,7 @@ JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = %s
 ORDER BY 1, 2
 """
-# Tables and views of everybody in this database, except those of the engine.
+# Tables and views of all users in this database, except those of the engine.
 ELSEWHERE = """
 SELECT table_type, table_schema, table_name
 FROM svv_tables
@@ -66,8 +66,8 @@ ORDER BY table_schema, table_name
 
 
 class Storage(NamedTuple):
-    """What the warehouse reads and writes beside itself: `work` for COPY, buckets for UNLOAD, and the ARN of the role
-    that both use, or `default`."""
+    """The S3 places of the warehouse: `work` for COPY, the buckets for UNLOAD, and the ARN of the role for both, or
+    `default`."""
 
     work: Callable[[], WorkPrefix]
     buckets: Buckets
@@ -75,7 +75,7 @@ class Storage(NamedTuple):
 
 
 class RedshiftSession(LibpqSession):
-    """One connection, and the S3 beside it."""
+    """One connection, and its places in S3."""
 
     reads_files = False
     reads_objects = True
@@ -112,11 +112,11 @@ class RedshiftSession(LibpqSession):
         return changed
 
     def contents(self) -> list[Thing]:
-        """Name all that stands in the schema."""
+        """Name all things in the schema."""
         return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
 
     def everything(self) -> list[Thing]:
-        """Name the tables and views of the whole database, whoever made them."""
+        """Name the tables and views of the whole database, of all users."""
         found = self._run(ELSEWHERE, ())[1]
         return [
             Thing("view" if "VIEW" in kind else "table", name if schema == self._schema else f"{schema}.{name}")
@@ -124,13 +124,13 @@ class RedshiftSession(LibpqSession):
         ]
 
     def make_schema(self) -> None:
-        """Make the schema, unless it is there: who may make none may still use it."""
+        """Make the schema if it is missing. A user without the right to make one may still use an existing one."""
         if not self.has_schema():
             self.execute_alone("CREATE SCHEMA IF NOT EXISTS {}", self._schema)
 
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
-        """Open a transaction. The default isolation, SNAPSHOT, lets two loads collide without a word
+        """Open a transaction. With the default isolation, SNAPSHOT, two loads would collide silently
         [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. ANALYZE follows the
         commit."""
         self._filled.clear()
@@ -147,8 +147,8 @@ class RedshiftSession(LibpqSession):
             self._run(f"ANALYZE {table}", ())
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
-        """Bulk load through WORK. A value longer than its column is cut here and refused by the rules of
-        sql_queries.py, whose limits are all below the widths of these columns."""
+        """Bulk load through WORK. COPY cuts a value longer than its column; the rules of sql_queries.py then refuse it,
+        since all their limits are below the widths of these columns."""
         for part in parts:
             if is_remote(part.path):
                 self._load_object(table, keys, part)
@@ -172,7 +172,7 @@ class RedshiftSession(LibpqSession):
         return unload(self._run, self._storage.buckets, self._storage.role, extract, target)
 
     def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
-        """Have the warehouse read one object of the source by itself; the file is bound to its rows after."""
+        """Let the warehouse read one object of the source itself; its rows get the id of their file afterwards."""
         own = {key: column for key, column in keys.items() if not key.startswith(OUR_KEYS)}
         work = self._storage.work()
         with work.name(part.path, list(own)) as upload:
@@ -181,10 +181,10 @@ class RedshiftSession(LibpqSession):
             self._find_empty(table, own, upload, "file_id IS NULL")
         bound = self._run(f"UPDATE {table} SET file_id = %s WHERE file_id IS NULL", (part.file_id,))[0]  # noqa: S608
         if bound != copied:
-            raise _miscounted(table, f"{copied:,} records came, {bound:,} were bound to {part.path}")
+            raise _miscounted(table, f"{copied:,} records arrived, {bound:,} got the file id of {part.path}")
 
     def _copy(self, table: str, columns: Sequence[str], upload: Upload, region: str) -> None:
-        """Run COPY, always in the load's transaction: outside of one it would go on after we are gone [D23]."""
+        """Run COPY, always in the load's transaction: outside of one it would continue after we disconnect [D23]."""
         named = self._storage.role != "default"
         sql = (
             f"COPY {table} ({', '.join(columns)}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
@@ -195,7 +195,7 @@ class RedshiftSession(LibpqSession):
         try:
             self._run(sql, params)
         except RecordsRefused as refused:
-            self._roll_back()  # nothing can be asked in a transaction that has failed
+            self._roll_back()  # no query runs in a failed transaction
             found = self._run(FIRST_LOAD_ERROR, ())[1]
             for file, line, column, message in found:
                 told = f"{str(file).strip()} line {line}, column {str(column).strip()}: {str(message).strip()}"
@@ -203,19 +203,19 @@ class RedshiftSession(LibpqSession):
             raise
 
     def _recount(self, table: str, keys: Mapping[str, str], upload: Upload) -> None:
-        """Make sure that every record arrived, and under its keys: COPY that misreads its JSONPaths file maps by
-        column name instead, and loads NULLs without a word [D23]. The first column is never NULL in what we write."""
+        """Make sure that every record arrived, and under its keys: when COPY misreads its JSONPaths file, it maps by
+        column name instead, and silently loads NULLs [D23]. The first column is never NULL in the records we write."""
         column = next(iter(keys.values()))
         (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
         (missing,) = self._run(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NULL", ())[1][0]  # noqa: S608
         if copied != upload.records or missing:
             raise _miscounted(
-                table, f"{upload.records:,} records written, {copied:,} came, {missing:,} without {column}"
+                table, f"{upload.records:,} records written, {copied:,} arrived, {missing:,} without {column}"
             )
         self._find_empty(table, keys, upload, "TRUE")
 
     def _find_empty(self, table: str, keys: Mapping[str, str], upload: Upload, which: str) -> None:
-        """Make sure that no column is all NULL whose key holds values: what a misspelt JSONPath leads to."""
+        """Make sure that no column is all NULL although its key has values: a misspelt JSONPath does that."""
         counts = ", ".join(f"COUNT({column})" for column in keys.values())
         counted = self._run(f"SELECT {counts} FROM {table} WHERE {which}", ())[1][0]  # noqa: S608
         empty = [key for key, values in zip(keys, counted, strict=True) if not values and key in upload.filled]
@@ -223,21 +223,21 @@ class RedshiftSession(LibpqSession):
             raise _miscounted(table, f"{', '.join(empty)}: values in the source, none in the table")
 
     def _lock(self, patience: float) -> None:
-        """Be the only load, waiting no longer than asked: LOCK has no NOWAIT here, so the statement is timed."""
+        """Take the lock of loads, for at most `patience` seconds: LOCK has no NOWAIT here, so a time-out ends it."""
         wait = max(LOCK_SECONDS, patience)
         self._run("SET statement_timeout TO %s", (int(wait * 1000),))
         try:
             self._run(f"LOCK {LOCK_TABLE}", ())
         except Busy:
-            raise Busy(f"somebody else is loading into {self._place}", hint="python etl.py --wait 5m") from None
+            raise Busy(f"another session is loading into {self._place}", hint="python etl.py --wait 5m") from None
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
 
 
 def _miscounted(table: str, evidence: str) -> EnvironmentFailure:
     return EnvironmentFailure(
-        f"COPY into {table} did not bring what it was given",
+        f"COPY into {table} did not load everything it was given",
         evidence=(evidence, "nothing of this load was stored"),
-        hint="the same command again; when it stays, report it",
+        hint="the same command again; if it fails again, report it",
     )
 
 

@@ -1,4 +1,4 @@
-"""UNLOAD: Redshift writes Parquet to S3 by itself, every slice its own files.
+"""UNLOAD: Redshift itself writes Parquet to S3, each slice its own files.
 
 [D23] dg/r_UNLOAD.html. The prefix is always new, so nothing is overwritten and the role needs no right to delete.
 """
@@ -21,9 +21,9 @@ Run = Callable[[str, Sequence[object]], tuple[int, list["Row"]]]
 
 
 def unload(run: Run, buckets: Buckets, role: str, extract: Extract, target: str) -> Iterator[Written]:
-    """Write the rows of a query below an S3 prefix, and give what UNLOAD's manifest says it wrote.
+    """Write the rows of a query below an S3 prefix, and give the files that UNLOAD's manifest lists.
 
-    That manifest is removed then: Athena and Spark would take it for one of the files.
+    That manifest is then removed: Athena and Spark would read it as one of the files.
     """
     place = split(target)
     prefix = f"{target}/"
@@ -42,10 +42,10 @@ def unload(run: Run, buckets: Buckets, role: str, extract: Extract, target: str)
     written = [Written(entry["url"].removeprefix(prefix), entry["meta"]["record_count"]) for entry in entries]
     if unloaded != sum(file.rows for file in written):
         raise EnvironmentFailure(
-            f"UNLOAD of {extract.table} brought {unloaded:,} rows, its manifest has "
+            f"UNLOAD of {extract.table} wrote {unloaded:,} rows, its manifest lists "
             f"{sum(file.rows for file in written):,}",
-            evidence="the lake is as it was before",
-            hint="the same command again; when it stays, report it",
+            evidence="the lake was not changed",
+            hint="the same command again; if it fails again, report it",
         )
     yield from written
 

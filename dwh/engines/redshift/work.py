@@ -1,7 +1,7 @@
-"""What COPY reads: our records as gzip objects under [S3] WORK, the manifest that names them, and the JSONPaths file.
+"""The input of COPY: our records as gzip objects under [S3] WORK, the manifest that names them, and the JSONPaths file.
 
-COPY splits no JSON file, and what a file costs it is more than what a record does: so a few objects of 8 to 64 MB, a
-multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html].
+COPY does not split a JSON file, and a file costs it more than a record: so the suite writes a few objects of 8 to
+64 MB, a multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html].
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ PREFIX = "dwh-load"
 
 
 class Upload(NamedTuple):
-    """What one COPY is given: two URLs, the number of records in the objects of the manifest, and keys that hold a
-    value in some of them, so that their columns cannot come out empty. `packed`: the objects are gzip."""
+    """The input of one COPY: two URLs, the number of records in the objects of the manifest, and the keys that have a
+    value in some records, so their columns must not be empty. `packed`: the objects are gzip."""
 
     manifest: str
     jsonpaths: str
@@ -41,7 +41,7 @@ class Upload(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of a spool file that begins and ends with a line: its first byte, and the one after its last."""
+    """A part of a spool file, of whole lines: its first byte, and the one after its last."""
 
     path: str
     start: int
@@ -72,11 +72,11 @@ class WorkPrefix:
         """Name an object that is in S3 already, for the block. WORK has to be in the region of the object
         [D23 dg/copy-parameters-data-source-s3.html].
 
-        Raises RecordsRefused when something else than a JSON object is at its beginning: nobody says what COPY makes of
-        a byte order mark before JSON, and what it says of a zip archive helps nobody."""
+        Raises RecordsRefused when it does not begin with a JSON object: it is not documented how COPY reads a byte
+        order mark before JSON, and its error for a zip archive does not help."""
         opening = read_opening(self._buckets, path)
         if not opening.plain.lstrip(b" \t\r\n").startswith(b"{"):
-            raise RecordsRefused(f"{path} does not begin with a JSON object", hint="mend it, or move it elsewhere")
+            raise RecordsRefused(f"{path} does not begin with a JSON object", hint="fix it, or move it elsewhere")
         folder = self._new_folder()
         manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
         try:
@@ -110,7 +110,7 @@ class WorkPrefix:
 
     def _put_names(self, manifest: str, urls: Sequence[str], jsonpaths: str, keys: Sequence[str]) -> None:
         self._put(jsonpaths, write_paths(keys))
-        # not mandatory would mean that a missing object is silently left out [D23]
+        # without "mandatory" COPY silently skips a missing object [D23]
         entries = [{"url": url, "mandatory": True} for url in urls]
         self._put(manifest, json.dumps({"entries": entries}).encode())
 
@@ -165,7 +165,7 @@ def compress(piece: Piece) -> tuple[bytes, int]:
 
 
 def filled_keys(lines: Iterable[bytes]) -> frozenset[str]:
-    """Give the keys that hold a value in one of the first records; a line that is no record is passed over."""
+    """Give the keys that have a value in one of the first records; a line that is not a record is skipped."""
     found: set[str] = set()
     for line in islice(lines, LOOKED_AT):
         with suppress(ValueError, RecursionError):
