@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +16,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from postgres_server import Make, PostgresWarehouse
-from warehouse import Warehouse, plays, song
+from doc_pages import blocks
+from postgres_server import Make, PostgresWarehouse, Server
+from warehouse import REPO, Warehouse, plays, song
 
 from dwh.engines.duckdb import readers_copy
 from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
@@ -349,12 +352,38 @@ def test_p176_a_role_that_is_not_there_and_an_engine_without_roles_are_refused(m
         assert warehouse.value("SELECT COUNT(*) FROM songplays") == 3
 
 
-# The number of the format in the header of a DuckDB file. DuckDB 1.5 reads formats up to 68.
-NEWEST_OF_1_5, HEADER = 68, slice(12, 20)
+def test_the_five_statements_of_the_page_are_enough(postgres_server: Server, tmp_path: Path) -> None:
+    """As an administrator runs them, the loader can make and load everything, and the analyst can only read."""
+    page = (REPO / "docs/how-to/postgresql.md").read_text(encoding="utf-8")
+    (block,) = [block.text for block in blocks(page, "text") if "CREATE ROLE loader" in block.text]
+    own = f"w{uuid.uuid4().hex[:12]}"
+    names = ("loader", "sparkify", "readers", "analyst")
+    statements = re.sub(rf"\b({'|'.join(names)})\b", rf"{own}_\1", block).split(";\n")[:-1]
+    assert len(statements) == 5
+    with postgres_server.connected("postgres") as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    warehouse = PostgresWarehouse(tmp_path / "w", server=postgres_server)
+    place = {"DB_NAME": f"{own}_sparkify", "DB_USER": f"{own}_loader"}
+    warehouse.configure(POSTGRES=place)
+    for argv in (("conn_start",), ("create_tables", "--grant-readers", f"{own}_readers")):
+        warehouse.call(*argv)
+    warehouse.write("log_data/a.json", plays(3))
+    warehouse.etl()
+    assert warehouse.call("sql_validate").code == 0
+    warehouse.configure(POSTGRES={**place, "DB_USER": f"{own}_analyst"})
+    assert seen(warehouse) == 3
+    for argv in (("etl",), ("create_tables", "--recreate", "--yes"), ("ask", "SELECT * FROM staging_events")):
+        with pytest.raises(EnvironmentFailure):
+            warehouse.call(*argv)
 
 
-def test_the_file_can_be_read_by_duckdb_1_5(warehouse: Warehouse) -> None:
+# The number of the format in the header of a DuckDB file. DuckDB 1.4 reads formats up to 67.
+NEWEST_OF_1_4, HEADER = 67, slice(12, 20)
+
+
+def test_the_file_can_be_read_by_duckdb_1_4(warehouse: Warehouse) -> None:
     """A new file has a format that older tools know, and a load keeps it; so has the copy for readers."""
     loaded(warehouse, DUCKDB={"READERS_COPY": COPY})
     for path in (warehouse.database, warehouse.root / COPY):
-        assert int.from_bytes(path.read_bytes()[HEADER], "little") <= NEWEST_OF_1_5
+        assert int.from_bytes(path.read_bytes()[HEADER], "little") <= NEWEST_OF_1_4

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from dwh.seam import Ours
     from dwh.settings.sections import DuckDb
 
-# The format of a new file; an existing file keeps its own. Tools with DuckDB 1.5 read it, and it costs nothing: see
+# The format of a new file; an existing file keeps its own. Tools with DuckDB 1.4 read it, and it costs nothing: see
 # decision 26.
-STORAGE_VERSION = "v1.5.0"
+STORAGE_VERSION = "v1.4.0"
 
 
 class DuckDbEngine(Engine):
