@@ -13,7 +13,7 @@ from decimal import Decimal
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from dwh.seam import Answer, Row
 from dwh.spool.folder import private_folder
@@ -65,7 +65,7 @@ def as_json(value: object) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else as_text(value)
 
 
-def write_table(answer: Answer, rows: Cut, stream: IO[str]) -> None:
+def write_table(answer: Answer, rows: Cut, stream: TextIO) -> None:
     """Write a table: on a terminal fitted to its width, elsewhere as wide as it is. Control characters are spelt
     out."""
     from rich.box import ASCII, SIMPLE_HEAD
@@ -93,7 +93,7 @@ def write_table(answer: Answer, rows: Cut, stream: IO[str]) -> None:
     stream.flush()
 
 
-def write_csv(answer: Answer, rows: Cut, stream: IO[str]) -> None:
+def write_csv(answer: Answer, rows: Cut, stream: TextIO) -> None:
     """Write CSV with a heading, lines ended by \\n; nothing stands for NULL. On a terminal control characters are
     spelt out."""
     show = printable if stream.isatty() else str

@@ -16,6 +16,7 @@ from dwh.engines.removal import Place, drop_tables, plan_removal, tell_tables
 from dwh.seam import Address, Change, Engine, Tell, Trace
 from dwh.spool.folder import private_folder
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
+from dwh.terminal.signals import cancelled_by
 from dwh.terminal.wording import near
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ class DuckDbEngine(Engine):
             return [Change("=" if there else "+", self.place)]
         if not there:
             return [Change("=", f"{self.place} does not exist")]
+        copy: list[Change] = []
         if action == "delete" and ours:
             with closing(self._open(lambda _trace: None)) as session:
                 removal = plan_removal(session, ours, self._file)
+            copy = self._copy_going(ours)
             if removal.others:
-                return tell_tables(removal, self._file)
-        return [Change("-" if action == "delete" else "=", f"{self.place}, {_size(self.path)}")]
+                return [*tell_tables(removal, self._file), *copy]
+        return [Change("-" if action == "delete" else "=", f"{self.place}, {_size(self.path)}"), *copy]
 
     def start(self, tell: Tell) -> list[Change]:
         """Make the database file and its folder, or make sure that the file opens. A second run changes nothing."""
@@ -86,19 +89,20 @@ class DuckDbEngine(Engine):
                 drop_tables(session, delete, removal)
             tell("writing everything to the file")
             session.execute("CHECKPOINT")
-        if removal is None:
+        if removal is None or delete is None:
             return [Change("=", f"{self.place}, {_size(self.path)}")]
+        copy = self._copy_going(delete)
+        if copy and self.readers_copy:
+            self.readers_copy.remove()
         if removal.others:
-            return tell_tables(removal, self._file)
+            return [*tell_tables(removal, self._file), *copy]
         size = _size(self.path)
-        if delete and self.readers_copy:
-            self.readers_copy.remove(delete)
         for path in (self.path, self.path.with_name(self.path.name + ".wal")):
             path.unlink(missing_ok=True)
         import shutil
 
         shutil.rmtree(_spill_folder(self.path), ignore_errors=True)
-        return [Change("-", f"{self.place}, {size}")]
+        return [Change("-", f"{self.place}, {size}"), *copy]
 
     def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> DuckDbSession:
         """Open the database file; raises EnvironmentFailure when conn_start.py has not made it. With `read_only` the
@@ -122,6 +126,11 @@ class DuckDbEngine(Engine):
         return ReadersCopy(
             self.path, target, lambda path: open_to_read(self.settings, path, lambda _trace: None, near(path))
         )
+
+    def _copy_going(self, ours: Ours) -> list[Change]:
+        """Name the copy for readers that goes with the warehouse; what stands there and is no copy stays."""
+        copy = self.readers_copy
+        return [Change("-", near(copy.target))] if copy and copy.is_there(ours) else []
 
     @property
     def _file(self) -> Place:
@@ -154,7 +163,9 @@ def _connect(
     settings: DuckDb, path: Path, place: str, spill: Path | None, *, read_only: bool
 ) -> duckdb.DuckDBPyConnection:
     try:
-        import duckdb
+        # an exception of a signal handler within this import ends the process with SIGABRT
+        with cancelled_by(lambda: None):
+            import duckdb
     except ModuleNotFoundError as error:
         raise EnvironmentFailure(
             f"the Python package {error.name} is not installed here",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwh.ownership.tables import find_owner
-from dwh.terminal.errors import ConfigError, EnvironmentFailure
+from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,15 +59,18 @@ class ReadersCopy:
             ) from error
         return True
 
-    def remove(self, ours: Ours) -> bool:
-        """Remove the copy, and what a killed run left of one; tells whether there was one.
+    def is_there(self, ours: Ours) -> bool:
+        """Tell whether there is a copy: something else in its place is none."""
+        try:
+            self._refuse_foreign(ours)
+        except DwhError:
+            return False
+        return self.target.exists()
 
-        Raises EnvironmentFailure when something else stands in its place."""
-        self._refuse_foreign(ours)
-        there = self.target.exists()
+    def remove(self) -> None:
+        """Remove the copy, and what a killed run left of one."""
         for path in (self.target, self._unfinished):
             path.unlink(missing_ok=True)
-        return there
 
     def let_go(self) -> None:
         """Close what `renew` opened: once the connection to the file is closed."""
