@@ -1,5 +1,6 @@
 """Create the tables that are missing: staging, the star, and the ledger of what was loaded.
 Existing tables are kept; a new column of a star table is added. Tables that this suite did not make are refused.
+Every table and column has its description in the database, as a comment.
 
   python create_tables.py              create what is missing
   python create_tables.py --recreate   drop all tables and their rows first (asks for the name)
@@ -21,8 +22,8 @@ from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
-from star.owner import OURS, check_owner
-from star.tables import Step, plan
+from star.owner import INSERT_WAREHOUSE, OURS, check_owner
+from star.tables import MARK_STAR_INCOMPLETE, Step, plan, plan_descriptions
 
 if TYPE_CHECKING:
     from dwh.seam import Session
@@ -52,13 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         confirm(script)
     with script.connected() as session:
         check_owner(session, script.engine)
-        changes = plan(session, recreate=recreate)
+        steps = plan(session, recreate=recreate)
+        descriptions = plan_descriptions(session, steps)
         readers = readers_of(script, session)
         if not script.args.dry_run:
-            change_tables(script, session, changes, readers)
+            change_tables(script, session, steps, descriptions, readers)
             script.publish(session, OURS)
+    changes = [f"{mark} {name}" for mark, name, _ in (*steps, *descriptions) if name]
     for mark in ("-", "+", "~"):
-        named = [name for change, name, _ in changes if change == mark]
+        named = [change.removeprefix(f"{mark} ") for change in changes if change[0] == mark]
         if named:
             console.result(f"{mark} {', '.join(named)}")
     if readers:
@@ -88,9 +91,11 @@ def confirm(script: Script) -> None:
     )
 
 
-def change_tables(script: Script, session: Session, steps: Sequence[Step], readers: str | None) -> None:
-    """Take the steps, and let readers read, in one transaction: all or none. The table that is locked is made before,
-    if it is missing.
+def change_tables(
+    script: Script, session: Session, steps: Sequence[Step], descriptions: Sequence[Step], readers: str | None
+) -> None:
+    """Take the steps, describe the tables and let readers read, in one transaction: all or none. The table that is
+    locked is made before, if it is missing.
 
 
     Raises EnvironmentFailure when tables that are not ours have appeared, Busy when another session makes or fills the
@@ -98,16 +103,18 @@ def change_tables(script: Script, session: Session, steps: Sequence[Step], reade
     """
     made = [name for mark, name, _ in steps if mark == "+"]
     apply(session, [step for step in steps if step[1] in session.extra_tables])
-    # a table must not be dropped while a load uses it
+    # a table must not be dropped or described while a load uses it
     held = any(name == OURS.ledger for mark, name, _ in steps if mark == "-")
+    held = held or (any(name for _, name, _ in descriptions) and OURS.ledger not in made)
     with session.transaction(OURS.ledger if held else None):
         check_owner(session, script.engine)
         apply(session, [step for step in steps if step[1] not in session.extra_tables])
         if OURS.marker in made:
             now = datetime.now(UTC).replace(tzinfo=None)
-            session.execute(q.INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
+            session.execute(INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
         if any(name in q.STAR for name in made):
-            session.execute(q.MARK_STAR_INCOMPLETE)
+            session.execute(MARK_STAR_INCOMPLETE)
+        apply(session, descriptions)
         if readers:
             session.grant_readers(readers, READ_BY_OTHERS)
 
@@ -118,16 +125,15 @@ def apply(session: Session, steps: Sequence[Step]) -> None:
         session.execute(statement)
 
 
-def tell_end(script: Script, steps: Sequence[Step]) -> None:
+def tell_end(script: Script, changes: Sequence[str]) -> None:
     """Print the end of the run, and the next command."""
     console = script.console
     if script.args.dry_run:
         console.result("nothing was changed")
-    elif not steps:
+    elif not changes:
         console.result(f"= all {len(q.TABLES)} tables are there, in {seconds(console.elapsed)}")
     else:
         console.result(f"in {seconds(console.elapsed)}   next: python etl.py")
-    changes = [f"{mark} {name}" for mark, name, _ in steps]
     console.finish({"engine": script.engine.name, "changes": changes})
 
 

@@ -8,37 +8,28 @@ A reader who takes the path from manifest.json always sees one complete export, 
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sql_queries as q
-from dwh.checks import only_reading
+from dwh.checks.run import only_reading
 from dwh.lake.export import Lake
 from dwh.lake.manifest import LakeTable, Manifest
 from dwh.ownership.marks import Mark
 from dwh.ownership.tables import columns_of
 from dwh.script import Script, begin, refuse_others
-from dwh.seam import Extract
 from dwh.terminal.console import run
 from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
 from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
-from star.checks import has_run
+from star.lake import EXTRACTS, QUERIES_SHA256, ROWS, add_up
+from star.loads import SELECT_LATEST, has_run
 from star.tables import refuse_missing_tables
 
 if TYPE_CHECKING:
     from dwh.lake.place import Place
     from dwh.seam import Address, Session
-
-EXTRACTS = {table: Extract(table, *how) for table, how in q.LAKE.items()}
-# Other queries make another export, even of the same star.
-QUERIES_SHA256 = hashlib.sha256(repr(q.LAKE).encode()).hexdigest()
-
-ROWS = "number_of_rows"  # the total that every table has
-_TOTAL = re.compile(r"AS (\w+),?$", re.MULTILINE)
 
 Totals = dict[str, dict[str, int]]
 
@@ -103,17 +94,10 @@ def refuse_foreign(script: Script, session: Session, lake: Lake) -> None:
 def describe_star(script: Script, session: Session) -> tuple[dict[str, Any], Totals]:
     """Give what identifies this star (its last load and the statements that made it), and the totals of its tables."""
     refuse_missing_tables(script, session)
-    last: Sequence[Any] = next(iter(session.rows(q.REPORT_LAST_LOAD)), (None,) * 4)
+    last: Sequence[Any] = next(iter(session.rows(SELECT_LATEST)), (None,) * 4)
     names = ("load_id", "run_id", "loaded_at", "statements_sha256")
     origin = {name: value if isinstance(value, int) else str(value) for name, value in zip(names, last, strict=True)}
     return {**origin, "queries_sha256": QUERIES_SHA256}, {table: add_up(session, table) for table in EXTRACTS}
-
-
-def add_up(session: Session, table: str) -> dict[str, int]:
-    """Give the totals of a table, wherever the session finds it."""
-    statement = q.LAKE_TOTALS[table]
-    values = session.rows(statement)[0]
-    return {name: int(value or 0) for name, value in zip(_TOTAL.findall(statement), values, strict=True)}
 
 
 def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Totals) -> bool:

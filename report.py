@@ -15,8 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sql_queries as q
-from dwh.checks import only_reading, run_checks
+from dwh.checks.run import only_reading, run_checks
 from dwh.ownership.marks import in_words
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
@@ -25,7 +24,7 @@ from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehous
 from dwh.terminal.wording import near, seconds
 
 if TYPE_CHECKING:
-    from dwh.checks import Check, Result
+    from dwh.checks.check import Check, Result
     from dwh.seam import Row
     from star.report.pictures import Picture
 
@@ -67,29 +66,30 @@ def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Res
 
     Raises EnvironmentFailure when tables are missing, and the errors of `refuse_foreign`.
     """
-    from star.checks import has_run
+    from star.loads import has_run
+    from star.report.queries import ENGINE, QUERIES
     from star.tables import refuse_missing_tables
 
     with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_missing_tables(script, session)
         refuse_foreign(script, target, partial(has_run, session))
         results = list(run_checks(script, session, checks))
-        answers = {name: session.rows(statement) for name, statement in q.REPORT.items()}
-        answers["engine"] = session.rows(q.REPORT_ENGINE)
+        answers = {query.name: session.rows(query.sql) for query in (ENGINE, *QUERIES)}
     return results, answers
 
 
 def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]]) -> str:
     """Make the page from the results."""
     from star.checks import CHECKS
-    from star.report.page import Totals, judge, reconcile, render
+    from star.report.page import judge, render
+    from star.report.queries import ENGINE, LATEST_LOAD, TABLES
+    from star.report.reconciliation import DIFFERENCES, FILES, PAGES, reconcile
+    from star.report.totals import TOTALS, Totals
 
-    totals = Totals(*answers["Totals"][0])
-    pages = answers["Events that are no play"]
+    totals = Totals(*answers[TOTALS.name][0])
+    files, pages = answers[FILES.name], answers[PAGES.name]
     no_plays = pages[0][0] if pages else 0
-    flows = reconcile(
-        answers["Files and records"], dict(answers["Named differences"]), no_plays, dict(answers["Rows of every table"])
-    )
+    flows = reconcile(files, dict(answers[DIFFERENCES.name]), no_plays, dict(answers[TABLES.name]))
     ran = {result.check.name for result in results}
     not_run = [check.name for check in CHECKS if check.name not in ran]
     context: dict[str, Any] = {
@@ -99,11 +99,11 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
         "flows": flows,
         "pages": [(page, events) for _, page, events in pages],
         "other_pages": no_plays - sum(row[2] for row in pages),
-        "load": next(iter(answers["The last load"]), None),
-        "files": sum(row[1] for row in answers["Files and records"]),
+        "load": next(iter(answers[LATEST_LOAD.name]), None),
+        "files": sum(row[1] for row in files),
         "address": script.engine.address,
         "place": in_words(script.engine.address),
-        "engine": (script.engine.name, os.path.basename(script.engine.place), answers["engine"][0][0]),
+        "engine": (script.engine.name, os.path.basename(script.engine.place), answers[ENGINE.name][0][0]),
     }
     return render(draw(answers, totals.plays, totals.last_play), results, context)
 
@@ -117,13 +117,13 @@ def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Pict
         return []
     with drawing():
         drawn = (
-            pictures.picture_days(answers["Plays by day"]),
-            pictures.picture_hours(answers["Hour and weekday"]),
-            pictures.picture_songs(answers["Top songs"]),
-            pictures.picture_artists(answers["Top artists"], plays),
-            pictures.picture_states(answers["Plays by state"]),
-            pictures.picture_changes(answers["Level changes"], last_play.date()),
-            pictures.picture_retention(answers["Weekly retention"]),
+            pictures.picture_days(answers[pictures.DAYS.name]),
+            pictures.picture_hours(answers[pictures.HOURS.name]),
+            pictures.picture_songs(answers[pictures.SONGS.name]),
+            pictures.picture_artists(answers[pictures.ARTISTS.name], plays),
+            pictures.picture_states(answers[pictures.STATES.name]),
+            pictures.picture_changes(answers[pictures.CHANGES.name], last_play.date()),
+            pictures.picture_retention(answers[pictures.RETENTION.name]),
         )
     return [picture for picture in drawn if picture]
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import sql_queries as q
-from dwh.checks import choose, conclude, list_checks, only_reading, run_checks, show, write_junit
+from dwh.checks.run import choose, only_reading, run_checks
+from dwh.checks.show import conclude, list_checks, show, write_junit
 from dwh.script import Script, begin
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError

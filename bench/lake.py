@@ -74,11 +74,11 @@ def copy_by_duckdb(database: str, folder: str) -> None:
     """Write the five tables by hand: sorted, songplays with one file for each month."""
     import duckdb
 
-    import sql_queries as q
+    from star.lake import LAKE
 
     form = "(FORMAT parquet, COMPRESSION zstd)"
     with duckdb.connect(database, read_only=True, config=SETTINGS) as connection:
-        for table, (query, keys, order) in q.LAKE.items():
+        for table, (query, keys, order) in LAKE.items():
             order_by = ", ".join(order)
             if not keys:
                 os.makedirs(f"{folder}/{table}")
@@ -126,10 +126,10 @@ def rows_of(folder: Path) -> dict[str, tuple[object, ...]]:
     """Give a fingerprint of the rows of a lake: their number, and a sum of the hashes of whole rows."""
     import duckdb
 
-    import sql_queries as q
+    from star.lake import LAKE
 
     found = {}
-    for table in q.LAKE:
+    for table in LAKE:
         files = [str(path) for path in folder.rglob("*.parquet") if f"/{table}/" in str(path)]
         query = "SELECT COUNT(*), SUM(hash(r)) FROM read_parquet(?, hive_partitioning = false) AS r"
         [found[table]] = duckdb.execute(query, [files]).fetchall()

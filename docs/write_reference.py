@@ -171,8 +171,18 @@ def _json_rows(keys: Iterable[json_keys.JsonKey]) -> Iterator[tuple[str, str, st
 
 
 def write_star() -> Iterator[str]:
-    """Draw the star from the statements that create it, then name the columns of every table."""
-    yield from ("# The tables", "", "## The star", "", "```mermaid", "erDiagram")
+    """Draw the star from the statements that create it, then describe every table and its columns."""
+    yield from (
+        "# The tables",
+        "",
+        "The database says the same: each table and column has its description as a comment. The examples follow one",
+        "play of the sample through all tables.",
+        "",
+        "## The star",
+        "",
+        "```mermaid",
+        "erDiagram",
+    )
     yield from (f'    {name} ||--o{{ songplays : "{label}"' for _, name, label in REFERENCES)
     foreign = {column for column, _, _ in REFERENCES}
     for name in ("songplays", *(name for _, name, _ in REFERENCES)):
@@ -190,13 +200,12 @@ def write_star() -> Iterator[str]:
 
 
 def _columns(name: str) -> Iterator[str]:
-    yield from ("", f"### {name}")
-    columns = columns_of(q.TABLES[name]).items()
+    yield from ("", f"### {name}", "", q.ABOUT[name])
     rows = (
-        (f"`{column}`", kind.removesuffix(" NOT NULL"), "no" if "NOT NULL" in kind else "yes")
-        for column, kind in columns
+        (f"`{column}`", kind.removesuffix(" NOT NULL"), "no" if "NOT NULL" in kind else "yes", words, f"`{example}`")
+        for column, (kind, words, example) in q.COLUMNS[name].items()
     )
-    yield from table("column|type|may be NULL", rows)
+    yield from table("column|type|may be NULL|description|example", rows)
 
 
 def write_checks() -> Iterator[str]:
@@ -209,7 +218,7 @@ def write_checks() -> Iterator[str]:
         "break a check, and its SQL. [Settings](settings.md#checks) move the limits.",
     )
     rows = (
-        (check.name, severity_of(check.severity, check.tolerated), check.what, _command(check.mend)) for check in CHECKS
+        (check.name, severity_of(check.severity, check.tolerated), check.what, _command(check.fix)) for check in CHECKS
     )
     yield from table("check|severity|what it promises|try", rows)
 

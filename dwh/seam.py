@@ -55,6 +55,14 @@ class Thing(NamedTuple):
         return f"{self.kind} {self.name}"
 
 
+class Comment(NamedTuple):
+    """What the database says of a column, or of a table when `column` is empty; None: nothing."""
+
+    table: str
+    column: str
+    text: str | None
+
+
 class Extract(NamedTuple):
     """The source of one table of a lake: a query without parameters, its columns that name folders (`year=2018/`) and
     are not in the files, and the columns by which the files are sorted. A table with such folders is sorted first by a
@@ -139,6 +147,10 @@ class Session(Protocol):
     def contents(self) -> list[Thing]:
         """Name all things in the place of our tables, of all users and whether or not this user may read them: the
         schema, or the DuckDB file with all its schemas."""
+
+    def comments(self) -> list[Comment]:
+        """Give the comments on the tables, where ours are made, on which this user may comment. Each of these tables is
+        named at least once, with no text when there is none."""
 
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
         """Name the views, in any schema, that need these tables."""

@@ -28,6 +28,7 @@ from dwh.spool.unread_keys import Sightings
 from dwh.terminal.console import Console
 from dwh.terminal.errors import RecordsRefused
 from dwh.terminal.wording import count
+from star import load_queries as queries
 from star.owner import is_ours
 from star.refusals import (
     CAREFUL_KEYS,
@@ -162,7 +163,7 @@ class StarLoader:
 
     def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
         """Bring the files in and list them in incoming_files; gives path and number of records of each file_id."""
-        first_id: int = self.session.rows(q.SELECT_NEXT_FILE_ID)[0][0]
+        first_id: int = self.session.rows(queries.SELECT_NEXT_FILE_ID)[0][0]
         incoming: dict[int, tuple[str, int]] = {}
         rows = []
         with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
@@ -191,7 +192,7 @@ class StarLoader:
             return spool.add(file, carefully=carefully)
         self.session.load(INCOMING[file.kind], KEYS[file.kind], [Part(file.source.path, file.file_id)])
         spool.unread.look(file.kind, file.file_id, self.arrivals.first_lines(file.source))
-        records: int = self.session.rows(q.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
+        records: int = self.session.rows(queries.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
         return records
 
     def _stage_good(self, spool: Spool) -> None:
@@ -199,13 +200,13 @@ class StarLoader:
         for kind, table in INCOMING.items():
             self.session.load_through(q.STAGE_GOOD_RECORDS[kind], table, KEYS[kind], spool.parts(kind))
             self._advance(1)
-        again = {path for (path,) in self.session.rows(q.SELECT_UNSTAGED_FILES)}
+        again = {path for (path,) in self.session.rows(queries.SELECT_UNSTAGED_FILES)}
         if again:
             raise ReadAgain(again)
 
     def _recount(self, careful: set[str]) -> None:
         """Make sure that every record has arrived."""
-        miscounted = self.session.rows(q.SELECT_MISCOUNTED_FILES)
+        miscounted = self.session.rows(queries.SELECT_MISCOUNTED_FILES)
         again = {path for _, path, _, _ in miscounted} - careful
         if again:
             raise ReadAgain(again)
@@ -217,7 +218,7 @@ class StarLoader:
     def _refuse(self, incoming: dict[int, tuple[str, int]], careful: set[str]) -> None:
         """Judge every record by the rules; set the bad ones aside, or stop at the first."""
         self._run(q.REFUSE_RECORDS)
-        again = {incoming[file_id][0] for (file_id,) in self.session.rows(q.SELECT_FILES_TO_READ_AGAIN)} - careful
+        again = {incoming[file_id][0] for (file_id,) in self.session.rows(queries.SELECT_FILES_TO_READ_AGAIN)} - careful
         if again:
             raise ReadAgain(again)
         if find_refused(self.session, self.locations, quarantine=self.quarantine):
@@ -264,7 +265,7 @@ class StarLoader:
             self._advance(1)
 
     def _find_last_load(self) -> tuple[int, str] | None:
-        return next((tuple(row) for row in self.session.rows(q.SELECT_LAST_LOAD)), None)
+        return next((tuple(row) for row in self.session.rows(queries.SELECT_LAST_LOAD)), None)
 
     @contextmanager
     def _transaction(self, action: str, files: int) -> Iterator[Callable[[int], None]]:
@@ -284,13 +285,14 @@ class StarLoader:
             if not is_ours(self.session) or self._find_last_load() != self._last_load:
                 raise LedgerMoved("another session has just loaded into this warehouse", hint="the same command again")
             yield count_records
-            left_out = self.session.rows(q.COUNT_LEFT_OUT)[0][0]
+            left_out = self.session.rows(queries.COUNT_LEFT_OUT)[0][0]
             others = self.session.rows(q.COUNT_OTHER_PLAYS)[0][0] if left_out else 0
             load_id = (self._last_load[0] if self._last_load else 0) + 1
             took, now = time.monotonic() - started, datetime.now(UTC).replace(tzinfo=None)
-            self.session.execute(q.INSERT_LOAD, (load_id, self.run_id, action, now, took, files, records, STAR_SHA256))
+            row = (load_id, self.run_id, action, now, took, files, records, STAR_SHA256)
+            self.session.execute(queries.INSERT_LOAD, row)
             if action == "load":
-                self.session.execute(q.RECORD_FILES, (load_id, now))
+                self.session.execute(queries.RECORD_FILES, (load_id, now))
             # a table of such a name that this load has not made is not ours to drop
             self._run([drop for drop in q.DROP_TEMPORARY if drop.split()[-1] in self._made])
         self._last_load = (load_id, STAR_SHA256)

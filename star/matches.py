@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import sql_queries as q
-from dwh.checks import Reason
+from dwh.checks.check import Reason
 
 if TYPE_CHECKING:
     from dwh.seam import Session
@@ -23,6 +22,25 @@ ENCODINGS = 3  # how many times too often a text may have been encoded
 # The characters of Windows-1252 for the bytes 0x80 to 0x9f, where Latin-1 has control characters.
 _WINDOWS = {ord(bytes((byte,)).decode("cp1252", "ignore") or "\0"): byte for byte in range(128, 160)}
 _WINDOWS.pop(0)
+
+# The names of the plays that found no song, each with its plays, led by the number of all such plays.
+UNMATCHED_NAMES = """
+SELECT CAST(SUM(COUNT(*)) OVER () AS BIGINT), title, artist_name, COUNT(*)
+FROM songplays
+WHERE song_id IS NULL
+GROUP BY title, artist_name
+ORDER BY COUNT(*) DESC NULLS LAST, title ASC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT %s
+"""
+
+# The catalogue, page by page.
+CATALOGUE_PAGE = """
+SELECT song_id, title, artist_name
+FROM songs
+WHERE song_id > %s
+ORDER BY song_id ASC NULLS LAST
+LIMIT %s
+"""
 
 Name = tuple[str, str]  # title, artist
 ALIKE: tuple[tuple[str, Callable[[str], str]], ...] = (
@@ -46,7 +64,7 @@ def explain_unmatched(session: Session) -> list[Reason]:
 
     Only the MOST_NAMES names with the most plays are looked at; the other plays are counted under a separate reason.
     """
-    rows = session.rows(q.UNMATCHED_NAMES, (MOST_NAMES,))
+    rows = session.rows(UNMATCHED_NAMES, (MOST_NAMES,))
     named = [(title, artist, plays) for _, title, artist, plays in rows if title is not None and artist is not None]
     catalogue = _find(session, [(title, artist) for title, artist, _ in named])
     plays_of: dict[str, int] = {}
@@ -105,7 +123,7 @@ def _find(session: Session, asked: Iterable[Name]) -> Catalogue:
 
 def _read_catalogue(session: Session) -> Iterator[Name]:
     last = ""
-    while songs := session.rows(q.CATALOGUE_PAGE, (last, PAGE)):
+    while songs := session.rows(CATALOGUE_PAGE, (last, PAGE)):
         yield from ((title, artist) for _, title, artist in songs if title is not None and artist is not None)
         last = songs[-1][0]
         if len(songs) < PAGE:

@@ -12,13 +12,48 @@ from dwh.terminal.errors import EnvironmentFailure
 if TYPE_CHECKING:
     from dwh.seam import Engine, Session
 
+INSERT_WAREHOUSE = "INSERT INTO dwh_warehouse (schema_version, made_by, made_at) VALUES (%s, %s, %s)"
+
+# Led by the number of rows. It names every column, so that a table of that name which is not ours is an error.
+SELECT_WAREHOUSE = """
+SELECT COUNT(*), MAX(schema_version), MAX(made_by), MAX(made_at)
+FROM dwh_warehouse
+"""
+
+# Version 0.1 made no dwh_warehouse: a warehouse of its is known by these two tables, with these columns and no others.
+# They stay as they are here when the tables of today change.
+TABLES_OF_0_1 = {
+    "loaded_files": {
+        "file_id": "BIGINT",
+        "kind": "VARCHAR(16)",
+        "path": "VARCHAR(4096)",
+        "fingerprint": "VARCHAR(256)",
+        "records_read": "BIGINT",
+        "staged": "BIGINT",
+        "rejected": "BIGINT",
+        "status": "VARCHAR(16)",
+        "load_id": "BIGINT",
+        "loaded_at": "TIMESTAMP",
+    },
+    "loads": {
+        "load_id": "BIGINT",
+        "run_id": "VARCHAR(64)",
+        "action": "VARCHAR(16)",
+        "loaded_at": "TIMESTAMP",
+        "seconds": "DOUBLE PRECISION",
+        "files": "BIGINT",
+        "records": "BIGINT",
+        "statements_sha256": "VARCHAR(64)",
+    },
+}
+
 OURS = Ours(
     tables={name: columns_of(statement) for name, statement in q.TABLES.items()},
     drops={statement.split()[-1]: statement for statement in q.DROP_TABLES},
     marker="dwh_warehouse",
-    look=q.SELECT_WAREHOUSE,
+    look=SELECT_WAREHOUSE,
     newest=q.SCHEMA_VERSION,
-    earlier=q.TABLES_OF_0_1,
+    earlier=TABLES_OF_0_1,
     ledger="loaded_files",
 )
 
@@ -53,5 +88,5 @@ def require_ours(session: Session, engine: Engine) -> None:
 def is_ours(session: Session) -> bool:
     """Tell, by one query, whether the warehouse is ours and its schema is known. Raises EnvironmentFailure when the
     table that says so is gone."""
-    (rows, version, *_) = session.rows(q.SELECT_WAREHOUSE)[0]
+    (rows, version, *_) = session.rows(SELECT_WAREHOUSE)[0]
     return bool(rows) and version <= q.SCHEMA_VERSION

@@ -17,6 +17,7 @@ from dwh.spool.records import Strictness
 from dwh.spool.spool import Changed, needs_care
 from dwh.terminal.errors import Busy, ConfigError, DataError
 from dwh.terminal.wording import count
+from star import load_queries as queries
 from star.other_files import OTHER, other_file, other_kind
 
 if TYPE_CHECKING:
@@ -115,10 +116,10 @@ def find_refused(session: Session, locations: Mapping[str, Sequence[str]], *, qu
     Raises DataError for the first of them when there is no quarantine. Raises ConfigError, with or without one, when a
     source holds only records of the other kind: then a setting is wrong, not the data.
     """
-    first = [Refused(*row) for row in session.rows(q.SELECT_FIRST_REFUSED)]
+    first = [Refused(*row) for row in session.rows(queries.SELECT_FIRST_REFUSED)]
     if first:
-        shares = [Share(*row) for row in session.rows(q.COUNT_REFUSED)]
-        loaded = {kind for (kind,) in session.rows(q.SELECT_LOADED_KINDS)}
+        shares = [Share(*row) for row in session.rows(queries.COUNT_REFUSED)]
+        loaded = {kind for (kind,) in session.rows(queries.SELECT_LOADED_KINDS)}
         _refuse_other_sources(first, shares, loaded, locations)
         if not quarantine:
             raise _bad_record(first[0], shares, locations)

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 import sql_queries as q
 from dwh.ownership.tables import columns_of
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
+from star.dictionary import TABLE, describe_all
 from star.owner import OURS, check_owner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dwh.script import Script
     from dwh.seam import Session
 
 SHOWN_NAMES = 3
-Step = tuple[str, str, str]  # a mark, what it is about, its statement
+# A star table that was made again is empty: no statements made this star, so the next etl.py rebuilds it.
+MARK_STAR_INCOMPLETE = "UPDATE loads SET statements_sha256 = 'a star table is new'"
+Step = tuple[str, str, str]  # a mark, what it is about (empty: another step tells it already), its statement
 
 
 def plan(session: Session, *, recreate: bool) -> list[Step]:
@@ -47,6 +52,50 @@ def plan(session: Session, *, recreate: bool) -> list[Step]:
 def add_column(table: str, column: str, kind: str) -> str:
     """Give the statement that adds a column; it is empty until the next etl.py rebuilds the star."""
     return f"ALTER TABLE {table} ADD COLUMN {column} {kind.removesuffix(' NOT NULL')}"
+
+
+def plan_descriptions(session: Session, steps: Sequence[Step]) -> list[Step]:
+    """Compare the comments in the database with the descriptions; gives what to do after these steps.
+
+    New tables and columns are described silently. Tables that another user owns are left out: only the owner of a
+    table may describe it.
+    """
+    made = {name for mark, name, _ in steps if mark in "+~"}
+    there = _read_comments(session) | {name: {} for name in made}
+    found: list[Step] = []
+    for table, texts in describe_all().items():
+        known = there.get(table, texts)
+        for column, text in texts.items():
+            if known.get(column) != text:
+                silent = table in made or f"{table}.{column}" in made
+                name = "" if silent else _name_description(table, column, first=not known)
+                found.append(("~", name, describe(table, column, text)))
+    return found
+
+
+def _read_comments(session: Session) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for table, column, text in session.comments():
+        known = found.setdefault(table, {})
+        if text is not None:
+            known[column] = text
+    return found
+
+
+def _name_description(table: str, column: str, *, first: bool) -> str:
+    """Name what changes. Where nothing was described before the table is named once, and not each of its columns."""
+    if column == TABLE:
+        return f"{table}: {'descriptions' if first else 'description'}"
+    return "" if first else f"{table}.{column}: description"
+
+
+def describe(table: str, column: str, text: str) -> str:
+    """Give the statement that describes a column, or a table. COMMENT takes no parameters: the text becomes a literal,
+    which is safe because it is one of sql_queries.py and never a value. tests/test_dictionary.py sees to it that none
+    has a character that is special in a literal, other than the quote that is doubled here."""
+    what = f"TABLE {table}" if column == TABLE else f"COLUMN {table}.{column}"
+    literal = text.replace("'", "''")
+    return f"COMMENT ON {what} IS '{literal}'"
 
 
 def refuse_missing_tables(script: Script, session: Session) -> None:

@@ -18,6 +18,7 @@ CODE = [*SCRIPTS, *STAR, *PLUMBING]
 DRIVERS = {"sqlglot", "duckdb", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2", "rich"}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 300, 40, 6
 LEAST_TABLE = 10
+MOST_LINES_OF_SQL = 1000
 
 # Which room may import which, besides itself; all of dwh/ may import `seam`. What is not here may not be imported, for
 # types neither. A room is a folder, or a file that stands beside the folders.
@@ -70,6 +71,11 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
 def test_sql_queries_imports_nothing() -> None:
     """The file a data person edits is SQL and nothing else."""
     assert list(imported(parse(ROOT / "sql_queries.py"))) == []
+
+
+def test_sql_queries_stays_short() -> None:
+    """A data person can read all of it: what decides nothing about tables, records and rows stands elsewhere."""
+    assert len((ROOT / "sql_queries.py").read_text(encoding="utf-8").splitlines()) <= MOST_LINES_OF_SQL
 
 
 def module_of(path: Path) -> str:

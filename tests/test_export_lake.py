@@ -30,15 +30,18 @@ from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
 from reference_star import Star, in_order
 from warehouse import MARKER, NOON, REPO, STAR_QUERIES, TABLES, WATCHDOG, Warehouse, event, lines, song
 
+import sql_queries as q
 from dwh.engines.choose import open_engine
 from dwh.engines.duckdb import parquet
 from dwh.engines.libpq import server_name
 from dwh.engines.postgres.engine import PostgresEngine
 from dwh.lake.s3 import Prefix
 from dwh.ownership.marks import in_words
+from dwh.ownership.tables import columns_of
 from dwh.settings import sections as settings
 from dwh.settings.config import load_config
 from dwh.terminal.errors import Busy, ConfigError, DataError, EnvironmentFailure
+from star import lake as star_lake
 
 DAY = 86_400_000
 # All that text can do to a file format in between: CSV's own signs, line ends, an empty-looking value, an emoji.
@@ -266,6 +269,34 @@ def test_a_star_without_rows_has_a_lake(make: Make, engine: str, tmp_path: Path,
     assert read_lake(target.fetch()) == {table: [] for table in STAR_QUERIES}
     assert target.call("--check")["ok"] is True
     assert target.call()["written"] is False
+
+
+# ---------------------------------------------------------------------------------------------------------- the totals
+
+# As they stand in the manifests of lakes that are there: a lake whose totals have other names is written again.
+NAMES_OF_TOTALS = {
+    "users": "number_of_rows user_id first_name last_name gender level days milliseconds",
+    "songs": "number_of_rows song_id title artist_id year durations duration artist_name",
+    "artists": "number_of_rows artist_id name location latitudes latitude longitudes longitude",
+    "time": "number_of_rows days milliseconds hour day week month year weekday",
+    "songplays": "number_of_rows songplay_id days milliseconds users user_id level song_id artist_id session_id"
+    " location user_agent item_in_session title artist_name durations duration",
+}
+
+
+def test_the_totals_keep_their_names(loaded: Warehouse) -> None:
+    """Each table of a manifest has the same totals as ever, of every column."""
+    loaded.call("export_lake")
+    tables = manifest_of(loaded.root / "lake")["tables"]
+    assert {table: " ".join(about["totals"]) for table, about in tables.items()} == NAMES_OF_TOTALS
+
+
+def test_a_new_column_is_exported_and_compared() -> None:
+    """What the lake holds follows the columns of a table; a second time does not take the name of a total twice."""
+    columns = columns_of(q.STAR["users"]) | {"first_seen": "TIMESTAMP", "plays": "BIGINT", "share": "DOUBLE PRECISION"}
+    names = " ".join(total.name for total in star_lake.choose_totals("users", columns))
+    assert names == f"{NAMES_OF_TOTALS['users']} first_seen_days first_seen_milliseconds plays shares share"
+    assert star_lake.select_rows("users", columns).endswith("last_seen, first_seen, plays, share FROM users")
 
 
 # ----------------------------------------------------------------------------------------- the same star, another star

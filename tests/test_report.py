@@ -21,18 +21,23 @@ from typing import Any
 import pytest
 from PIL import Image
 from postgres_server import Make, PostgresWarehouse, Server
-from warehouse import NOON, REPO, WATCHDOG, Warehouse, event, plays, song
+from warehouse import NOON, REPO, STAR_COLUMNS, WATCHDOG, Warehouse, event, plays, song
 
 import report
-import sql_queries as q
 from dwh.ownership.marks import in_words
 from dwh.script import begin
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
 from star.checks import CHECKS, choose_quick
+from star.dictionary import tooltip
 from star.report import charts as report_charts
 from star.report import pictures as report_pictures
+from star.report.queries import ENGINE, LATEST_LOAD, PREPARED, QUERIES
 
 DAY = 86_400_000  # milliseconds
+DRAWN = {
+    "Plays by day", "Hour and weekday", "Top songs", "Top artists", "Plays by state", "Level changes",
+    "Weekly retention",
+}  # fmt: skip
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 LINKING = {"href", "src", "srcset", "data", "action", "xlink:href", "poster", "background"}
 
@@ -209,17 +214,17 @@ def test_every_statement_gives_the_same_rows_on_postgresql(
         script = begin("report", report.parser(), ["--config", str(warehouse.config), "-q"])
         found.append(report.ask(script, choose_quick(CHECKS), tmp_path / "none.html")[1])
     unordered = {"Named differences", "Rows of every table"}  # these are looked up by name
-    for name in set(q.REPORT) - {"The last load"}:
+    for name in {query.name for query in QUERIES} - {LATEST_LOAD.name}:
         rows, others = (sorted(f[name]) if name in unordered else f[name] for f in found)
         assert rows == others, name
         assert rows, name
-    assert "PostgreSQL" in found[1]["engine"][0][0]
+    assert "PostgreSQL" in found[1][ENGINE.name][0][0]
 
 
 def test_only_aggregates_leave_the_warehouse() -> None:
     """A statement without a limit groups: what comes back does not grow with the plays."""
-    for statement in q.REPORT.values():
-        assert re.search(r"\bLIMIT \d+\b|\bGROUP BY\b|\bCOUNT\(", statement)
+    for query in QUERIES:
+        assert re.search(r"\bLIMIT \d+\b|\bGROUP BY\b|\bCOUNT\(", query.sql)
 
 
 # ------------------------------------------------------------------------------------------------ safe, private, stable
@@ -293,7 +298,7 @@ def test_the_warehouse_stays_as_it_is(month: Warehouse) -> None:
     statements = re.findall(r"^ +[\d.]+s +-?[\d,]+ rows  (.*)$", told, re.MULTILINE)
     assert statements[0].startswith("BEGIN")
     assert [each for each in statements[1:] if each.startswith(("BEGIN", "COMMIT"))] == []
-    assert len(statements) > len(CHECKS) + len(q.REPORT)
+    assert len(statements) > len(CHECKS) + len(QUERIES)
     assert month.dump() == before
 
 
@@ -327,6 +332,13 @@ def test_every_picture_can_be_heard_and_has_its_numbers(page: Path) -> None:
     assert len(ids) == len(set(ids))
     drawn = {"plays-by-day", "hour-and-weekday", "top-songs", "top-artists", "plays-by-state", "level-changes"}
     assert drawn | {"weekly-retention", "reconciliation"} <= set(found.tables)
+
+
+def test_tables_and_columns_explain_themselves(page: Path) -> None:
+    """A table of the star, and a column of rows that a check shows, have their description as a tooltip."""
+    told = {found["title"] for tag, found in read(page).elements if tag == "th" and "title" in found}
+    assert {tooltip(table) for table in STAR_COLUMNS} <= told
+    assert tooltip("songplays", "songplay_id") in told
 
 
 def test_it_can_be_read_in_the_dark_on_a_phone_and_on_paper(page: Path) -> None:
@@ -375,9 +387,19 @@ def contrast(one: str, other: str) -> float:
 def test_the_sql_of_every_number_is_there(page: Path) -> None:
     """Each statement that was run, of the report and of the checks, can be read on the page."""
     text = read(page).text
-    asked = [*q.REPORT.values(), q.REPORT_ENGINE, *q.COUNT_STAGED_PLAYS, *q.COUNT_FILLED, *q.CHOOSE_STAR_AGAIN]
-    asked += [sql for check in CHECKS for sql in (check.offending, check.balance) if sql]
+    asked = [query.sql for query in (ENGINE, *QUERIES)]
+    asked += [sql for check in CHECKS for sql in (*check.needs, check.offending, check.balance) if sql]
     assert [sql for sql in asked if sql.strip() not in text] == []
+
+
+def test_every_query_says_what_its_numbers_mean(page: Path) -> None:
+    """One sentence on each query stands on the page: beside its SQL, and beside the numbers of a picture."""
+    text = read(page).text
+    pictures = [query for query in QUERIES if query.name in DRAWN]
+    assert len(pictures) == len(DRAWN)
+    for query in (ENGINE, *QUERIES, *PREPARED):
+        assert re.fullmatch(r"[A-Z][^.]+\.", query.meaning), query.name
+        assert text.count(query.meaning) == 1 + (query in pictures), query.name
 
 
 def test_the_verdict_comes_first(warehouse: Warehouse, page: Path) -> None:

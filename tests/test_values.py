@@ -298,10 +298,10 @@ def test_p108_a_value_is_refused_by_its_bytes_however_long(make: Make, tmp_path:
 
 def test_p108_what_redshift_keeps_in_memory_is_as_narrow_as_the_rules_allow() -> None:
     """Four bytes more than a value may have, so that one that COPY cuts is seen to be too long, and nothing beside."""
-    for table, kept in (("incoming_events", q.CREATE_STAGING_EVENTS), ("incoming_songs", q.CREATE_STAGING_SONGS)):
+    for table, kept in (("incoming_events", "staging_events"), ("incoming_songs", "staging_songs")):
         [made] = [statement for statement in q.CREATE_INCOMING if table in statement]
         widths = dict(re.findall(r"(\w+) VARCHAR\((\d+)\)", made))
-        limits = dict(re.findall(r"(\w+) VARCHAR\((\d+)\)", kept))
+        limits = dict(re.findall(r"(\w+) VARCHAR\((\d+)\)", q.STAGING[kept]))
         assert {column: int(widths[column]) for column in limits} == {c: int(n) + 4 for c, n in limits.items()}
         assert max(int(width) for column, width in widths.items() if column not in limits) <= 132
     assert "ALTER" not in "".join(q.CREATE_INCOMING)

@@ -9,19 +9,20 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-import sql_queries as q
 from dwh import __version__
 from dwh.ownership.marks import Mark, read_address
 from dwh.terminal.wording import count, printable
+from star.dictionary import tooltip
+from star.report.queries import ENGINE, PREPARED, QUERIES
 
 if TYPE_CHECKING:
-    from dwh.checks import Check, Result
+    from dwh.checks.check import Check, Result
     from star.report.pictures import Picture
+    from star.report.reconciliation import Flow
 
 TEMPLATES = Path(__file__).resolve().parent
 GENERATOR = "sparkify-warehouse report"
@@ -55,88 +56,12 @@ def read_mark(page: BinaryIO) -> Mark | None:
     return Mark(address, run[1].decode() if run else "")
 
 
-class Totals(NamedTuple):
-    """The row of REPORT_TOTALS."""
-
-    plays: int
-    plays_with_user: int
-    listeners: int
-    free: int
-    matched: int
-    first_play: datetime | None
-    last_play: datetime | None
-
-    @property
-    def tiles(self) -> list[tuple[str, str, str]]:
-        """The four numbers: each with its name, and what it is made of."""
-        free = f"{self.free / self.plays:.1%}" if self.plays else "–"
-        each = f"{self.plays_with_user / self.listeners:,.1f}" if self.listeners else "–"
-        return [
-            (f"{self.plays:,}", "plays", f"{self.matched:,} matched to the catalogue"),
-            (f"{self.listeners:,}", "listeners", "with at least one play"),
-            (free, "free", f"{self.free:,} plays on the free level"),
-            (each, "plays a listener", f"{self.plays_with_user:,} plays with a user"),
-        ]
-
-
-class Flow(NamedTuple):
-    """How one table of the star comes from what was read: every difference by its name."""
-
-    table: str
-    source: str
-    read: int
-    differences: Sequence[tuple[str, int]]
-    found: int
-
-    @property
-    def expected(self) -> int:
-        """What is left of the records after all named differences."""
-        return self.read - sum(number for _, number in self.differences)
-
-    @property
-    def unexplained(self) -> int:
-        """What no name accounts for: anything but 0 is a failure."""
-        return self.found - self.expected
-
-
 class Verdict(NamedTuple):
     """What came of the checks, in one word of the style sheet and one sentence."""
 
     status: str
     headline: str
     detail: str
-
-
-def reconcile(
-    files: Iterable[Sequence[Any]], differences: Mapping[str, int], no_plays: int, rows: Mapping[str, int]
-) -> list[Flow]:
-    """Account for every record of the source: for each table of the star what was read, left out and why, and found."""
-    ledger = {kind: numbers for kind, *numbers in files}
-    named: dict[str, tuple[str, int, int]] = {}
-    for kind in ("songs", "events"):
-        number, unreadable, read, rejected = ledger.get(kind, (0, 0, 0, 0))
-        lost = f", {unreadable:,} of them unreadable" if unreadable else ""
-        named[kind] = (f"{kind[:-1]} records in {count(number, 'file')}{lost}", read, rejected)
-    songs, song_records, bad_songs = named["songs"]
-    events, event_records, bad_events = named["events"]
-    left_out: dict[str, tuple[str, int, list[tuple[str, int]]]] = {
-        "songplays": (events, event_records, [
-            ("rejected", bad_events), ("no play: page is not NextSong", no_plays),
-            ("the same play again", differences["play again"]),
-            ("other play under the same key", differences["other play"]),
-        ]),
-        "users": (events, event_records, [
-            ("rejected", bad_events), ("without a user", differences["no user"]),
-            ("further events of a user", differences["user again"]),
-        ]),
-        "songs": (songs, song_records, [("rejected", bad_songs), ("the same song again", differences["song again"])]),
-        "artists": (songs, song_records, [
-            ("rejected", bad_songs), ("without an artist", differences["no artist"]),
-            ("further songs of an artist", differences["artist again"]),
-        ]),
-        "time": ("plays", rows["songplays"], [("at the same moment as another", differences["time again"])]),
-    }  # fmt: skip
-    return [Flow(table, *parts, rows[table]) for table, parts in left_out.items()]
 
 
 def judge(results: Sequence[Result], flows: Sequence[Flow], not_run: Sequence[str]) -> Verdict:
@@ -168,21 +93,15 @@ def render(pictures: Sequence[Picture], results: Sequence[Result], context: Mapp
         keep_trailing_newline=True,
         finalize=lambda value: value if hasattr(value, "__html__") else printable(value),
     )
+    environment.globals["tooltip"] = tooltip
     environment.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     shown = [_shown(result) for result in sorted(results, key=lambda result: _ORDER[result.status])]
-    statements = {"The version of the engine": q.REPORT_ENGINE, **q.REPORT}
-    prepared = {
-        "Before the checks: every play of staging": q.COUNT_STAGED_PLAYS,
-        "Before the checks: the columns that each file fills": q.COUNT_FILLED,
-        "Before the checks: the star, chosen again": q.CHOOSE_STAR_AGAIN,
-    }
     return environment.get_template("page.html.j2").render(
         generator=f"{GENERATOR} {__version__}",
         mark=json.dumps(context["address"]),
         pictures={picture.name: picture for picture in pictures},
         checks=shown,
-        statements={name: text.strip().splitlines() for name, text in statements.items()},
-        prepared={name: ";\n\n".join(text.strip() for text in texts).splitlines() for name, texts in prepared.items()},
+        queries={query.name: query for query in (ENGINE, *QUERIES, *PREPARED)},
         **context,
     )
 
@@ -196,6 +115,7 @@ def _shown(result: Result) -> dict[str, Any]:
     return {
         "status": result.status,
         "check": result.check,
+        "table": result.check.name.partition(":")[0],
         "outcome": result.outcome,
         "columns": list(result.sample[0]) if result.sample else [],
         "cells": cells,

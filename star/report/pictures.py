@@ -1,6 +1,6 @@
 """What the pictures of report.py show: a sentence, one or two drawings, and a table of the numbers that were drawn.
 
-Each function takes the rows of one statement of sql_queries.py, and gives None where there is nothing to draw.
+Each query stands above the function that draws its rows; the function gives None where there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dwh.terminal.wording import count, printable
 from star.report.charts import COLUMN, PAGE, Bar, Cell, compact, draw_bars, draw_changes, draw_grid, draw_ranking
+from star.report.query import Query
 
 if TYPE_CHECKING:
     from dwh.seam import Row
@@ -25,13 +26,29 @@ UNKNOWN = "elsewhere or unknown"
 class Picture(NamedTuple):
     """One picture of the page: its drawings (for a phone and for a wide page, where they differ) and their numbers."""
 
-    name: str  # of the statement in sql_queries.REPORT
+    name: str  # of its query
     sentence: str
     drawings: Sequence[str]
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     key: Sequence[str] = ()  # what dark and light mean
     heading: str = ""  # instead of the name
+
+
+DAYS = Query(
+    "Plays by day",
+    "Each play counts on the day it started, in UTC.",
+    """
+SELECT
+    CAST(start_time AS DATE) AS day,
+    CAST(SUM(CASE WHEN level = 'paid' THEN 1 ELSE 0 END) AS BIGINT) AS paid,
+    CAST(SUM(CASE WHEN level = 'free' THEN 1 ELSE 0 END) AS BIGINT) AS free,
+    COUNT(*) AS plays
+FROM songplays
+GROUP BY CAST(start_time AS DATE)
+ORDER BY day ASC NULLS LAST
+""",
+)
 
 
 def picture_days(rows: Sequence[Row]) -> Picture | None:
@@ -59,7 +76,21 @@ def picture_days(rows: Sequence[Row]) -> Picture | None:
         drawings.append(draw_bars(f"days-{width}", title, bars, width))
     table = [(_named(start, unit), paid, free, plays - paid - free, plays) for start, (paid, free, plays) in ordered]
     columns = (unit, "paid", "free", "no level", "plays")
-    return Picture("Plays by day", sentence, drawings, columns, table, ("paid", "free"), f"Plays by {unit}")
+    return Picture(DAYS.name, sentence, drawings, columns, table, ("paid", "free"), f"Plays by {unit}")
+
+
+# By the table time, so that hour and weekday are those an analyst would join.
+HOURS = Query(
+    "Hour and weekday",
+    "Each play counts in the hour and on the weekday it started, in UTC.",
+    """
+SELECT t.weekday, t.hour, COUNT(*) AS plays
+FROM songplays AS p
+JOIN time AS t ON t.start_time = p.start_time
+GROUP BY t.weekday, t.hour
+ORDER BY t.weekday ASC NULLS LAST, t.hour ASC NULLS LAST
+""",
+)
 
 
 def picture_hours(rows: Sequence[Row]) -> Picture | None:
@@ -91,7 +122,21 @@ def picture_hours(rows: Sequence[Row]) -> Picture | None:
         [f"{hour:02}:00", *(plays.get((day, hour), 0) for day in range(7)), by_hour[hour]] for hour in range(24)
     ]
     table.append(["all hours", *by_day, sum(by_day)])
-    return Picture("Hour and weekday", sentence, [drawing], ("UTC", *short, "all days"), table)
+    return Picture(HOURS.name, sentence, [drawing], ("UTC", *short, "all days"), table)
+
+
+SONGS = Query(
+    "Top songs",
+    "The ten songs with the most plays, named as the events name them, in the catalogue or not.",
+    """
+SELECT title, artist_name, COUNT(*) AS plays, COUNT(song_id) AS matched
+FROM songplays
+WHERE title IS NOT NULL
+GROUP BY title, artist_name
+ORDER BY plays DESC NULLS LAST, title ASC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT 10
+""",
+)
 
 
 def picture_songs(rows: Sequence[Row]) -> Picture | None:
@@ -106,7 +151,21 @@ def picture_songs(rows: Sequence[Row]) -> Picture | None:
         (title, artist or "unknown", plays, "yes" if matched == plays else "in part" if matched else "no")
         for title, artist, plays, matched in rows
     ]
-    return Picture("Top songs", sentence, [drawing], ("song", "artist", "plays", "in the catalogue"), table)
+    return Picture(SONGS.name, sentence, [drawing], ("song", "artist", "plays", "in the catalogue"), table)
+
+
+ARTISTS = Query(
+    "Top artists",
+    "The ten artists with the most plays, named as the events name them.",
+    """
+SELECT artist_name, COUNT(*) AS plays, COUNT(DISTINCT title) AS songs
+FROM songplays
+WHERE artist_name IS NOT NULL
+GROUP BY artist_name
+ORDER BY plays DESC NULLS LAST, artist_name ASC NULLS LAST
+LIMIT 10
+""",
+)
 
 
 def picture_artists(rows: Sequence[Row], all_plays: int) -> Picture | None:
@@ -116,7 +175,23 @@ def picture_artists(rows: Sequence[Row], all_plays: int) -> Picture | None:
     items = [(printable(artist), plays) for artist, plays, _ in rows]
     sentence = f"Together {sum(plays for _, plays in items) / all_plays:.1%} of all plays."
     drawing = draw_ranking("artists", f"Top {len(rows)} artists. First: {items[0][0]}, {items[0][1]:,} plays.", items)
-    return Picture("Top artists", sentence, [drawing], ("artist", "plays", "different songs"), rows)
+    return Picture(ARTISTS.name, sentence, [drawing], ("artist", "plays", "different songs"), rows)
+
+
+# A location is a metropolitan area, `New York-Newark-Jersey City, NY-NJ-PA`: the state of its first city counts.
+STATES = Query(
+    "Plays by state",
+    "Each play counts for the state of the first city in its location.",
+    """
+SELECT state, COUNT(*) AS plays
+FROM (
+    SELECT CASE WHEN OCTET_LENGTH(state) = 2 AND NOT state ~ '[A-Z]*[^A-Z]([0-9]|[^0-9])*' THEN state END AS state
+    FROM (SELECT SPLIT_PART(SPLIT_PART(location, ', ', 2), '-', 1) AS state FROM songplays) AS l
+) AS s
+GROUP BY state
+ORDER BY plays DESC NULLS LAST, state ASC NULLS LAST
+""",
+)
 
 
 def picture_states(rows: Sequence[Row]) -> Picture | None:
@@ -132,7 +207,33 @@ def picture_states(rows: Sequence[Row]) -> Picture | None:
     items += rest
     sentence = f"{count(len(known), 'state')} of the United States. A metropolitan area counts for its first city."
     drawing = draw_ranking("states", f"Plays by state. First: {items[0][0]}, {items[0][1]:,} plays.", items)
-    return Picture("Plays by state", sentence, [drawing], ("state", "plays"), [*known, *rest])
+    return Picture(STATES.name, sentence, [drawing], ("state", "plays"), [*known, *rest])
+
+
+CHANGES = Query(
+    "Level changes",
+    "A listener changes level in the week of the first play whose level differs from the play before.",
+    """
+SELECT
+    week,
+    CAST(SUM(CASE WHEN level = 'paid' THEN 1 ELSE 0 END) AS BIGINT) AS to_paid,
+    CAST(SUM(CASE WHEN level = 'free' THEN 1 ELSE 0 END) AS BIGINT) AS to_free
+FROM (
+    SELECT
+        level,
+        LAG(level) OVER (
+            PARTITION BY user_id
+            ORDER BY start_time ASC NULLS LAST, item_in_session ASC NULLS LAST, songplay_id ASC NULLS LAST
+        ) AS level_before,
+        CAST(DATE_TRUNC('week', start_time) AS DATE) AS week
+    FROM songplays
+    WHERE user_id IS NOT NULL AND level IN ('free', 'paid')
+) AS l
+WHERE level <> level_before
+GROUP BY week
+ORDER BY week ASC NULLS LAST
+""",
+)
 
 
 def picture_changes(rows: Sequence[Row], last_play: date) -> Picture | None:
@@ -154,7 +255,33 @@ def picture_changes(rows: Sequence[Row], last_play: date) -> Picture | None:
         [(label, to_paid, to_free) for label, (_, to_paid, to_free) in zip(labels, numbers, strict=True)],
     )  # fmt: skip
     table = [(_named(week, "week"), to_paid, to_free) for week, to_paid, to_free in numbers]
-    return Picture("Level changes", sentence, [drawing], ("week", "to paid", "to free"), table, ("to paid", "to free"))
+    return Picture(CHANGES.name, sentence, [drawing], ("week", "to paid", "to free"), table, ("to paid", "to free"))
+
+
+RETENTION = Query(
+    "Weekly retention",
+    "Listeners by the week of their first play, for the latest twelve weeks; and how many of them played again in each "
+    "week since.",
+    """
+WITH active AS (
+    SELECT DISTINCT user_id, CAST(DATE_TRUNC('week', start_time) AS DATE) AS week
+    FROM songplays
+    WHERE user_id IS NOT NULL
+),
+
+joined AS (
+    SELECT user_id, MIN(week) AS week FROM active GROUP BY user_id
+)
+
+SELECT j.week AS first_week, CAST(FLOOR((a.week - j.week) / 7.0) AS INTEGER) AS weeks_later, COUNT(*) AS listeners
+FROM joined AS j
+JOIN active AS a ON a.user_id = j.user_id
+CROSS JOIN (SELECT MAX(week) AS week FROM active) AS l
+WHERE l.week - j.week < 84
+GROUP BY j.week, CAST(FLOOR((a.week - j.week) / 7.0) AS INTEGER)
+ORDER BY first_week ASC NULLS LAST, weeks_later ASC NULLS LAST
+""",
+)
 
 
 def picture_retention(rows: Sequence[Row]) -> Picture | None:
@@ -181,7 +308,7 @@ def picture_retention(rows: Sequence[Row]) -> Picture | None:
         table.append([week.isoformat(), *(weeks.get(later, 0) for later in lived), *[""] * (widest - len(lived))])
     columns = [str(later) for later in range(widest)]
     drawing = draw_grid("retention", f"Weekly retention in per cent. {sentence}", grid, columns, (78, 26))
-    return Picture("Weekly retention", sentence, [drawing], ("first week", *(f"+{c}" for c in columns)), table)
+    return Picture(RETENTION.name, sentence, [drawing], ("first week", *(f"+{c}" for c in columns)), table)
 
 
 def _monday(day: date) -> date:

@@ -23,11 +23,11 @@ import report
 from dwh.script import begin
 from star import matches as star_matches
 from star.checks import CHECKS, choose_quick
-from star.report.page import reconcile
+from star.report.reconciliation import reconcile
 
 EMPTY_COLUMNS, NO_PLAYS = "staging: every column is filled", "staging_events: every file has plays"
-PAGES, OTHERS = "staging_events: a play is NextSong", "songplays: no other play under the same key"
-AGAIN, MATCHES = "songplays: left out is only the same play again", "songplays: enough plays find their song"
+PAGES, OTHERS = "staging_events: NextSong has no other spelling", "songplays: no other play under the same key"
+AGAIN, MATCHES = "songplays: only repeated plays were left out", "songplays: enough plays match a song"
 WARNED = (EMPTY_COLUMNS, NO_PLAYS, PAGES, OTHERS)
 
 

@@ -86,6 +86,7 @@ RULES = (
     ),
     _no("...", r"^TRUNCATE .*(,|\b(CASCADE|RESTRICT|IDENTITY|ONLY)\b)", "[D23] dg/r_TRUNCATE.html"),
     _no("IN", r"^LOCK .*\b(IN|NOWAIT|ONLY)\b", "[D23] dg/r_LOCK.html: LOCK [ TABLE ] name [, ...]"),
+    _no("...", r"^COMMENT ON (?!(TABLE|COLUMN|CONSTRAINT|DATABASE|VIEW)\b)", "[D23] dg/r_COMMENT.html"),
     _no("(", r"^MERGE .*\bUSING \(", "[D23] dg/r_MERGE.html: the source is a table"),
     _no("AND", r"^MERGE .*\b(MATCHED AND|DO NOTHING)\b", "[D] dg/r_MERGE.html"),
     _no("MERGE", r"^MERGE (?!.*\bWHEN MATCHED\b.*\bNOT MATCHED\b)", "[D] dg/r_MERGE.html: both branches"),

@@ -17,6 +17,15 @@ FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main' AND lower(table_name) = %s AND NOT internal
 ORDER BY column_index
 """
+COMMENTS = """
+SELECT lower(table_name), '', comment
+FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
+UNION ALL
+SELECT lower(table_name), column_name, comment
+FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal AND comment IS NOT NULL
+"""
 # Names of other kinds than tables and views have their schema in front, so that they are not taken for tables.
 CONTENTS = """
 SELECT DISTINCT kind, CASE WHEN schema = 'main' AND kind IN ('table', 'view') THEN lower(name)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dwh.settings.sections import DuckDb
 
 # The format of a new file; an existing file keeps its own. Tools with DuckDB 1.4 read it, and it costs nothing: see
-# decision 26.
+# decision 29.
 STORAGE_VERSION = "v1.4.0"
 
 

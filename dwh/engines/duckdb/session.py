@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.answer import ask
-from dwh.engines.duckdb.catalog import COLUMNS, CONTENTS, find_dependents
+from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet
 from dwh.engines.duckdb.records import select_records
-from dwh.seam import Answer, Extract, Part, Row, Thing, Trace, Written
+from dwh.seam import Answer, Comment, Extract, Part, Row, Thing, Trace, Written
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -91,6 +91,10 @@ class DuckDbSession:
     def contents(self) -> list[Thing]:
         """Name all things in the file."""
         return [Thing(*row) for row in self._run(CONTENTS, ())]
+
+    def comments(self) -> list[Comment]:
+        """Give the comments on all tables: whoever may write to the file may comment on them."""
+        return [Comment(*row) for row in self._run(COMMENTS, ())]
 
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
         """Name the views that need these tables."""

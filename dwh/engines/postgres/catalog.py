@@ -26,3 +26,12 @@ JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdro
 WHERE n.nspname = %s AND c.relname = %s
 ORDER BY a.attnum
 """
+# 1259 is pg_class. Members of the role that owns a table own it too.
+COMMENTS = """
+SELECT c.relname, COALESCE(a.attname, ''), d.description
+FROM pg_namespace AS n
+JOIN pg_class AS c ON c.relnamespace = n.oid
+LEFT JOIN pg_description AS d ON d.objoid = c.oid AND d.classoid = 1259
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+WHERE n.nspname = %s AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
+"""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from dwh.engines.duckdb.engine import open_file
 from dwh.engines.duckdb.parquet import write_parquet
 from dwh.engines.libpq import LibpqSession
-from dwh.engines.postgres.catalog import COLUMNS, CONTENTS
+from dwh.engines.postgres.catalog import COLUMNS, COMMENTS, CONTENTS
 from dwh.engines.postgres.export import Rows
 from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.seam import Answer, Extract, Part, Thing, Trace, Written
+from dwh.seam import Answer, Comment, Extract, Part, Thing, Trace, Written
 from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class PostgresSession(LibpqSession):
     def contents(self) -> list[Thing]:
         """Name all things in the schema."""
         return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
+
+    def comments(self) -> list[Comment]:
+        """Give the comments on the tables that this user, or a role of this user, owns."""
+        return [Comment(*row) for row in self._run(COMMENTS, (self._schema,))[1]]
 
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:

@@ -15,7 +15,7 @@ from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
 from dwh.engines.redshift.errors import CASES
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Extract, Thing, Trace, Written
+from dwh.seam import OUR_KEYS, Comment, Extract, Thing, Trace, Written
 from dwh.sources.files import is_remote
 from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
 
@@ -55,6 +55,16 @@ FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = %s
 ORDER BY 1, 2
+"""
+# Who may comment is the owner or a superuser; 1259 is pg_class [D23 dg/r_COMMENT.html].
+COMMENTS = """
+SELECT CAST(c.relname AS VARCHAR(128)), COALESCE(CAST(a.attname AS VARCHAR(128)), ''), d.description
+FROM pg_namespace AS n
+JOIN pg_class AS c ON c.relnamespace = n.oid
+JOIN pg_user AS u ON u.usename = current_user
+LEFT JOIN pg_description AS d ON d.objoid = c.oid AND d.classoid = 1259
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+WHERE n.nspname = %s AND c.relkind = 'r' AND (c.relowner = u.usesysid OR u.usesuper)
 """
 # Tables and views of all users in this database, except those of the engine.
 ELSEWHERE = """
@@ -114,6 +124,10 @@ class RedshiftSession(LibpqSession):
     def contents(self) -> list[Thing]:
         """Name all things in the schema."""
         return [Thing(*row) for row in self._run(CONTENTS, (self._schema, self._schema))[1]]
+
+    def comments(self) -> list[Comment]:
+        """Give the comments on the tables that this user owns; of every table to a superuser."""
+        return [Comment(*row) for row in self._run(COMMENTS, (self._schema,))[1]]
 
     def everything(self) -> list[Thing]:
         """Name the tables and views of the whole database, of all users."""

@@ -1,0 +1,148 @@
+"""What a declared check promises, as data, and the SQL that finds what breaks it: one template each.
+
+The data stay with the check, so that several checks of one table can be asked in one scan.
+Names become SQL only through `listed`, which refuses anything else.
+"""
+
+from __future__ import annotations
+
+from string import Template
+from typing import NamedTuple
+
+from dwh.checks.conditions import Condition
+from dwh.checks.sql_names import listed
+
+# Each gives at most three rows that break a promise, led by the number of all of them.
+_UNIQUE = Template("""
+SELECT COUNT(*) OVER (), $columns, COUNT(*)
+FROM $table
+GROUP BY $columns
+HAVING COUNT(*) > 1
+ORDER BY $order
+LIMIT 3
+""")
+_EVERY_ROW = Template("""
+SELECT COUNT(*) OVER (), $shows
+FROM $table
+WHERE $broken
+ORDER BY $order
+LIMIT 3
+""")
+_REFERENCES = Template("""
+SELECT COUNT(*) OVER (), $shows
+FROM $table AS r
+LEFT JOIN $other AS o ON o.$column = r.$column
+WHERE $broken
+ORDER BY $order
+LIMIT 3
+""")
+# One row of two numbers, expected and found.
+_EQUAL = Template("""
+SELECT e.total, f.total
+FROM ($expected) AS e
+CROSS JOIN ($found) AS f
+""")
+_TOTAL = Template("SELECT $expression AS total FROM $table")
+_TOTAL_OF_SEVERAL = Template("SELECT CAST(SUM(total) AS BIGINT) AS total FROM ($totals) AS t")
+
+_IN_ORDER = "{} ASC NULLS LAST"
+
+
+class Unique(NamedTuple):
+    """No two rows have the same values in these columns."""
+
+    table: str
+    columns: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """Give each value that several rows have, with their number."""
+        names = listed(self.columns)
+        return _UNIQUE.substitute(table=listed((self.table,)), columns=names, order=listed(self.columns, _IN_ORDER))
+
+
+class EveryRow(NamedTuple):
+    """Every row meets these conditions. `shows` are the columns of a sample, sorted by `order`."""
+
+    table: str
+    conditions: tuple[Condition, ...]
+    shows: tuple[str, ...]
+    order: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """Give the rows that break a condition."""
+        return _EVERY_ROW.substitute(
+            table=listed((self.table,)),
+            shows=listed(self.shows),
+            broken="\nOR ".join(f"({condition.broken})" for condition in self.conditions),
+            order=listed(self.order, _IN_ORDER),
+        )
+
+
+class References(NamedTuple):
+    """Every value of a column is in the column of the same name of another table. NULL is one that is not there,
+    unless `optional`."""
+
+    table: str
+    column: str
+    other: str
+    optional: bool
+    shows: tuple[str, ...]
+    order: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """Give the rows whose value is not in the other table."""
+        broken = "r.{0} IS NOT NULL AND o.{0} IS NULL" if self.optional else "o.{0} IS NULL"
+        return _REFERENCES.substitute(
+            table=listed((self.table,)),
+            column=listed((self.column,)),
+            other=listed((self.other,)),
+            broken=listed((self.column,), broken),
+            shows=listed(self.shows, "r.{}"),
+            order=listed(self.order, "r." + _IN_ORDER),
+        )
+
+
+class Total(NamedTuple):
+    """A whole number that an aggregate of ours gives of one table, or of several, added up."""
+
+    tables: tuple[str, ...]
+    expression: str
+
+    @property
+    def sql(self) -> str:
+        """Give the number as the one column `total`."""
+        totals = [_TOTAL.substitute(expression=self.expression, table=listed((table,))) for table in self.tables]
+        return totals[0] if len(totals) == 1 else _TOTAL_OF_SEVERAL.substitute(totals=" UNION ALL ".join(totals))
+
+
+class Equal(NamedTuple):
+    """Two totals are the same number."""
+
+    expected: Total
+    found: Total
+
+    @property
+    def sql(self) -> str:
+        """Give both numbers."""
+        return _EQUAL.substitute(expected=self.expected.sql, found=self.found.sql)
+
+
+Declaration = Unique | EveryRow | References | Equal
+
+
+def rows_in(*tables: str) -> Total:
+    """Count the rows of a table, or of several together."""
+    return Total(tables, "COUNT(*)")
+
+
+def sum_of(table: str, *columns: str) -> Total:
+    """Add up a column of whole numbers, or several together."""
+    return Total((table,), listed(columns, "{}", " + ").join(("CAST(COALESCE(SUM(", "), 0) AS BIGINT)")))
+
+
+def distinct(table: str, column: str) -> Total:
+    """Count the different values of a column."""
+    return Total((table,), listed((column,), "COUNT(DISTINCT {})"))

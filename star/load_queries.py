@@ -1,0 +1,149 @@
+"""The statements by which a load asks what it has to do, counts what it did, and writes the ledger.
+
+None of them decides what is in the star: those are in sql_queries.py.
+"""
+
+# ----------------------------------------------------------------------------------------------------------- the ledger
+
+SELECT_LAST_LOAD = """
+SELECT load_id, statements_sha256
+FROM loads
+ORDER BY load_id DESC
+LIMIT 1
+"""
+
+SELECT_NEXT_FILE_ID = "SELECT COALESCE(MAX(file_id), 0) + 1 FROM loaded_files"
+
+INSERT_LOAD = """
+INSERT INTO loads (load_id, run_id, action, loaded_at, seconds, files, records, statements_sha256)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+_STAGED = """
+    SELECT file_id, COUNT(*) AS staged
+    FROM staging_events
+    WHERE file_id IN (SELECT file_id FROM incoming_files)
+    GROUP BY file_id
+    UNION ALL
+    SELECT file_id, COUNT(*) AS staged
+    FROM staging_songs
+    WHERE file_id IN (SELECT file_id FROM incoming_files)
+    GROUP BY file_id
+"""
+
+RECORD_FILES = """
+INSERT INTO loaded_files (file_id, kind, path, fingerprint, records_read, staged, rejected, status, load_id, loaded_at)
+SELECT
+    f.file_id, f.kind, f.path, f.fingerprint, f.records_read, COALESCE(s.staged, 0), COALESCE(r.rejected, 0), f.status,
+    CAST(%s AS BIGINT), CAST(%s AS TIMESTAMP)
+FROM incoming_files AS f
+LEFT JOIN (STAGED) AS s ON s.file_id = f.file_id
+LEFT JOIN (
+    SELECT file_id, COUNT(*) AS rejected
+    FROM rejected_lines
+    WHERE file_id IN (SELECT file_id FROM incoming_files)
+    GROUP BY file_id
+) AS r ON r.file_id = f.file_id
+""".replace("STAGED", _STAGED)
+
+# ------------------------------------------------------------------------------------- what came, and what of it is bad
+
+# The first refused record of each kind, songs before events.
+SELECT_FIRST_REFUSED = """
+SELECT kind, path, line_number, reason, record
+FROM (
+    SELECT
+        f.kind,
+        f.path,
+        r.line_number,
+        r.reason,
+        r.record,
+        ROW_NUMBER() OVER (
+            PARTITION BY f.kind
+            ORDER BY f.path ASC, r.record_number ASC NULLS LAST
+        ) AS choice
+    FROM (
+        SELECT file_id, record_number, line_number, reason, record FROM refused_songs
+        UNION ALL
+        SELECT file_id, record_number, line_number, reason, record FROM refused_events
+    ) AS r
+    JOIN incoming_files AS f ON f.file_id = r.file_id
+) AS ranked
+WHERE choice = 1
+ORDER BY kind DESC NULLS LAST
+"""
+
+# Of each kind of this load: files, records, and how many of both are refused.
+COUNT_REFUSED = """
+SELECT
+    f.kind,
+    COUNT(*),
+    CAST(SUM(f.records_read) AS BIGINT),
+    COUNT(r.refused),
+    CAST(COALESCE(SUM(r.refused), 0) AS BIGINT)
+FROM incoming_files AS f
+LEFT JOIN (
+    SELECT file_id, COUNT(*) AS refused
+    FROM (
+        SELECT file_id FROM refused_songs
+        UNION ALL
+        SELECT file_id FROM refused_events
+    ) AS u
+    GROUP BY file_id
+) AS r ON r.file_id = f.file_id
+GROUP BY f.kind
+"""
+
+SELECT_LOADED_KINDS = "SELECT DISTINCT kind FROM loaded_files WHERE staged > 0"
+
+# A refused record without a number: its file has to be read again, record by record, to say which one it is.
+SELECT_FILES_TO_READ_AGAIN = """
+SELECT DISTINCT file_id
+FROM (
+    SELECT file_id FROM refused_songs WHERE record_number IS NULL
+    UNION ALL
+    SELECT file_id FROM refused_events WHERE record_number IS NULL
+) AS r
+"""
+
+# Files of which the engine loaded another number of records than were counted on the way in.
+SELECT_MISCOUNTED_FILES = """
+SELECT f.file_id, f.path, f.records_read, COALESCE(i.loaded, 0)
+FROM incoming_files AS f
+LEFT JOIN (
+    SELECT file_id, COUNT(*) AS loaded FROM incoming_events GROUP BY file_id
+    UNION ALL
+    SELECT file_id, COUNT(*) AS loaded FROM incoming_songs GROUP BY file_id
+) AS i ON i.file_id = f.file_id
+WHERE f.records_read <> COALESCE(i.loaded, 0)
+ORDER BY f.path ASC
+"""
+
+# The records of one file that no spool has counted, because the engine reads it by itself.
+COUNT_INCOMING = {
+    "songs": "SELECT COUNT(*) FROM incoming_songs WHERE file_id = %s",
+    "events": "SELECT COUNT(*) FROM incoming_events WHERE file_id = %s",
+}
+
+# Files of which not every record that was read is staged.
+SELECT_UNSTAGED_FILES = """
+SELECT f.path
+FROM incoming_files AS f
+LEFT JOIN (STAGED) AS s ON s.file_id = f.file_id
+WHERE f.records_read <> COALESCE(s.staged, 0)
+""".replace("STAGED", _STAGED)
+
+# Records of touched plays that are no row of songplays. Nearly always there is none, and nothing more to ask.
+COUNT_LEFT_OUT = """
+SELECT r.records - p.plays
+FROM (SELECT CAST(COALESCE(SUM(records), 0) AS BIGINT) AS records FROM rival_plays WHERE records > 1) AS r
+CROSS JOIN (
+    SELECT COUNT(*) AS plays
+    FROM songplays AS e
+    WHERE EXISTS (
+        SELECT 1
+        FROM rival_plays AS r
+        WHERE r.session_id = e.session_id AND r.item_in_session = e.item_in_session AND r.records > 1
+    )
+) AS p
+"""
