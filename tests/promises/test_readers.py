@@ -9,7 +9,8 @@ import stat
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,28 +50,26 @@ def seen(warehouse: Warehouse) -> int:
     return int(warehouse.call("ask", "--json", COUNT).json["rows"][0]["n"])
 
 
-def read_by_another_program(path: Path) -> subprocess.Popen[str]:
-    """Open a database file to read in another process, which has it when this returns, and until its stdin ends."""
+@contextmanager
+def read_by_another_program(path: Path) -> Iterator[None]:
+    """Open a database file to read in another process, which has it for the block."""
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
-    reader = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-    )
-    assert reader.stdout
-    assert reader.stdout.readline() == "open\n"
-    return reader
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as reader:
+        assert reader.stdout
+        assert reader.stdout.readline() == "open\n"
+        yield
+        reader.communicate("\n")
 
 
 def test_p172_readers_are_in_nobodys_way(warehouse: Warehouse) -> None:
     """Beside another program that reads, every reader of the suite works; a load is busy."""
     loaded(warehouse)
-    reader = read_by_another_program(warehouse.database)
-    try:
+    with read_by_another_program(warehouse.database):
         for argv in READERS.values():
             assert warehouse.call(*argv).code == 0
         with pytest.raises(Busy):
             warehouse.etl()
-    finally:
-        reader.communicate("\n")
     warehouse.etl()
 
 
