@@ -23,7 +23,7 @@ from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star.owner import INSERT_WAREHOUSE, OURS, check_owner
-from star.tables import MARK_STAR_INCOMPLETE, Step, plan, plan_descriptions
+from star.tables import MARK_STAR_INCOMPLETE, STAR_TABLE_IS_NEW, Step, plan, plan_descriptions
 
 if TYPE_CHECKING:
     from dwh.seam import Session
@@ -113,7 +113,7 @@ def change_tables(
             now = datetime.now(UTC).replace(tzinfo=None)
             session.execute(INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
         if any(name in q.STAR for name in made):
-            session.execute(MARK_STAR_INCOMPLETE)
+            session.execute(MARK_STAR_INCOMPLETE, (STAR_TABLE_IS_NEW,))
         apply(session, descriptions)
         if readers:
             session.grant_readers(readers, READ_BY_OTHERS)

@@ -154,6 +154,14 @@ statements_sha256  VARCHAR(64) NOT NULL       SHA-256 of the statements that mad
                                               etl.py rebuilds the star.
                                               e.g. 4d2cbdf77d73ed0a7860faf407e142edfd9f97adf3047c0bc2b99537fc59cf0e
 """,
+    "touched_days": """
+The days, in UTC, whose plays a load changed: those on which they started before it, and those after it. A load that
+changed no play has one row. A rebuild, which changes all days, removes the rows of the loads before it and has none.
+
+load_id  BIGINT NOT NULL  Load that changed them, found in loads. e.g. 1
+day      DATE             Day on which a changed play starts or started. NULL when the load changed no play.
+                          e.g. 2018-11-03
+""",
     "loaded_files": """
 The ledger, one row per file. A file is in it if and only if its records are in staging or in rejected_lines.
 
@@ -971,20 +979,11 @@ STAR_STATEMENTS = (*STAR.values(), *TOUCH_KEYS, *REBUILD_TOUCHED)
 # Which files are loaded, as etl.py and sql_validate.py compare it with the sources.
 SELECT_LEDGER = "SELECT kind, path, fingerprint, file_id, status, records_read FROM loaded_files"
 
-# What etl.py tells at its end.
-COUNT_ROWS = "\nUNION ALL".join(
-    f"\nSELECT '{table}', COUNT(*) FROM {table}"
-    for table in (*STAGING, "rejected_lines", "songplays", "users", "songs", "artists", "time")
-)
-COUNT_ROWS += "\n"
 
-COUNT_ALL_ROWS = (
-    COUNT_ROWS
-    + """UNION ALL
-SELECT 'loads', COUNT(*) FROM loads
-UNION ALL
-SELECT 'loaded_files', COUNT(*) FROM loaded_files
-UNION ALL
-SELECT 'dwh_warehouse', COUNT(*) FROM dwh_warehouse
-"""
-)
+def _count_rows(*tables: str) -> str:
+    return "UNION ALL".join(f"\nSELECT '{table}', COUNT(*) FROM {table}\n" for table in tables)
+
+
+# What etl.py tells at its end; and of every table.
+COUNT_ROWS = _count_rows(*STAGING, "rejected_lines", "songplays", "users", "songs", "artists", "time")
+COUNT_ALL_ROWS = _count_rows(*TABLES)

@@ -7,7 +7,6 @@ chooses their rows again from staging.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from dwh.terminal.console import Console
 from dwh.terminal.errors import RecordsRefused
 from dwh.terminal.wording import count
 from star import load_queries as queries
+from star.loads import STAR_SHA256, find_last
 from star.owner import is_ours
 from star.refusals import (
     CAREFUL_KEYS,
@@ -46,7 +46,6 @@ from star.refusals import (
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
-STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()
 REPORT_EVERY = 500  # files, between two moves of the progress line
 _MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
 STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
@@ -87,7 +86,8 @@ class StarLoader:
 
     def read_ledger(self) -> list[Entry]:
         """Read which files are loaded, and remember the last load."""
-        self._last_load = self._find_last_load()
+        self.session.rows(queries.FIND_TOUCHED_DAYS)  # a warehouse of 0.2.0 lacks the table: end here, not after a load
+        self._last_load = find_last(self.session)
         return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
 
     def star_is_outdated(self) -> bool:
@@ -98,6 +98,7 @@ class StarLoader:
         """Empty the star and build all of it again from staging."""
         with self._transaction("rebuild", files=0):
             self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.TOUCH_KEYS, *q.EMPTY_STAR, *q.REBUILD_TOUCHED))
+            self._run([queries.REMOVE_TOUCHED_DAYS])
 
     def forget(self, entries: Sequence[Entry]) -> None:
         """Drop the rows of files, take the files out of the ledger, and build the touched part of the star again."""
@@ -264,9 +265,6 @@ class StarLoader:
             self._made.update(_MADE.findall(statement))
             self._advance(1)
 
-    def _find_last_load(self) -> tuple[int, str] | None:
-        return next((tuple(row) for row in self.session.rows(queries.SELECT_LAST_LOAD)), None)
-
     @contextmanager
     def _transaction(self, action: str, files: int) -> Iterator[Callable[[int], None]]:
         """Open one load, and record it with its files at the end of the block; the block reports its number of records.
@@ -282,7 +280,7 @@ class StarLoader:
             records = number
 
         with self.session.transaction("loaded_files", self.wait):
-            if not is_ours(self.session) or self._find_last_load() != self._last_load:
+            if not is_ours(self.session) or find_last(self.session) != self._last_load:
                 raise LedgerMoved("another session has just loaded into this warehouse", hint="the same command again")
             yield count_records
             left_out = self.session.rows(queries.COUNT_LEFT_OUT)[0][0]
@@ -291,6 +289,8 @@ class StarLoader:
             took, now = time.monotonic() - started, datetime.now(UTC).replace(tzinfo=None)
             row = (load_id, self.run_id, action, now, took, files, records, STAR_SHA256)
             self.session.execute(queries.INSERT_LOAD, row)
+            if action != "rebuild":
+                self.session.execute(queries.RECORD_TOUCHED_DAYS, (load_id,) * 3)
             if action == "load":
                 self.session.execute(queries.RECORD_FILES, (load_id, now))
             # a table of such a name that this load has not made is not ours to drop

@@ -5,19 +5,32 @@ None of them decides what is in the star: those are in sql_queries.py.
 
 # ----------------------------------------------------------------------------------------------------------- the ledger
 
-SELECT_LAST_LOAD = """
-SELECT load_id, statements_sha256
-FROM loads
-ORDER BY load_id DESC
-LIMIT 1
-"""
-
 SELECT_NEXT_FILE_ID = "SELECT COALESCE(MAX(file_id), 0) + 1 FROM loaded_files"
 
 INSERT_LOAD = """
 INSERT INTO loads (load_id, run_id, action, loaded_at, seconds, files, records, statements_sha256)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
+
+FIND_TOUCHED_DAYS = "SELECT load_id FROM touched_days LIMIT 1"
+
+# The days of the plays that this load touched, as they were before it and as they are now. The times of other plays in
+# present_times are among those before. A load that touched no play has one row, without a day: so a load without a row
+# is one whose days are not known.
+RECORD_TOUCHED_DAYS = """
+INSERT INTO touched_days (load_id, day)
+SELECT l.load_id, t.day
+FROM loads AS l
+LEFT JOIN (
+    SELECT CAST(%s AS BIGINT) AS load_id, CAST(start_time AS DATE) AS day FROM touched_times
+    UNION
+    SELECT CAST(%s AS BIGINT) AS load_id, CAST(start_time AS DATE) AS day FROM present_times
+) AS t ON t.load_id = l.load_id
+WHERE l.load_id = %s
+"""
+
+# Of a rebuild they are not known: it empties the star first. Those of the loads before are of no use after it.
+REMOVE_TOUCHED_DAYS = "DELETE FROM touched_days"
 
 _STAGED = """
     SELECT file_id, COUNT(*) AS staged

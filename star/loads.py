@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
+
+import sql_queries as q
 
 if TYPE_CHECKING:
     from dwh.seam import Session
+
+STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()  # of the star as it is made now
 
 SELECT_LATEST = """
 SELECT load_id, run_id, loaded_at, statements_sha256
@@ -16,6 +21,11 @@ LIMIT 1
 
 # By this a lake or a report that names no warehouse is known.
 FIND_RUN = "SELECT load_id FROM loads WHERE run_id = %s"
+
+
+def find_last(session: Session) -> tuple[int, str] | None:
+    """Give the number of the last load, and the SHA-256 of the statements that made the star; None before the first."""
+    return next(((load_id, sha256) for load_id, _, _, sha256 in session.rows(SELECT_LATEST)), None)
 
 
 def has_run(session: Session, run_id: str) -> bool:

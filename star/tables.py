@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN_NAMES = 3
 # A star table that was made again is empty: no statements made this star, so the next etl.py rebuilds it.
-MARK_STAR_INCOMPLETE = "UPDATE loads SET statements_sha256 = 'a star table is new'"
+STAR_TABLE_IS_NEW = "a star table is new"  # in place of the SHA-256
+MARK_STAR_INCOMPLETE = "UPDATE loads SET statements_sha256 = %s"
 Step = tuple[str, str, str]  # a mark, what it is about (empty: another step tells it already), its statement
 
 

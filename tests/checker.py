@@ -36,6 +36,10 @@ class Entry(NamedTuple):
 
 
 COUNTED = ("staging_events", "staging_songs", "rejected_lines")
+LOADS_QUERY = (
+    "SELECT l.load_id, l.action, COUNT(t.load_id), COUNT(t.day) FROM loads AS l"
+    " FULL JOIN touched_days AS t ON t.load_id = l.load_id GROUP BY l.load_id, l.action"
+)
 LEDGER_QUERY = f"SELECT {', '.join(Entry._fields)} FROM loaded_files"
 
 
@@ -45,13 +49,14 @@ def check(warehouse: Warehouse, good: Mapping[str, bytes] | None = None) -> None
     `good` gives of files with bad records, by path below the root, what is left without them.
     """
     queries = {table: f"SELECT file_id, COUNT(*) FROM {table} GROUP BY file_id" for table in COUNTED}
-    answers = warehouse.answers({"ledger": LEDGER_QUERY, **queries, **STAR_QUERIES})
+    answers = warehouse.answers({"ledger": LEDGER_QUERY, "loads": LOADS_QUERY, **queries, **STAR_QUERIES})
     ledger = [Entry(*row) for row in answers["ledger"]]
     told: dict[str, list[Record]] = {"events": [], "songs": []}
     found = {entry.file_id: _records(warehouse, entry, good or {}) for entry in ledger}
     for entry in ledger:
         told[entry.kind] += found[entry.file_id]
     _check_ledger(ledger)
+    _check_loads(answers["loads"])
     counts = {table: {row[0]: row[1] for row in answers[table]} for table in COUNTED}
     _check_staging(counts, ledger, {file_id: len(rows) for file_id, rows in found.items()})
     compare(star_of(told["events"], told["songs"]), answers)
@@ -91,6 +96,17 @@ def _check_ledger(ledger: list[Entry]) -> None:
     for entry in ledger:
         if entry.records_read != entry.staged + entry.rejected:
             raise Wrong(f"{entry.path}: {entry.records_read} read, {entry.staged} staged, {entry.rejected} rejected")
+
+
+def _check_loads(loads: list[tuple[Any, ...]]) -> None:
+    """Raise Wrong unless each load since the last rebuild has the days that it touched, or one row without a day, and
+    no other load has any."""
+    rebuilt = max((load_id for load_id, action, *_ in loads if action == "rebuild"), default=0)
+    for load_id, _, rows, days in loads:
+        if load_id is None or (load_id <= rebuilt and rows):
+            raise Wrong(f"touched_days has {rows} rows of load {load_id}")
+        if load_id > rebuilt and rows != max(days, 1):
+            raise Wrong(f"load {load_id} has {rows} rows in touched_days, {days} with a day")
 
 
 def _check_staging(count: Mapping[str, Mapping[int, int]], ledger: list[Entry], good: Mapping[int, int]) -> None:

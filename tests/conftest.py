@@ -95,6 +95,7 @@ SLOW_TESTS = {
     "test_p173_a_reader_beside_a_load_reads_the_copy",
     "test_p172_what_does_not_fit_into_memory_goes_to_a_private_folder",
     "test_more_than_one_batch_comes_whole",
+    "test_p180_no_row_changes_on_a_day_that_is_not_recorded",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-s3]")

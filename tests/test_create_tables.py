@@ -45,7 +45,7 @@ def test_again_changes_nothing(loaded: Warehouse) -> None:
     before = loaded.schema(), loaded.dump()
     done = loaded.run("create_tables")
     assert (done.code, (loaded.schema(), loaded.dump())) == (0, before)
-    assert "= all 11 tables are there" in done.out
+    assert "= all 12 tables are there" in done.out
 
 
 def test_a_missing_table_is_created(loaded: Warehouse) -> None:

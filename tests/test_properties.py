@@ -248,6 +248,9 @@ DAMAGES = {
     "the ledger says rejected": "UPDATE loaded_files SET rejected = 1, staged = staged - 1 WHERE kind = 'songs'",
     "a file is gone from the ledger": "DELETE FROM loaded_files WHERE kind = 'songs'",
     "a file stands twice in the ledger": "INSERT INTO loaded_files SELECT * FROM loaded_files",
+    "the days of a load are gone": "DELETE FROM touched_days",
+    "a load has a row without a day too many": "INSERT INTO touched_days VALUES (1, NULL)",
+    "days of a load that was rolled back": "INSERT INTO touched_days VALUES (2, DATE '2018-11-02')",
     "another version in the ledger": "UPDATE loaded_files SET fingerprint = '1:1'",
 }
 

@@ -179,6 +179,7 @@ LEVELS = "levels: free or paid"
 USER_KNOWN, SONG_KNOWN = "songplays: user_id is in users", "songplays: song_id is in songs"
 ARTIST_KNOWN, ARTIST_OF_SONG = "songplays: artist_id is in artists", "songs: artist_id is in artists"
 FILE_LOAD = "loaded_files: load_id is in loads"
+DAY_LOAD = "touched_days: load_id is in loads"
 MARKED = "dwh_warehouse: one row with a known version"
 
 
@@ -260,6 +261,13 @@ DAMAGES = (
     damage("a file without its load", {FILE_LOAD}, "UPDATE loaded_files SET load_id = 77 WHERE file_id = 1"),
     damage("a load twice", {key_of("loads", "load_id")}, "INSERT INTO loads FROM loads"),
     damage("an unknown action", {values_of("loads")}, "UPDATE loads SET action = 'guess'"),
+    damage("a day of no load", {DAY_LOAD}, "INSERT INTO touched_days VALUES (77, NULL)"),
+    damage("a day twice", {key_of("touched_days", "load_id and day")}, "INSERT INTO touched_days FROM touched_days"),
+    damage(
+        "a day before all plays",
+        {values_of("touched_days")},
+        "UPDATE touched_days SET day = DATE '1970-01-01' WHERE day = DATE '2018-11-01'",
+    ),
     damage("an event without a file", {file_of("staging_events"), STAGED}, AN_EVENT),
     damage("an event of a user who is no number", {values_of("staging_events")}, NO_NUMBER),
     damage(
@@ -475,7 +483,7 @@ def test_a_sound_warehouse_passes(sound: Place, validate: Validate) -> None:
     assert [check["name"] for check in found["checks"]] == NAMES
     assert {tuple(check) for check in found["checks"]} == {("name", "status", "expected", "found", "sample")}
     counts = {"loads": 1, "loaded_files": 4, "rejected_lines": 0, "staging_events": 7, "staging_songs": 2}
-    counts["dwh_warehouse"] = 1
+    counts |= {"dwh_warehouse": 1, "touched_days": 2}
     star = {"users": 2, "songs": 2, "artists": 2, "time": 4, "songplays": 4}
     assert found["tables"] == counts | star
 

@@ -50,7 +50,7 @@ STAR_COLUMNS = {
 }
 STAR_QUERIES = {table: f"SELECT {columns.replace(' ', ', ')} FROM {table}" for table, columns in STAR_COLUMNS.items()}
 MARKER = "dwh_warehouse"
-TABLES = (*STAR_COLUMNS, "staging_events", "staging_songs", "loaded_files", "loads", "rejected_lines")
+TABLES = (*STAR_COLUMNS, "staging_events", "staging_songs", "loaded_files", "loads", "touched_days", "rejected_lines")
 
 Version = tuple[str, str]  # an absolute path and a fingerprint
 

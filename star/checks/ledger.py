@@ -12,7 +12,7 @@ from dwh.checks.declare import equal, in_range, references, unique, with_default
 from dwh.sources.ledger import Entry, find_work
 from dwh.terminal.errors import EnvironmentFailure
 from dwh.terminal.wording import count
-from star.checks.fixes import LOAD, RELOAD
+from star.checks.fixes import LOAD, REBUILD, RELOAD
 
 if TYPE_CHECKING:
     from dwh.seam import Session
@@ -89,6 +89,12 @@ PLAY_HAS_ITS_KEYS = Condition(
     "TRIM(BOTH ' ' FROM page) = 'NextSong' AND (session_id IS NULL OR item_in_session IS NULL)",
     "a play has session_id and item_in_session",
 )
+# The days of the times that a record may have, from 100,000,000,000 to 99,999,999,999,999 milliseconds since 1970.
+DAY_IS_OF_A_PLAY = Condition(
+    ("day",),
+    "day NOT BETWEEN DATE '1973-03-03' AND DATE '5138-11-16'",
+    "day is NULL, or 1973-03-03 to 5138-11-16",
+)
 # Without it no star can be chosen from staging, so the comparison with the star trusts it.
 EVENTS_ARE_SOUND = in_range(
     "staging_events",
@@ -139,6 +145,14 @@ CHECKS = with_defaults(
             not_null("load_id", "run_id", "loaded_at", "statements_sha256"),
             one_of("action", "load", "rebuild", "forget"), not_negative("files", "records"),
             shows="load_id run_id action files records",
+        ),
+        *with_defaults(
+            (
+                unique("touched_days", "load_id", "day"),
+                in_range("touched_days", DAY_IS_OF_A_PLAY, shows="load_id day"),
+                references("touched_days", "load_id", "loads", shows="load_id day"),
+            ),
+            fix=REBUILD,  # which removes all of its rows
         ),
         references(
             "staging_events", "file_id", "loaded_files",
