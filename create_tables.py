@@ -22,12 +22,13 @@ from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
-from star.owner import INSERT_WAREHOUSE, OURS, check_owner
+from star.owner import INSERT_WAREHOUSE, OURS, check_owner, raise_version
 from star.tables import MARK_STAR_INCOMPLETE, STAR_TABLE_IS_NEW, Step, plan, plan_descriptions
 
 if TYPE_CHECKING:
     from dwh.seam import Session
 
+MADE_BY = f"sparkify-warehouse {__version__}"
 # What --grant-readers lets a role read: neither staged nor rejected records.
 READ_BY_OTHERS = (*q.STAR, "loads", "loaded_files")
 
@@ -111,7 +112,9 @@ def change_tables(
         apply(session, [step for step in steps if step[1] not in session.extra_tables])
         if OURS.marker in made:
             now = datetime.now(UTC).replace(tzinfo=None)
-            session.execute(INSERT_WAREHOUSE, (q.SCHEMA_VERSION, f"sparkify-warehouse {__version__}", now))
+            session.execute(INSERT_WAREHOUSE, (q.SCHEMA_VERSION, MADE_BY, now))
+        else:
+            raise_version(session, MADE_BY)
         if any(name in q.STAR for name in made):
             session.execute(MARK_STAR_INCOMPLETE, (STAR_TABLE_IS_NEW,))
         apply(session, descriptions)

@@ -136,7 +136,7 @@ LEDGER_COLUMNS = {
     "dwh_warehouse": """
 The mark of a warehouse of this suite, one row. Only where it stands are tables made, filled and dropped.
 
-schema_version  BIGINT NOT NULL       Version of the tables. A later one than is known is refused. e.g. 1
+schema_version  BIGINT NOT NULL       Version of the tables. A later one than is known is refused. e.g. 2
 made_by         VARCHAR(64) NOT NULL  Version of the suite that made the tables. e.g. sparkify-warehouse 0.1.0
 made_at         TIMESTAMP NOT NULL    When the tables were made, in UTC. e.g. 2018-12-01 03:00:00.125
 """,
@@ -221,7 +221,7 @@ COLUMNS = {
 }
 _TYPES = {table: {name: column[0] for name, column in columns.items()} for table, columns in COLUMNS.items()}
 
-SCHEMA_VERSION = 1  # the number in dwh_warehouse: one more for whoever changes staging or the ledger
+SCHEMA_VERSION = 2  # the number in dwh_warehouse: one more for whoever changes staging or the ledger
 LEDGER = {table: _create(table, _TYPES[table]) for table in LEDGER_COLUMNS}
 # Without IF NOT EXISTS: of two create_tables.py at once the second ends here, and is busy.
 LEDGER["dwh_warehouse"] = _create("dwh_warehouse", _TYPES["dwh_warehouse"], "CREATE TABLE")

@@ -86,7 +86,6 @@ class StarLoader:
 
     def read_ledger(self) -> list[Entry]:
         """Read which files are loaded, and remember the last load."""
-        self.session.rows(queries.FIND_TOUCHED_DAYS)  # a warehouse of 0.2.0 lacks the table: end here, not after a load
         self._last_load = find_last(self.session)
         return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
 

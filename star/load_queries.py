@@ -12,8 +12,6 @@ INSERT INTO loads (load_id, run_id, action, loaded_at, seconds, files, records, 
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 
-FIND_TOUCHED_DAYS = "SELECT load_id FROM touched_days LIMIT 1"
-
 # The days of the plays that this load touched, as they were before it and as they are now. The times of other plays in
 # present_times are among those before. A load that touched no play has one row, without a day: so a load without a row
 # is one whose days are not known.

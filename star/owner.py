@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dwh.seam import Engine, Session
 
 INSERT_WAREHOUSE = "INSERT INTO dwh_warehouse (schema_version, made_by, made_at) VALUES (%s, %s, %s)"
+# `made_at` stays: it is the same warehouse.
+RAISE_VERSION = "UPDATE dwh_warehouse SET schema_version = %s, made_by = %s"
 
 # Led by the number of rows. It names every column, so that a table of that name which is not ours is an error.
 SELECT_WAREHOUSE = """
@@ -66,7 +68,7 @@ def check_owner(session: Session, engine: Engine) -> Standing:
 
 
 def require_ours(session: Session, engine: Engine) -> None:
-    """Make sure, by one query, that the warehouse is ours and its schema is known, before anything is stored in it.
+    """Make sure, by one query, that the warehouse is ours and of this version, before anything is stored in it.
 
     Raises EnvironmentFailure that says what is there instead, and how to continue.
     """
@@ -75,18 +77,30 @@ def require_ours(session: Session, engine: Engine) -> None:
     except EnvironmentFailure as missing:
         standing = check_owner(session, engine)
         if standing.whose == "earlier":
-            raise EnvironmentFailure(
-                f"{engine.place} was made by version 0.1 of this suite",
-                evidence="its tables keep their rows, and get the new columns",
-                hint="python create_tables.py",
-            ) from missing
+            raise _name_earlier(engine, "version 0.1") from missing
         raise
     if not sound:
         check_owner(session, engine)
+        raise _name_earlier(engine, "an earlier version")
+
+
+def _name_earlier(engine: Engine, version: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"{engine.place} was made by {version} of this suite",
+        evidence="its tables keep their rows, and new tables and columns are added",
+        hint="python create_tables.py",
+    )
 
 
 def is_ours(session: Session) -> bool:
-    """Tell, by one query, whether the warehouse is ours and its schema is known. Raises EnvironmentFailure when the
-    table that says so is gone."""
+    """Tell, by one query, whether the warehouse is ours and of this version. Raises EnvironmentFailure when the table
+    that says so is gone."""
     (rows, version, *_) = session.rows(SELECT_WAREHOUSE)[0]
-    return bool(rows) and version <= q.SCHEMA_VERSION
+    return bool(rows) and version == q.SCHEMA_VERSION
+
+
+def raise_version(session: Session, made_by: str) -> None:
+    """Write the version of the tables into a warehouse of an earlier one, after they were brought up to date."""
+    (_, version, *_) = session.rows(SELECT_WAREHOUSE)[0]
+    if version < q.SCHEMA_VERSION:
+        session.execute(RAISE_VERSION, (q.SCHEMA_VERSION, made_by))

@@ -117,7 +117,8 @@ def live_through(warehouse: Warehouse, story: Sequence[Change]) -> None:
         for path, records in change.written.items():
             warehouse.write(path, records)
         warehouse.etl(*change.flags)
-        assert recorded(warehouse)[len(all_touched) + 1] == (sorted(change.touches) or [None]), change.name
+        expected: list[date | None] = [*sorted(change.touches)]
+        assert recorded(warehouse)[len(all_touched) + 1] == (expected or [None]), change.name
         after = plays_and_times(warehouse)
         assert changed_days(before, after) <= change.touches, change.name
         all_touched.append(change.touches)
@@ -205,16 +206,20 @@ def test_a_load_that_fails_records_nothing(loaded: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])
-def test_a_warehouse_without_the_table_gets_it(make: Make, tmp_path: Path, engine: str) -> None:
-    """One of 0.2.0 keeps its rows. etl.py names the way at once; the days of the loads before stay unknown."""
+def test_p151_a_warehouse_of_0_2_0_gets_the_table(make: Make, tmp_path: Path, engine: str) -> None:
+    """It keeps its rows and its mark. etl.py names the command at once; the days of earlier loads stay unknown."""
     warehouse = make(tmp_path / "w", engine)
     warehouse.write(LOG, [on(0)])
     warehouse.etl()
     warehouse.rows("DROP TABLE touched_days")
+    warehouse.rows("UPDATE dwh_warehouse SET schema_version = 1, made_by = 'sparkify-warehouse 0.2.0'")
+    [(made_at,)] = warehouse.rows("SELECT made_at FROM dwh_warehouse")
     warehouse.write(MORE, [on(1)])
     refused = failure(warehouse)
+    assert "was made by an earlier version of this suite" in refused.message
     assert list(refused.hint) == ["python create_tables.py"]
     assert warehouse.call("create_tables", "--json").json["changes"] == ["+ touched_days"]
+    assert warehouse.rows("SELECT schema_version, made_at FROM dwh_warehouse") == [(2, made_at)]
     warehouse.etl()
     assert recorded(warehouse) == {2: [day(1)]}
     assert since(warehouse, 0, 1, 2) == [None, days(1), set()]
