@@ -19,7 +19,7 @@ from dwh.ownership.marks import Mark
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
 from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
-from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
+from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star import parquet_lake
 from star.lake import ROWS, add_up
@@ -46,6 +46,7 @@ def parser() -> ScriptParser:
     p.what.add_argument("--again", action="store_true", help="write all of the star even if the lake is up to date")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be written")
     take_over_flag(p)
+    wait_flag(p)
     p.output.add_argument("--to", metavar="PLACE", help="a folder or s3:// prefix instead of [S3] LAKE")
     return p
 
@@ -83,7 +84,7 @@ def look_at(script: Script, store: Store) -> IcebergLake:
 def export(script: Script, lake: IcebergLake) -> int:
     """Write what changed in the star since the last export, unless the lake holds this star."""
     contents: dict[str, Contents] = {}
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         refuse_missing_tables(script, session)
         origin = describe_origin(session, script.engine.address)
@@ -129,7 +130,7 @@ def plan(script: Script, session: Session, lake: IcebergLake, origin: Mapping[st
 
 def preview(script: Script, lake: IcebergLake) -> int:
     """Show what an export would do."""
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         refuse_missing_tables(script, session)
         origin = describe_origin(session, script.engine.address)
@@ -223,7 +224,7 @@ def check(script: Script, lake: IcebergLake) -> int:
     where = lake.store.location
     if lake.pins is None:
         raise EnvironmentFailure(f"there is no lake in {where}", hint="python export_lake.py")
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_missing_tables(script, session)
         origin = describe_origin(session, script.engine.address)
         totals = {table: add_up(session, table) for table in EXTRACTS}

@@ -41,7 +41,7 @@ def run(script: Script, place: Place) -> int:
 def export(script: Script, lake: Lake) -> int:
     """Write the star as a new version of the lake, unless the current version holds the same star."""
     tables: dict[str, LakeTable] = {}
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
         if script.args.again or not holds(lake, script.engine.address, origin, totals):
@@ -86,7 +86,7 @@ def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Total
 
 def preview(script: Script, lake: Lake) -> int:
     """Show what an export would do."""
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
     unchanged = not script.args.again and holds(lake, script.engine.address, origin, totals)
@@ -162,7 +162,7 @@ def check(script: Script, place: Place) -> int:
     lake = Lake(place, script.config.lake.keep)
     if lake.manifest is None:
         raise EnvironmentFailure(f"there is no lake in {place.location}", hint="python export_lake.py")
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         origin, totals = describe_star(script, session)
     from dwh.lake.check import open_reader
 

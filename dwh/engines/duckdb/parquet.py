@@ -13,9 +13,9 @@ from datetime import date
 from typing import NamedTuple
 from urllib.parse import quote
 
-from dwh.engines.duckdb.records import literally
+from dwh.engines.duckdb.records import READ_JSON, literally
 from dwh.engines.pieces import select_pieces
-from dwh.seam import Extract, Piece, Session, Written
+from dwh.seam import Columns, Extract, Piece, Session, Written
 from dwh.terminal.errors import EnvironmentFailure
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
@@ -63,6 +63,22 @@ def write_pieces(
             rows = _write(session, _sort(query, extract), times, os.path.join(target, path), options)
             written += [Written(path, rows)] if rows else []
         yield piece, written
+
+
+def write_rows(session: Session, columns: Columns, lines: str, path: str) -> None:
+    """Write a Parquet file of rows that stand in a file as lines of JSON, with the keys c0, c1, ... in the order of the
+    columns. Raises EnvironmentFailure when it cannot be written."""
+    keys = {f"c{number}": kind for number, kind in enumerate(columns.values())}
+    session.execute("SET preserve_insertion_order = true")
+    session.execute(f"CREATE TABLE answer ({', '.join(f'{_quoted(name)} {kind}' for name, kind in columns.items())})")
+    if os.path.getsize(lines):
+        session.execute(f"INSERT INTO answer SELECT {', '.join(keys)} FROM {READ_JSON}", ([literally(lines)], keys))  # noqa: S608
+    session.execute("COPY answer TO %s (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)", (path,))
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def name_files(session: Session, table: str, paths: Sequence[str]) -> None:
