@@ -243,7 +243,7 @@ def test_typing_something_else_does_not_delete(loaded: Warehouse, typed: str) ->
 
 def test_ctrl_c_at_the_question_does_not_delete(loaded: Warehouse) -> None:
     """Ctrl-C instead of an answer ends with 130, and nothing is removed."""
-    done = loaded.run_on_terminal("conn_close", "--delete-data", typed="\x03", wait_for="delete it")
+    done = loaded.run_on_terminal("conn_close", "--delete-data", typed="\x03", wait_for="Type the name to continue")
     assert done.code == 130
     assert loaded.database.exists()
 

@@ -388,7 +388,9 @@ def _read_terminal(descriptor: int, until: str | None = None) -> str:
             if not piece:
                 break
             shown += piece
-    return shown.decode("utf-8", "replace")
+    text = shown.decode("utf-8", "replace")
+    assert until is None or until in text, f"{until!r} was not shown: {text}"
+    return text
 
 
 def failure(warehouse: Warehouse, *argv: str) -> DwhError:

@@ -202,7 +202,9 @@ def test_a_broken_cluster_is_not_deleted_without_the_snapshot_that_was_wanted(ri
 
 def test_the_name_is_asked_for(up: Rig) -> None:
     """The plan is shown, and the name must be typed; with a snapshot the question does not warn of deleted data."""
-    done = up.warehouse.run_on_terminal("conn_close", typed=f"{NAME}\n", wait_for="delete it", env=up.cloud.environment)
+    done = up.warehouse.run_on_terminal(
+        "conn_close", typed=f"{NAME}\n", wait_for="Type the name to continue", env=up.cloud.environment
+    )
     assert done.code == 0, done.out
     assert done.out.index(f"- cluster {NAME}, available") < done.out.index("Type the name")
     assert "deletes all data in it" not in done.out
@@ -211,7 +213,9 @@ def test_the_name_is_asked_for(up: Rig) -> None:
 
 def test_another_answer_deletes_nothing(up: Rig) -> None:
     """`yes` is not the name; the last line says what is still billed."""
-    done = up.warehouse.run_on_terminal("conn_close", typed="yes\n", wait_for="delete it", env=up.cloud.environment)
+    done = up.warehouse.run_on_terminal(
+        "conn_close", typed="yes\n", wait_for="Type the name to continue", env=up.cloud.environment
+    )
     assert done.code == 2
     assert up.cloud.changes() == []
     assert done.out.strip().splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
