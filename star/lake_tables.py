@@ -59,7 +59,7 @@ ROWS_SHA256 = _digest([EXTRACTS, [[(c.name, c.type, c.required) for c in spec.co
 TABLES_SHA256 = _digest(SPECS)
 
 NEWEST = "SELECT MAX(start_time) FROM time"
-FIND_LOAD = "SELECT run_id FROM loads WHERE load_id = %s"
+FIND_LOAD = "SELECT loaded_at FROM loads WHERE load_id = %s"
 SELECT_KINDS = "SELECT DISTINCT kind FROM loaded_files WHERE load_id > %s"
 COUNT_OTHER_LOADS = "SELECT COUNT(*) FROM loads WHERE load_id > %s AND action <> 'load'"
 
@@ -99,7 +99,8 @@ def find_changes(session: Session, then: Mapping[str, str], now: Mapping[str, st
     if any(then.get(name) != now[name] for name in ("warehouse", "made_at", "rows_sha256")):
         return EVERYTHING
     load_id = int(then["load_id"])
-    if load_id and session.rows(FIND_LOAD, (load_id,)) != [(then["run_id"],)]:
+    # the number of a load alone says nothing after a copy of the database was put back, nor does the second of its run
+    if load_id and [str(at) for (at,) in session.rows(FIND_LOAD, (load_id,))] != [then["loaded_at"]]:
         return EVERYTHING
     days = days_touched(session, load_id)
     if days is None:

@@ -99,9 +99,9 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str
     ):
         printed.setdefault(script, []).append(warehouse.call(script, "--json", *flags).json)
     plain = {"env": {"DWH_LAKE_FORMAT": "parquet"}}
-    for flags in ((), ("--again",), ("--again",), ("--again", "--dry-run")):
-        to = ("--json", "--to", str(warehouse.root / "plain"))
-        printed["export_lake"].append(warehouse.call("export_lake", *to, *flags, **plain).json)
+    to = ("--json", "--to", str(warehouse.root / "plain"))
+    for more in ((), ("--again",), ("--again",), ("--again", "--dry-run")):
+        printed["export_lake"].append(warehouse.call("export_lake", *to, *more, **plain).json)
     target = str(warehouse.root / "sample")
     command = [sys.executable, str(REPO / "make_sample.py"), "--json", target]
     printed["make_sample"] = [warehouse.run("make_sample", command=command).json]
