@@ -202,7 +202,7 @@ def test_p116_text_and_numbers_do_not_depend_on_the_surroundings_of_the_client(
         postgres.call("export_lake", "--to", str(lake))
         assert postgres.call("export_lake", "--to", str(lake), "--check").code == 0
     check(postgres)
-    found = duckdb.execute("SELECT latitude FROM read_parquet(?)", [str(next(lake.rglob("artists/*.parquet")))])
+    found = duckdb.execute("SELECT latitude FROM read_parquet(?)", [str(next(lake.rglob("artists/data/*.parquet")))])
     assert found.fetchall() == [(64.12345678901234,)]
 
 
