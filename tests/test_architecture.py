@@ -15,7 +15,7 @@ SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.name != "sql_queries
 STAR = sorted((ROOT / "star").rglob("*.py"))
 PLUMBING = sorted((ROOT / "dwh").rglob("*.py"))
 CODE = [*SCRIPTS, *STAR, *PLUMBING]
-DRIVERS = {"duckdb", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2", "rich"}
+DRIVERS = {"duckdb", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2", "rich", "pyiceberg"}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 300, 40, 6
 LEAST_TABLE = 10
 MOST_LINES_OF_SQL = 1000
@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "engines.choose": {"engines.duckdb", "engines.postgres", "engines.redshift", *ENGINES},
     "checks": {"engines", *SOURCES},
     "lake": {"engines.duckdb", *ENGINES},
+    "lake.iceberg": {"engines.duckdb", *ENGINES},
     "script": {"engines.choose", "ownership", *SOURCES},
 }
 FOLDERS = {room.replace(".", "/") for room in MAY_IMPORT}

@@ -1,0 +1,5 @@
+"""The lake as Apache Iceberg tables, at a fixed place, written only where something changed.
+
+Each table has the folders `data` and `metadata`. A commit creates the next `v<N>.metadata.json` of a table, which must
+not be there yet. `export.json` is replaced last: it pins one snapshot of each table, and names the current files.
+"""

@@ -1,0 +1,1 @@
+"""The lake of Iceberg tables: its parts, and every order of the steps of several sessions."""
