@@ -1,4 +1,4 @@
-"""The tables of a lake in the Glue catalogue: pointers go forward, those of others stay, and every call may fail."""
+"""The tables of a lake in the Glue catalogue: pointers go forward, foreign ones stay, and every call may fail."""
 
 from __future__ import annotations
 
@@ -176,6 +176,7 @@ def test_columns_are_described_as_far_as_glue_takes_it(cloud: Cloud, glue: Glue)
     contents = {spec.name: write(lake, store, spec.name, 1) for spec in SPECS}
     lake.commit(contents, {"version": "1"}, ADDRESS)
     glue.register(lake)
+    assert entry(cloud, "things")["PartitionKeys"] == [], "Athena needs the key"
     [thing] = entry(cloud, "things")["StorageDescriptor"]["Columns"]
     event, happened_at = entry(cloud, "events")["StorageDescriptor"]["Columns"]
     assert (thing["Type"], len(thing["Comment"])) == ("bigint", 255)
@@ -233,13 +234,14 @@ def test_a_call_that_is_refused_is_named_and_the_next_run_goes_on(
     lake = exported(store, version)
     cloud.calls.clear()
     cloud.fail_at(number, "AccessDeniedException")
+    glue = Glue(DATABASE, account[1])
     with pytest.raises(EnvironmentFailure, match="AWS does not let you do this: glue:") as caught:
-        Glue(DATABASE, account[1]).register(lake)
+        glue.register(lake)
     assert [call.action for call in cloud.calls] == [FIRST, NEXT][version - 1][:number]
     assert caught.value.message.endswith(cloud.calls[-1].action)
     assert caught.value.evidence[-1].startswith("the lake is complete")
     assert pointers(cloud).items() <= {*at(1).items(), *at(2).items()}
-    Glue(DATABASE, account[1]).register(IcebergLake(store, SPECS, 2))
+    glue.register(IcebergLake(store, SPECS, 2))
     assert pointers(cloud) == at(version)
 
 
