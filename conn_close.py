@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dwh.script import begin, until_free
 from dwh.terminal.console import run
-from dwh.terminal.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
+from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import seconds
 from star.owner import OURS
 
@@ -34,9 +34,7 @@ def parser() -> ScriptParser:
         help="take no final snapshot: this deletes the data too (Redshift)",
     )
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be closed or removed")
-    p.how.add_argument(
-        "--wait", metavar="TIME", type=duration, default=0.0, help="how long to wait for another program, such as 5m"
-    )
+    wait_flag(p)
     confirmation_flag(p)
     return p
 

@@ -5,6 +5,7 @@ Every table and column has its description in the database, as a comment.
   python create_tables.py              create what is missing
   python create_tables.py --recreate   drop all tables and their rows first (asks for the name)
   python create_tables.py --dry-run    show what would be created
+  python create_tables.py --grant-readers analyst    also let a role read the star (PostgreSQL, Redshift)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sql_queries as q
 from dwh import __version__
 from dwh.script import Script, begin
 from dwh.terminal.console import run
+from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star.owner import INSERT_WAREHOUSE, OURS, check_owner
@@ -26,11 +28,15 @@ from star.tables import MARK_STAR_INCOMPLETE, Step, plan, plan_descriptions
 if TYPE_CHECKING:
     from dwh.seam import Session
 
+# What --grant-readers lets a role read: neither staged nor rejected records.
+READ_BY_OTHERS = (*q.STAR, "loads", "loaded_files")
+
 
 def parser() -> ScriptParser:
     """Declare the flags of this script."""
     p = warehouse_parser("create_tables", __doc__)
     p.what.add_argument("--recreate", action="store_true", help="drop all tables and their rows first (asks)")
+    p.what.add_argument("--grant-readers", metavar="ROLE", help="let a role read the star, and what was loaded when")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be created")
     confirmation_flag(p)
     return p
@@ -49,15 +55,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_owner(session, script.engine)
         steps = plan(session, recreate=recreate)
         descriptions = plan_descriptions(session, steps)
+        readers = readers_of(script, session)
         if not script.args.dry_run:
-            change_tables(script, session, steps, descriptions)
+            change_tables(script, session, steps, descriptions, readers)
+            script.publish(session, OURS)
     changes = [f"{mark} {name}" for mark, name, _ in (*steps, *descriptions) if name]
     for mark in ("-", "+", "~"):
         named = [change.removeprefix(f"{mark} ") for change in changes if change[0] == mark]
         if named:
             console.result(f"{mark} {', '.join(named)}")
+    if readers:
+        console.result(f"= {readers} may read {', '.join(READ_BY_OTHERS)}")
     tell_end(script, changes)
     return 0
+
+
+def readers_of(script: Script, session: Session) -> str | None:
+    """Give the role of --grant-readers. Raises ConfigError on an engine that has none, before anything is changed."""
+    role: str | None = script.args.grant_readers
+    if role and not session.has_roles:
+        raise ConfigError(
+            f"{script.engine.name} has no roles: whoever may read the file may read all of it",
+            hint=f"chmod 640 {script.engine.place}     (with a group of those who may)",
+        )
+    return role
 
 
 def confirm(script: Script) -> None:
@@ -70,9 +91,12 @@ def confirm(script: Script) -> None:
     )
 
 
-def change_tables(script: Script, session: Session, steps: Sequence[Step], descriptions: Sequence[Step]) -> None:
-    """Take the steps, then describe the tables, in one transaction: all or none. The table that is locked is made
-    before, if it is missing.
+def change_tables(
+    script: Script, session: Session, steps: Sequence[Step], descriptions: Sequence[Step], readers: str | None
+) -> None:
+    """Take the steps, describe the tables and let readers read, in one transaction: all or none. The table that is
+    locked is made before, if it is missing.
+
 
     Raises EnvironmentFailure when tables that are not ours have appeared, Busy when another session makes or fills the
     tables.
@@ -91,6 +115,8 @@ def change_tables(script: Script, session: Session, steps: Sequence[Step], descr
         if any(name in q.STAR for name in made):
             session.execute(MARK_STAR_INCOMPLETE)
         apply(session, descriptions)
+        if readers:
+            session.grant_readers(readers, READ_BY_OTHERS)
 
 
 def apply(session: Session, steps: Sequence[Step]) -> None:

@@ -21,9 +21,9 @@ from dwh.sources.ledger import Entry, Work, cut_loads, find_work, is_unread, ref
 from dwh.sources.listing import SETTINGS, Listing, describe_passed_over, only_passed_over, refuse_shared_places
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError, WrongValue
-from dwh.terminal.flags import ScriptParser, confirmation_flag, duration, warehouse_parser
+from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
-from star.owner import require_ours
+from star.owner import OURS, require_ours
 
 if TYPE_CHECKING:
     from star.load import StarLoader
@@ -49,9 +49,7 @@ def parser() -> ScriptParser:
         "--add-source", action="store_true", help="load a second source into a warehouse that holds the data of another"
     )
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be loaded")
-    p.how.add_argument(
-        "--wait", metavar="TIME", type=duration, default=0.0, help="how long to wait for another program, such as 5m"
-    )
+    wait_flag(p)
     confirmation_flag(p)
     return p
 
@@ -270,7 +268,9 @@ def count_rows(loader: StarLoader) -> dict[str, int]:
 
 
 def finish(script: Script, loader: StarLoader, work: Work) -> int:
-    """Print the object of --json."""
+    """Let readers see what was loaded, and print the object of --json."""
+    if not script.args.dry_run:
+        script.publish(loader.session, OURS)
     if script.console.json:
         rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
         script.console.finish(

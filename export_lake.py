@@ -21,7 +21,7 @@ from dwh.ownership.tables import columns_of
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
 from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
-from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
+from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star.lake import EXTRACTS, QUERIES_SHA256, ROWS, add_up
 from star.loads import SELECT_LATEST, has_run
@@ -43,6 +43,7 @@ def parser() -> ScriptParser:
     p.what.add_argument("--again", action="store_true", help="write the star even if the lake is up to date")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be written")
     take_over_flag(p)
+    wait_flag(p)
     p.output.add_argument("--to", metavar="PLACE", help="a folder or s3:// prefix instead of [S3] LAKE")
     return p
 
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def export(script: Script, lake: Lake) -> int:
     """Write the star as a new version of the lake, unless the current version holds the same star."""
     tables: dict[str, LakeTable] = {}
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
         if script.args.again or not holds(lake, script.engine.address, origin, totals):
@@ -111,7 +112,7 @@ def holds(lake: Lake, address: Address, origin: Mapping[str, Any], totals: Total
 
 def preview(script: Script, lake: Lake) -> int:
     """Show what an export would do."""
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
         origin, totals = describe_star(script, session)
     unchanged = not script.args.again and holds(lake, script.engine.address, origin, totals)
@@ -187,7 +188,7 @@ def check(script: Script, place: Place) -> int:
     lake = Lake(place, script.config.lake.keep)
     if lake.manifest is None:
         raise EnvironmentFailure(f"there is no lake in {place.location}", hint="python export_lake.py")
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         origin, totals = describe_star(script, session)
     from dwh.lake.check import open_reader
 

@@ -20,7 +20,7 @@ from dwh.ownership.marks import in_words
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
-from dwh.terminal.flags import ScriptParser, take_over_flag, warehouse_parser
+from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import near, seconds
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def parser() -> ScriptParser:
     p = warehouse_parser("report", __doc__)
     p.what.add_argument("--quick", action="store_true", help="leave out the comparison of every row with staging")
     take_over_flag(p)
+    wait_flag(p)
     p.output.add_argument("--to", metavar="FILE", help="another file than [REPORT] PATH")
     return p
 
@@ -69,7 +70,7 @@ def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Res
     from star.report.queries import ENGINE, QUERIES
     from star.tables import refuse_missing_tables
 
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_missing_tables(script, session)
         refuse_foreign(script, target, partial(has_run, session))
         results = list(run_checks(script, session, checks))

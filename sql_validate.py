@@ -17,7 +17,7 @@ from dwh.checks.show import conclude, list_checks, show, write_junit
 from dwh.script import Script, begin
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
-from dwh.terminal.flags import ScriptParser, warehouse_parser
+from dwh.terminal.flags import ScriptParser, wait_flag, warehouse_parser
 from dwh.terminal.wording import count
 from star.checks import CHECKS, choose_quick
 from star.tables import refuse_missing_tables
@@ -35,6 +35,7 @@ def parser() -> ScriptParser:
     p.what.add_argument("--quick", action="store_true", help="leave out the comparison of every row with staging")
     p.what.add_argument("--list", action="store_true", help="run no check: list them with what each promises")
     p.how.add_argument("--fail-fast", action="store_true", help="stop at the first check that fails")
+    wait_flag(p)
     p.output.add_argument("--junit", metavar="FILE", help="write the results as JUnit XML as well")
     return p
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return list_checks(script.console, checks)
     script.console.title(f"{count(len(checks), 'check')}, {script.engine.name}, {script.engine.place}")
     results = []
-    with script.connected() as session, only_reading(session):
+    with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_missing_tables(script, session)
         tables = count_rows(script, session)
         for result in run_checks(script, session, checks):

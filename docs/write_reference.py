@@ -26,8 +26,8 @@ from dwh.terminal.errors import MEANINGS  # noqa: E402
 from star.checks import CHECKS  # noqa: E402
 
 PLACE = ROOT / "docs" / "reference"
-SCRIPTS = ("conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close", "make_sample")
-ON_THE_WAREHOUSE = SCRIPTS[:-1]
+ON_THE_WAREHOUSE = ("conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "ask", "conn_close")
+SCRIPTS = (*ON_THE_WAREHOUSE, "make_sample")
 REFERENCES = (
     ("start_time", "time", "when"),
     ("user_id", "users", "who"),

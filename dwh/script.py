@@ -16,10 +16,10 @@ from dwh.sources.places import Sources
 from dwh.terminal.console import Console, end_with
 from dwh.terminal.errors import Busy, EnvironmentFailure, NotReady
 from dwh.terminal.flags import ScriptParser
-from dwh.terminal.wording import seconds
+from dwh.terminal.wording import near, seconds
 
 if TYPE_CHECKING:
-    from dwh.seam import Engine, Session, Trace
+    from dwh.seam import Engine, Ours, Session, Trace
     from dwh.settings.config import Config
 
 RETRY_SECONDS = 0.2
@@ -36,14 +36,19 @@ class Script(NamedTuple):
     sources: Sources
 
     @contextmanager
-    def connected(self, wait: float = 0.0) -> Iterator[Session]:
+    def connected(self, wait: float = 0.0, *, read_only: bool = False) -> Iterator[Session]:
         """Connect for the block. While another session holds the warehouse, try again for up to `wait` seconds, then
-        raise Busy."""
-        session = until_free(lambda: self.engine.connect(self._trace), wait, self.console)
+        raise Busy. With `read_only`, other readers do not count."""
+        session = until_free(lambda: self.engine.connect(self._trace, read_only=read_only), wait, self.console)
         try:
             yield session
         finally:
             session.close()
+
+    def publish(self, session: Session, ours: Ours) -> None:
+        """Let readers see what is committed, where they read a copy; says so when the copy was written anew."""
+        if copy := session.publish(ours):
+            self.console.say(f"readers: {near(copy)}")
 
     def command(self, *flags: str) -> str:
         """Give the command that runs this script with the same settings and these flags, to show to the user."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 Tell = Callable[[str], None]
@@ -80,6 +81,14 @@ class Written(NamedTuple):
     rows: int
 
 
+class Answer(NamedTuple):
+    """What a query gives: its columns in their order, each with its type as DuckDB names it (VARCHAR for what has no
+    such type), and its rows as they come. Two columns of one name are told apart: `plays`, `plays_2`."""
+
+    columns: Columns
+    rows: Iterator[Row]
+
+
 class Part(NamedTuple):
     """A file an engine loads. `file_id` is None when the records in it name their own file."""
 
@@ -105,8 +114,8 @@ class Ours(NamedTuple):
 class Session(Protocol):
     """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids. `reads_files`: it
     loads a large local file from where it is; `reads_objects`: a large object of S3. `exports_to_s3`: it writes Parquet
-    only to an S3 prefix, not to a folder. `extra_tables` maps the names of further tables that a load needs to the
-    statements that make them, one column a line.
+    only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `extra_tables` maps the names
+    of further tables that a load needs to the statements that make them, one column a line.
 
     Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
@@ -114,6 +123,7 @@ class Session(Protocol):
     reads_files: bool
     reads_objects: bool
     exports_to_s3: bool
+    has_roles: bool
     extra_tables: Mapping[str, str]
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
@@ -121,6 +131,14 @@ class Session(Protocol):
 
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Run one query; gives all its rows."""
+
+    def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
+        """Run one SELECT that a person wrote, on one state of the warehouse, and give its rows as they come.
+
+        It can change nothing, here or elsewhere: the session takes no other statement before and none after it. Without
+        `params` the text has no parameters, and a percent sign is one. Raises ConfigError for anything that is not one
+        SELECT, and for SQL that the engine does not understand.
+        """
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
@@ -165,6 +183,17 @@ class Session(Protocol):
         then removes the files.
         """
 
+    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
+        """Let a role read these tables, and nothing more; again changes nothing. Only where `has_roles`.
+
+        Raises ConfigError when there is no such role."""
+
+    def publish(self, ours: Ours) -> Path | None:
+        """Let readers see what is committed, where they read a copy: gives its path when it was written anew, None
+        when it is current, or readers see commits by themselves. No transaction may be open.
+
+        Raises EnvironmentFailure when the copy cannot be written, or its place is taken by what is not `ours`."""
+
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
 
@@ -198,9 +227,12 @@ class Engine(Protocol):
         Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or another view or table needs
         them."""
 
-    def connect(self, trace: Callable[[Trace], None]) -> Session:
+    def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> Session:
         """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy while another session holds
-        it."""
+        it.
+
+        With `read_only` the session needs no right to write, and other readers can connect at the same time. It may
+        read a copy of the last published state (see `Session.publish`)."""
 
     def last_word(self) -> str:
         """Give the last line of every script, however it ends: what stays up and is billed. Empty when nothing is."""

@@ -100,6 +100,10 @@ SLOW_TESTS = {
     "test_a_request_whose_answer_was_lost_is_known_again",
     "test_commands_print_what_the_page_shows",
     "test_sql_gives_rows_on_postgresql",
+    "test_p174_a_killed_run_leaves_the_copy_of_before_or_the_new_one",
+    "test_p173_a_reader_beside_a_load_reads_the_copy",
+    "test_p172_what_does_not_fit_into_memory_goes_to_a_private_folder",
+    "test_more_than_one_batch_comes_whole",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-s3]")
@@ -107,6 +111,7 @@ SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
     "test_commands_print_what_the_page_shows[README.md]",
     "test_a_whole_life[redshift]",
+    "test_p173_a_reader_beside_a_load_reads_the_copy[ask]",
     "test_the_lake_holds_the_star[duckdb-s3]",
     "test_odd_values_are_taken_or_refused_alike[numbers as text]",
     "test_odd_values_are_taken_or_refused_alike[unicode]",

@@ -15,7 +15,7 @@ SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.name != "sql_queries
 STAR = sorted((ROOT / "star").rglob("*.py"))
 PLUMBING = sorted((ROOT / "dwh").rglob("*.py"))
 CODE = [*SCRIPTS, *STAR, *PLUMBING]
-DRIVERS = {"duckdb", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2", "rich", "pyiceberg"}
+DRIVERS = {"sqlglot", "duckdb", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2", "rich", "pyiceberg"}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 300, 40, 6
 LEAST_TABLE = 10
 MOST_LINES_OF_SQL = 1000
@@ -41,6 +41,8 @@ MAY_IMPORT = {
     "engines.redshift": ENGINES,
     "engines.choose": {"engines.duckdb", "engines.postgres", "engines.redshift", *ENGINES},
     "checks": {"engines", *SOURCES},
+    "questions": TERMINAL,
+    "answers": {"engines.duckdb", *SPOOL},  # DuckDB writes its Parquet
     "lake": {"engines.duckdb", *ENGINES},
     "lake.iceberg": {"engines.duckdb", *ENGINES},
     "script": {"engines.choose", "ownership", *SOURCES},

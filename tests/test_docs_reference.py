@@ -93,6 +93,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str
         ("export_lake", "--again", "--dry-run"),
         ("export_lake", "--check"),
         ("report", "--quick"),
+        ("ask", "SELECT title FROM songplays", "--limit", "1"),
+        ("ask", "--list"),
         ("conn_close",),
     ):
         printed.setdefault(script, []).append(warehouse.call(script, "--json", *flags).json)

@@ -27,7 +27,7 @@ import sql_queries as q
 import sql_validate
 from dwh.checks.check import Check
 from dwh.ownership.tables import columns_of
-from dwh.terminal.errors import ConfigError, DataError, EnvironmentFailure
+from dwh.terminal.errors import ConfigError, DataError, DwhError, EnvironmentFailure
 from star.checks import CHECKS
 from star.checks.comparison import ROWS_THAT_DIFFER
 
@@ -669,11 +669,12 @@ def test_the_warehouse_stays_as_it_is(copy: Place, validate: Validate, damage: s
 def test_even_a_check_that_deletes_changes_nothing(
     copy: Place, validate: Validate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The transaction is rolled back, so a wrong check does no harm."""
+    """The file is open to read only, so a wrong check does no harm."""
     before = copy.contents()
     deletes = Check("users: gone", "", needs=("DELETE FROM users",), balance="SELECT 0, COUNT(*) FROM users")
     monkeypatch.setattr(sql_validate, "CHECKS", (deletes,))
-    assert not_ok(validate(copy)) == {}
+    with pytest.raises(DwhError, match="read-only"):
+        validate(copy)
     assert copy.contents() == before
 
 

@@ -6,5 +6,6 @@ Other rooms use:
 
     libpq         is_local, LibpqSession, server_name
     libpq_errors  Case, MAKING, NEEDED, server_error
+    one_select    BATCH, distinct_names, refuse_query
     removal       drop_tables, Place, plan_removal, plan_schema, remove_from_schema, tell_tables
 """

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from dwh.seam import Row, Thing, Trace
-from dwh.terminal.errors import DwhError, EnvironmentFailure
+from dwh.engines.one_select import BATCH, distinct_names, refuse_query, require_one_select
+from dwh.seam import Answer, Row, Thing, Trace
+from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, RecordsRefused
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import psycopg2
+    from psycopg2.extensions import Column
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
+
+    from dwh.seam import Ours
 
 T = TypeVar("T")
 S = TypeVar("S", bound="LibpqSession")
@@ -41,6 +47,10 @@ class LibpqSession:
     the connection, and gives our error."""
 
     lenient_json = False
+    has_roles = True
+    dialect = "postgres"  # as sqlglot calls it
+    find_role = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+    to_role = "{}"  # who gets a right, in a GRANT
     extra_tables: Mapping[str, str] = {}
 
     def __init__(
@@ -80,6 +90,50 @@ class LibpqSession:
         """Run one query."""
         return self._run(sql, params)[1]
 
+    def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
+        """Run one SELECT by a cursor of the server, in a transaction that is read only: what is not read is not sent.
+        A cursor takes no statement that changes something."""
+        require_one_select(sql, self.dialect)
+        try:
+            self._run("BEGIN READ ONLY", ())
+            self._run(f"DECLARE answer CURSOR FOR {sql}", params or ())
+            described, first = self._fetch()
+        except DwhError as error:
+            raise self._own_fault(error) if params is None else error from error
+        names = distinct_names([name for name, _ in described])
+        return Answer(dict(zip(names, [kind for _, kind in described], strict=True)), self._batches(first))
+
+    def _batches(self, rows: list[Row]) -> Iterator[Row]:
+        while True:
+            yield from rows
+            if len(rows) < BATCH:
+                return
+            rows = self._fetch()[1]
+
+    def _fetch(self) -> tuple[list[tuple[str, str]], list[Row]]:
+        def fetch() -> tuple[list[tuple[str, str]], list[Row]]:
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"FETCH FORWARD {BATCH} FROM answer")
+                return [(column.name, duckdb_type(column)) for column in cursor.description or ()], cursor.fetchall()
+
+        return self._waiting(fetch)
+
+    @staticmethod
+    def _own_fault(error: DwhError) -> DwhError:
+        """Give the error of a query whose own text is at fault, or the error as it is."""
+        import psycopg2
+
+        seen = error.__cause__
+        if not isinstance(seen, psycopg2.Error):
+            return error
+        # of a record a question knows nothing: it is a value of its own that cannot be cast
+        if not (isinstance(error, RecordsRefused) or (seen.pgcode or "").startswith(OWN_FAULT)):
+            return error
+        if seen.pgcode == READ_ONLY:
+            return refuse_query("a question changes nothing", str(seen).strip().splitlines()[0])
+        message, *rest = str(seen).strip().splitlines()
+        return refuse_query(message.partition(":")[2].strip() or message, *rest[:3])
+
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of a table."""
         found = self._run(_COLUMNS, (self._schema, table))[1]
@@ -94,6 +148,23 @@ class LibpqSession:
         found = self._run(_DEPENDENTS, (self._schema, tuple(tables)))[1]
         named = [(schema, name, _KINDS[relkind]) for schema, name, relkind in found]
         return [Thing(kind, name if schema == self._schema else f"{schema}.{name}") for schema, name, kind in named]
+
+    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
+        """Let a role read these tables of the schema. PostgreSQL and Redshift write it alike."""
+        from psycopg2.sql import SQL, Identifier
+
+        if not self._run(self.find_role, (role,))[1]:
+            raise ConfigError(f"there is no role {role}", hint="ask who runs the server for one: CREATE ROLE ...")
+        named = [Identifier(self._schema, table) for table in tables]
+        to = SQL(self.to_role).format(Identifier(role))
+        usage = SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(self._schema), to)
+        select = SQL("GRANT SELECT ON {} TO {}").format(SQL(", ").join(named), to)
+        for statement in (usage, select):
+            self._run(statement.as_string(self._connection), ())
+
+    def publish(self, ours: Ours) -> Path | None:  # noqa: ARG002
+        """Readers see what is committed by themselves."""
+        return None
 
     def close(self) -> None:
         """Close the connection."""
@@ -144,6 +215,31 @@ class LibpqSession:
             cursor.execute("ROLLBACK")
 
 
+def duckdb_type(column: Column) -> str:
+    """Name the type of a column of an answer as DuckDB does."""
+    if column.type_code == NUMERIC:
+        known = column.precision is not None and column.precision <= MOST_DIGITS and column.scale is not None
+        return f"DECIMAL({column.precision},{column.scale})" if known else "DOUBLE"
+    return _TYPES.get(column.type_code, "VARCHAR")
+
+
+# The server's numbers of types, and DuckDB's names [pg_type.dat of PostgreSQL]
+_TYPES = {
+    16: "BOOLEAN",
+    20: "BIGINT",
+    21: "SMALLINT",
+    23: "INTEGER",
+    700: "FLOAT",
+    701: "DOUBLE",
+    1082: "DATE",
+    1083: "TIME",
+    1114: "TIMESTAMP",
+    1184: "TIMESTAMP WITH TIME ZONE",
+}
+NUMERIC, MOST_DIGITS = 1700, 38
+# SQLSTATEs of a query that is wrong, or more than reading; not the rights of the user (42501)
+READ_ONLY = "25006"
+OWN_FAULT = ("0A", "22", READ_ONLY, "420", "426", "427", "428", "42P", "42601", "42883")
 _KINDS = {"v": "view", "m": "materialized view"}
 _COLUMNS = """
 SELECT column_name, data_type, character_maximum_length

@@ -187,6 +187,11 @@ class DuckDb(Section):
     """The embedded engine."""
 
     path: str = setting("sparkify.duckdb", "the database file", read_database)
+    readers_copy: str = setting(
+        "",
+        "a copy of the file for readers, renewed after each load; empty: no copy, and no reader beside a load",
+        read_database,
+    )
     memory_limit: int = setting("2 GB", "most memory that DuckDB may use; beyond that it spills to disk", _size)
     threads: int = setting("0", "0: one for each core", _integer)
 

@@ -6,7 +6,7 @@ Other rooms use:
 
     console  Console, end_with, run
     errors   Busy, ConfigError, DataError, DwhError, EnvironmentFailure, NotReady, RecordsRefused, WrongValue
-    flags    confirmation_flag, duration, ScriptParser, take_over_flag, warehouse_parser
+    flags    confirmation_flag, duration, ScriptParser, take_over_flag, wait_flag, warehouse_parser
     signals  cancelled_by
     wording  count, mask, near, printable, seconds
 """

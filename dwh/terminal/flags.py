@@ -57,6 +57,13 @@ def confirmation_flag(parser: ScriptParser) -> None:
     parser.how.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def wait_flag(parser: ScriptParser) -> None:
+    """Add `--wait`, for the scripts that another program may be in the way of."""
+    parser.how.add_argument(
+        "--wait", metavar="TIME", type=duration, default=0.0, help="how long to wait for another program, such as 5m"
+    )
+
+
 def take_over_flag(parser: ScriptParser) -> None:
     """Add `--take-over`, for the scripts that replace what they wrote before."""
     parser.how.add_argument(

@@ -297,9 +297,9 @@ def test_a_role_or_group_of_that_name_that_is_not_ours(rig: Rig, what: str) -> N
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("ClusterQuotaExceeded", "no more Redshift clusters"),
-        ("NumberOfNodesQuotaExceeded", "no more Redshift clusters"),
-        ("InsufficientClusterCapacity", "no nodes of that type"),
+        ("ClusterQuotaExceeded", "reached its limit of Redshift clusters"),
+        ("NumberOfNodesQuotaExceeded", "reached its limit of Redshift clusters"),
+        ("InsufficientClusterCapacity", "no free nodes of that type"),
         ("UnauthorizedOperation", "does not let you do this"),
         ("InvalidParameterValue", "refused to make cluster"),
     ],
@@ -341,7 +341,7 @@ def test_p66_a_role_that_is_not_known_yet_is_waited_for(rig: Rig) -> None:
     """IAM needs a moment: the cluster is asked for again until the role is known."""
     rig.cloud.unknown_role = 3
     done = rig.call("conn_start")
-    assert "the role is not known everywhere yet" in done.err
+    assert "AWS does not know the role everywhere yet; trying again" in done.err
     assert len(rig.cloud.asked("redshift:CreateCluster")) == 4
 
 

@@ -3,6 +3,6 @@
 Other rooms use:
 
     engine   DuckDbEngine, open_file
-    parquet  cannot_write, name_files, write_parquet
+    parquet  cannot_write, name_files, write_parquet, write_rows
     session  DuckDbSession
 """

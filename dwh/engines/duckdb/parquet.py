@@ -13,8 +13,8 @@ from datetime import date, datetime, time
 from typing import NamedTuple
 from urllib.parse import quote
 
-from dwh.engines.duckdb.records import literally
-from dwh.seam import Extract, Session, Written
+from dwh.engines.duckdb.records import READ_JSON, literally
+from dwh.seam import Columns, Extract, Session, Written
 from dwh.terminal.errors import EnvironmentFailure
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
@@ -39,6 +39,22 @@ def write_parquet(session: Session, extract: Extract, target: str) -> Iterator[W
         numbers[folder] = numbers.get(folder, -1) + 1
         path = os.path.join(folder, f"part-{numbers[folder]:05}.parquet")
         yield Written(path, _write(session, extract, piece, os.path.join(target, path)))
+
+
+def write_rows(session: Session, columns: Columns, lines: str, path: str) -> None:
+    """Write a Parquet file of rows that stand in a file as lines of JSON, with the keys c0, c1, ... in the order of the
+    columns. Raises EnvironmentFailure when it cannot be written."""
+    keys = {f"c{number}": kind for number, kind in enumerate(columns.values())}
+    session.execute("SET preserve_insertion_order = true")
+    session.execute(f"CREATE TABLE answer ({', '.join(f'{_quoted(name)} {kind}' for name, kind in columns.items())})")
+    if os.path.getsize(lines):
+        session.execute(f"INSERT INTO answer SELECT {', '.join(keys)} FROM {READ_JSON}", ([literally(lines)], keys))  # noqa: S608
+    session.execute("COPY answer TO %s (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)", (path,))
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def name_files(session: Session, table: str, paths: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from dwh.seam import FILE_KEY, OUR_KEYS, Part
 LONGEST_LINE = 8 * 1024 * 1024
 # DuckDB must not guess anything, from a path or from content: `level=paid/` in the path of a file, or of the temporary
 # folder, would fill the column of that name instead of the record's value.
-_READ_JSON = (
+READ_JSON = (
     "read_json(%s, columns = %s, format = 'newline_delimited', records = true, filename = true, "
     f"maximum_object_size = {LONGEST_LINE}, auto_detect = false, compression = 'none', ignore_errors = false, "
     "hive_partitioning = false, hive_types_autocast = false, union_by_name = false, allow_empty = false, "
@@ -24,14 +24,14 @@ def select_records(keys: Mapping[str, str], parts: Sequence[Part]) -> Iterator[t
     spooled = [literally(part.path) for part in parts if part.file_id is None]
     if spooled:
         values = ", ".join(f'"{key}" AS "{column}"' for key, column in keys.items())
-        yield f"SELECT {values} FROM {_READ_JSON}", (spooled, dict.fromkeys(keys, "VARCHAR"))  # noqa: S608
+        yield f"SELECT {values} FROM {READ_JSON}", (spooled, dict.fromkeys(keys, "VARCHAR"))  # noqa: S608
     in_place = {part.path: part.file_id for part in parts if part.file_id is not None}
     if in_place:
         own = {key: "VARCHAR" for key in keys if not key.startswith(OUR_KEYS)}
         known = {FILE_KEY: "f.file_id", **{key: f'r."{key}"' for key in own}}
         values = ", ".join(f'{known.get(key, "CAST(NULL AS VARCHAR)")} AS "{column}"' for key, column in keys.items())
         yield (
-            f"SELECT {values} FROM {_READ_JSON} AS r "  # noqa: S608
+            f"SELECT {values} FROM {READ_JSON} AS r "  # noqa: S608
             "JOIN (SELECT UNNEST(%s) AS path, UNNEST(%s) AS file_id) AS f ON f.path = r.filename",
             ([literally(path) for path in in_place], own, list(in_place), list(in_place.values())),
         )

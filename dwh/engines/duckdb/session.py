@@ -7,15 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from dwh.engines.duckdb.answer import ask
 from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet
 from dwh.engines.duckdb.records import select_records
-from dwh.seam import Comment, Extract, Part, Row, Thing, Trace, Written
+from dwh.seam import Answer, Comment, Extract, Part, Row, Thing, Trace, Written
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
+
+    from dwh.engines.duckdb.readers_copy import ReadersCopy
+    from dwh.seam import Ours
 
 # Our TRIM(BOTH ' ' FROM x), for one character: the built-in one reads every character of every text (0.9 s of CPU for a
 # million user agents; this 0.05 s).
@@ -36,16 +42,28 @@ _FILTER_AS_WRITTEN = "SET disabled_optimizers = 'build_side_probe_side,filter_pu
 
 
 class DuckDbSession:
-    """One connection to the file; while it is open no other process can open it."""
+    """One connection to the file; while it is open no other process can open it, except that several may read.
+
+    `readers_copy` is what `publish` renews; `at_close` is called once the connection is closed."""
 
     lenient_json = True
     reads_files = True
     reads_objects = False
     exports_to_s3 = False
+    has_roles = False
     extra_tables: Mapping[str, str] = {}
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, trace: Callable[[Trace], None], place: str) -> None:
+    readers_copy: ReadersCopy | None = None
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        trace: Callable[[Trace], None],
+        place: str,
+        at_close: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
+        self._at_close = at_close
         self._trace = trace
         self._place = place
         # DuckDB knows OCTET_LENGTH for BLOBs only; the rules of a record count the bytes of text
@@ -61,6 +79,10 @@ class DuckDbSession:
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Run one query."""
         return self._run(sql, params)
+
+    def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
+        """Run one SELECT: on a file that was opened to read, without a way to other files, settings or extensions."""
+        return ask(self._connection, sql, params, lambda error: server_error(error, self._place))
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of a table."""
@@ -107,9 +129,23 @@ class DuckDbSession:
         """Write the rows of a query as Parquet."""
         return write_parquet(self, extract, target)
 
+    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
+        """DuckDB has no roles."""
+        raise NotImplementedError
+
+    def publish(self, ours: Ours) -> Path | None:
+        """Renew the copy for readers, from a file that holds everything."""
+        if self.readers_copy is None:
+            return None
+        self.execute("CHECKPOINT")
+        return self.readers_copy.target if self.readers_copy.renew(ours) else None
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+        if self.readers_copy:
+            self.readers_copy.let_go()
+        self._at_close()
 
     def _run(self, sql: str, params: Sequence[object]) -> list[Row]:
         import duckdb

@@ -90,7 +90,7 @@ class PostgresEngine(Engine):
                 return [Change("=", f"schema {self.settings.schema}")]
             return remove_from_schema(session, delete, self._schema, self.settings.schema, tell)
 
-    def connect(self, trace: Callable[[Trace], None]) -> PostgresSession:
+    def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> PostgresSession:  # noqa: ARG002
         """Connect; raises EnvironmentFailure when database or schema are missing."""
         try:
             session = self._open(trace)

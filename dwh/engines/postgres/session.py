@@ -15,7 +15,7 @@ from dwh.engines.libpq import LibpqSession
 from dwh.engines.postgres.catalog import COLUMNS, COMMENTS, CONTENTS
 from dwh.engines.postgres.export import Rows
 from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.seam import Comment, Extract, Part, Thing, Trace, Written
+from dwh.seam import Answer, Comment, Extract, Part, Thing, Trace, Written
 from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class PostgresSession(LibpqSession):
         changed = self._run(sql, params)[0]
         self._analyze_filled(sql, changed)
         return changed
+
+    def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
+        """Run one SELECT; whatever ends the transaction, the next one is read only too."""
+        self._run("SET default_transaction_read_only TO on", ())
+        return super().ask(sql, params)
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of a table, also of one that this user may not read."""

@@ -108,7 +108,7 @@ class RedshiftEngine(Engine):
         snapshot = self._snapshot("delete" if delete else "stop")
         return self._lifecycle.stop(tell, self.patience, snapshot=snapshot)
 
-    def connect(self, trace: Callable[[Trace], None]) -> Session:
+    def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> Session:  # noqa: ARG002
         """Connect; raises EnvironmentFailure when the warehouse is not up."""
         return self._session(trace)
 

@@ -90,6 +90,9 @@ class RedshiftSession(LibpqSession):
     reads_files = False
     reads_objects = True
     exports_to_s3 = True
+    dialect = "redshift"
+    find_role = "SELECT 1 FROM svv_roles WHERE role_name = %s"  # [D dg/r_SVV_ROLES.html]
+    to_role = "ROLE {}"  # [D dg/r_GRANT.html]
     extra_tables: Mapping[str, str] = {LOCK_TABLE: CREATE_LOCK}
 
     def __init__(
