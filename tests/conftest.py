@@ -66,6 +66,7 @@ SLOW_FILES = {
     "test_reference_star.py",
     "test_bench.py",
     "test_tls.py",
+    "test_glue.py",
 }
 SLOW_TESTS = {
     "test_on_postgresql_every_way_gives_the_same_star",

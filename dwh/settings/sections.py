@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from dwh.settings.hosts import read_endpoint, read_identifier, read_server, read_service_url
 from dwh.settings.locations import read_database, read_locations, read_path, read_place, read_prefix
 from dwh.settings.secrets import Secret
+from dwh.terminal.errors import WrongValue
 
 _UNITS = {
     "": 1,
@@ -83,6 +84,14 @@ def _patterns(text: str, _folder: Path) -> tuple[str, ...]:
         if "/" in pattern or pattern.endswith(",") or pattern[0] in "._":
             raise ValueError("shell patterns of file names, separated by blanks (names with . or _ first stay hidden)")
     return patterns
+
+
+def _catalogue_name(text: str, _folder: Path) -> str:
+    # Glue stores names in lower case, and Athena takes no other characters
+    if not re.fullmatch(r"[a-z0-9_]{0,255}", text):
+        plain = re.sub(r"[^a-z0-9_]", "_", text.lower())[:255]
+        raise WrongValue("a name of lower-case letters, digits and _, at most 255 of them", plain)
+    return text
 
 
 def _one_of(*choices: str) -> Parse:
@@ -159,6 +168,9 @@ class Lake(Section):
         _one_of("iceberg", "parquet"),
     )
     keep: int = setting("2", "number of exports to keep, the current one included; older ones are removed", _positive)
+    glue_database: str = setting(
+        "", "database of the AWS Glue catalogue that names the tables of a lake in S3; empty: none", _catalogue_name
+    )
 
 
 class Report(Section):
@@ -172,7 +184,7 @@ class Aws(Section):
 
     key: Secret = setting("", "access key id; empty: the standard AWS credential chain", _secret)
     secret: Secret = setting("", "secret access key", _secret)
-    region: str = setting("", "region of the cluster")
+    region: str = setting("", "region of the cluster, and of the Glue catalogue")
     profile: str = setting("", "profile of ~/.aws/config")
 
 

@@ -38,7 +38,7 @@ ACCOUNT, REGION, NAME = "123456789012", "us-west-2", "sparkify-dwh"
 ENDPOINT = f"{NAME}.abc123xyz.{REGION}.redshift.amazonaws.com"
 CREATING, DELETING = ("creating", "creating"), ("final-snapshot", "deleting")
 # Asked directly: moto's own way of finding out whom a question is for lists 200 folders each time.
-SERVICES: tuple[Any, ...] = ("ec2", "iam", "redshift", "secretsmanager", "sts")
+SERVICES: tuple[Any, ...] = ("ec2", "glue", "iam", "redshift", "secretsmanager", "sts")
 OUR_KEY, TESTS_KEY = "AKIAOURSUITE", "AKIATESTSOWN"
 PASSWORD, TEMPORARY = "Managed-1-by-aws", "temporary-password"
 
@@ -419,7 +419,7 @@ def _refusal(service: str, code: str) -> tuple[str, str, bytes]:
     """Write an error as the protocol of its service does."""
     status = "500 Error" if code == "InternalFailure" else "400 Error"
     message = f"{code} by the test"
-    if service == "secretsmanager":
+    if service in ("glue", "secretsmanager"):
         return status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     whole = f"<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"
