@@ -18,7 +18,7 @@ from dwh.checks.run import only_reading
 from dwh.ownership.marks import Mark
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
-from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
+from dwh.terminal.errors import ConfigError, DataError, DwhError, EnvironmentFailure
 from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star import parquet_lake
@@ -30,6 +30,7 @@ from star.parquet_lake import differing, megabytes
 from star.tables import refuse_missing_tables
 
 if TYPE_CHECKING:
+    from dwh.lake.iceberg.glue import Glue
     from dwh.lake.iceberg.lake import Contents, IcebergLake
     from dwh.lake.iceberg.pieces import Pieces
     from dwh.lake.iceberg.pins import Pins
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read in one transaction what changed in the star, write it, and commit table by table, export.json last."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
+    refuse_glue(script)
     from dwh.lake.iceberg.places import open_store
     from dwh.lake.places import open_place, refuse_sources
 
@@ -84,8 +86,11 @@ def look_at(script: Script, store: Store) -> IcebergLake:
 def export(script: Script, lake: IcebergLake) -> int:
     """Write what changed in the star since the last export, unless the lake holds this star."""
     contents: dict[str, Contents] = {}
+    glue = glue_of(script)
     with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_foreign(script, session, lake)
+        if glue:
+            glue.refuse_foreign(lake)
         refuse_missing_tables(script, session)
         origin = describe_origin(session, script.engine.address)
         if not is_current(script, lake, origin):
@@ -98,8 +103,34 @@ def export(script: Script, lake: IcebergLake) -> int:
                     tell_table(script, lake, table, contents[table])
     if contents:
         lake.commit(contents, origin, script.engine.address)
-    tell_end(script, lake, contents, tidy(script, lake))
+    # the files of a pointer stay until it has moved, and tidying may write new metadata
+    moved = glue.register(lake) if glue else []
+    removed = tidy(script, lake)
+    moved += glue.register(lake) if glue else []
+    for pointer in moved:
+        script.console.result(f"glue: {pointer.table} is at v{pointer.after} now")
+    tell_end(script, lake, contents, removed)
     return 0
+
+
+def glue_of(script: Script) -> Glue | None:
+    """Give the Glue catalogue in which this lake is registered; None: in none, or --to names another lake than that.
+
+    Raises ConfigError when the lake is not in S3."""
+    if not script.config.lake.glue_database or script.args.to:
+        return None
+    from dwh.lake.iceberg.glue import open_glue
+
+    return open_glue(script.config)
+
+
+def refuse_glue(script: Script) -> None:
+    """Raise ConfigError when plain Parquet files were to be registered: Glue gets Iceberg tables."""
+    if script.config.lake.glue_database and script.config.lake.format == "parquet":
+        raise ConfigError(
+            "[LAKE] GLUE_DATABASE registers Iceberg tables, and FORMAT is parquet",
+            hint=("[LAKE] FORMAT = iceberg", "[LAKE] GLUE_DATABASE =     (empty: registered nowhere)"),
+        )
 
 
 def refuse_foreign(script: Script, session: Session, lake: IcebergLake) -> None:

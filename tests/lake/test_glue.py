@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 from cluster.cloud import ACCOUNT, REGION, TESTS_KEY, Call, Cloud
 from cluster.glue_rules import strict_glue
-from warehouse import REPO, WATCHDOG
+from warehouse import REPO, WATCHDOG, Warehouse, plays, song
 
 from dwh.cluster.account import Account
 from dwh.lake.iceberg.fileio import TableIO
@@ -401,6 +401,47 @@ def test_aws_as_it_is_played_here_refuses_what_aws_refuses(cloud: Cloud) -> None
             client.create_table(DatabaseName=DATABASE, TableInput={"Name": "t", "StorageDescriptor": columns})
     client.create_table(DatabaseName=DATABASE, TableInput={"Name": "Upper"})
     assert entry(cloud, "upper")["Name"] == "upper"
+
+
+# ------------------------------------------------------------------------------------------------ by export_lake.py
+
+
+def named_by_glue(cloud: Cloud) -> dict[str, str]:
+    """The metadata file that Glue names for each table of the database."""
+    tables = cloud.client("glue").get_tables(DatabaseName=DATABASE)["TableList"]
+    return {table["Name"]: table["Parameters"]["metadata_location"].rpartition("/")[2] for table in tables}
+
+
+def test_the_script_moves_the_pointers(cloud: Cloud, warehouse: Warehouse) -> None:
+    """An export registers all tables, the next one moves them, one with nothing new only what is behind."""
+    bucket = "acme-script"
+    cloud.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    warehouse.configure(
+        S3={"LOG_DATA": "log_data", "SONG_DATA": "song_data", "LAKE": f"s3://{bucket}/lake", "ENDPOINT_URL": cloud.url},
+        LAKE={"GLUE_DATABASE": DATABASE, "FORMAT": "iceberg"},
+        AWS={"REGION": REGION},
+    )
+    warehouse.write("song_data/a.json", [song()])
+    warehouse.write("log_data/a.json", plays(3))
+    warehouse.etl()
+    assert "glue: songplays is at v1 now" in warehouse.call("export_lake").out
+    assert named_by_glue(cloud) == dict.fromkeys(("users", "songs", "artists", "time", "songplays"), "v1.metadata.json")
+    cloud.client("glue").delete_table(DatabaseName=DATABASE, Name="time")  # as if a killed run had not come to it
+    said = warehouse.call("export_lake").out
+    assert "nothing new" in said
+    assert [line for line in said.splitlines() if "glue:" in line] == ["  glue: time is at v1 now"]
+    warehouse.write("log_data/b.json", plays(2, sessionId=9))
+    warehouse.etl()
+    warehouse.call("export_lake", "--to", f"s3://{bucket}/another")
+    assert set(named_by_glue(cloud).values()) == {"v1.metadata.json"}
+    warehouse.call("export_lake")
+    assert set(named_by_glue(cloud).values()) == {"v2.metadata.json"}
+
+
+def test_plain_files_are_not_registered(warehouse: Warehouse) -> None:
+    warehouse.configure(LAKE={"GLUE_DATABASE": DATABASE, "FORMAT": "parquet"}, S3={"LAKE": PLACE})
+    with pytest.raises(ConfigError, match="FORMAT is parquet"):
+        warehouse.call("export_lake")
 
 
 # ------------------------------------------------------------------------------------------- settings and rights

@@ -6,6 +6,7 @@ not be there yet. `export.json` is replaced last: it pins one snapshot of each t
 Other rooms use:
 
     check    copies, differences
+    glue     Glue, open_glue
     lake     Contents, IcebergLake
     pieces   Pieces, plan_months, plan_whole
     pins     Pins, PINS
