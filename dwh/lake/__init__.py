@@ -9,6 +9,6 @@ Other rooms use:
     check     open_reader
     export    Lake
     manifest  LakeFile, LakeTable, Manifest
-    place     no_lake, Place, sha256, worded
-    places    open_place, refuse_sources
+    place     locked, no_lake, Place, sha256, worded
+    places    folder_of, open_place, refuse_sources
 """

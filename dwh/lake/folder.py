@@ -9,9 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dwh.lake.manifest import MANIFEST, VERSION, LakeFile
-from dwh.lake.place import is_foreign, sha256, worded
+from dwh.lake.place import is_foreign, locked, sha256, worded
 from dwh.seam import Written
-from dwh.terminal.errors import Busy
 
 
 class Folder:
@@ -24,19 +23,11 @@ class Folder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the folder, and lock it for the block."""
-        import fcntl
-
         with worded(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Busy(f"another session is exporting to {self.path}", hint="the same command again") from None
+        with locked(descriptor, self.path):
             yield
-        finally:
-            os.close(descriptor)
 
     def versions(self) -> set[str]:
         """List the folder."""

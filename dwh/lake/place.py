@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Protocol
 from dwh.engines.duckdb.parquet import cannot_write
 from dwh.lake.manifest import MANIFEST, VERSION, LakeFile
 from dwh.seam import Written
-from dwh.terminal.errors import ConfigError
+from dwh.terminal.errors import Busy, ConfigError
 
 CHUNK = 1024 * 1024  # bytes
 SHOWN_NAMES = 3
@@ -76,6 +77,22 @@ def sha256(path: str) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextmanager
+def locked(descriptor: int, path: Path) -> Iterator[None]:
+    """Keep other exports out of an open folder for the block, and close it. Raises Busy when one is under way; the lock
+    of a process that was killed is gone."""
+    import fcntl
+
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"another session is exporting to {path}", hint="the same command again") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

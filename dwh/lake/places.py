@@ -59,10 +59,16 @@ def open_place(config: Config, *, exports_to_s3: bool) -> Place:
         from dwh.sources.buckets import Buckets
 
         return Prefix(location, Buckets(config.s3, config.aws), by_engine=exports_to_s3)
+    return Folder(folder_of(location, exports_to_s3=exports_to_s3))
+
+
+def folder_of(location: str, *, exports_to_s3: bool) -> Path:
+    """Give the folder that [S3] LAKE names, which is no S3 prefix. Raises ConfigError when it is no folder either, or
+    the engine writes to S3 only."""
     if not location or "://" in location:
         raise ConfigError("[S3] LAKE names no folder and no S3 prefix", hint="[S3] LAKE = lake")
     if exports_to_s3:
         raise ConfigError(
             f"Redshift writes its lake to S3 only, and [S3] LAKE is {location}", hint="[S3] LAKE = s3://bucket/lake"
         )
-    return Folder(Path(location))
+    return Path(location)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dwh.engines.duckdb.parquet import cannot_write
 from dwh.lake.iceberg.store import Adopted
-from dwh.terminal.errors import Busy
+from dwh.lake.place import locked
 
 UNFINISHED = ".partial"
 
@@ -31,19 +31,11 @@ class FolderStore:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the folder, and lock it for the block."""
-        import fcntl
-
         with _worded(self.path):
             self._make(self.path)
             descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Busy(f"another session is exporting to {self.path}", hint="the same command again") from None
+        with locked(descriptor, self.path):
             yield
-        finally:
-            os.close(descriptor)
 
     def sizes(self) -> dict[str, int]:
         """Look at every file."""

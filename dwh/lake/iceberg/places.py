@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwh.lake.iceberg.folder import FolderStore
+from dwh.lake.places import folder_of
 from dwh.sources.files import is_remote
-from dwh.terminal.errors import ConfigError
 
 if TYPE_CHECKING:
     from dwh.lake.iceberg.store import Store
@@ -23,10 +22,4 @@ def open_store(config: Config, *, exports_to_s3: bool) -> Store:
         from dwh.sources.buckets import Buckets
 
         return S3Store(location, Buckets(config.s3, config.aws), by_engine=exports_to_s3)
-    if not location or "://" in location:
-        raise ConfigError("[S3] LAKE names no folder and no S3 prefix", hint="[S3] LAKE = lake")
-    if exports_to_s3:
-        raise ConfigError(
-            f"Redshift writes its lake to S3 only, and [S3] LAKE is {location}", hint="[S3] LAKE = s3://bucket/lake"
-        )
-    return FolderStore(Path(location))
+    return FolderStore(folder_of(location, exports_to_s3=exports_to_s3))
