@@ -10,5 +10,4 @@ Other rooms use:
     account    Account, Declined
     lifecycle  Lifecycle
     network    own_address
-    watching   GOING, UP
 """

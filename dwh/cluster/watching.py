@@ -38,7 +38,7 @@ class Watched(Protocol):
     name: str
     seen: str | None
 
-    def look(self) -> dict[str, Any] | None:
+    def describe(self) -> dict[str, Any] | None:
         """Give AWS's description of it; None when there is no cluster of that name."""
 
 
@@ -54,7 +54,7 @@ def await_available(cluster: Watched, tell: Tell, patience: float, role: str = "
     """
     status, waited = "", False
     for elapsed in cluster.account.looks(patience):
-        found = cluster.look()
+        found = cluster.describe()
         if found is None and elapsed < min(patience, ROLE_SECONDS):
             status = "not visible yet"  # a cluster that was just requested
         elif found is None:

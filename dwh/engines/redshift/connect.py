@@ -30,12 +30,14 @@ class WrongPassword(EnvironmentFailure):
 
 
 class Place(NamedTuple):
-    """The host and port of a warehouse. `cluster` is its name in AWS, `secret_arn` the secret that AWS keeps for it."""
+    """The host and port of a warehouse. `cluster` is its name in AWS, with `serverless` that of a workgroup;
+    `secret_arn` is the secret that AWS keeps for it."""
 
     host: str
     port: int
     cluster: str = ""
     secret_arn: str = ""
+    serverless: bool = False
 
 
 class Login(NamedTuple):

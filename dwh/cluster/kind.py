@@ -1,0 +1,90 @@
+"""The seam between the two kinds of warehouse in AWS, on one screen: a cluster, or Serverless.
+
+To add a kind: write this class, and add a line to `choose_kind` in `lifecycle.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+from dwh.cluster.account import Account
+from dwh.seam import Change, Tell
+
+SNAPSHOT_DAYS = 7
+# `up` can be connected to, `going` is being deleted, `other` is made, changed or broken.
+Stage = Literal["up", "going", "other"]
+
+PUBLIC = "PUBLIC: it gets an address on the internet"
+PRIVATE = "not public: only machines inside its VPC can reach it"
+
+
+class Surroundings(NamedTuple):
+    """The resources beside a warehouse: the ARN of its role, the id of its security group."""
+
+    role: str
+    group: str
+
+
+class Found(NamedTuple):
+    """A warehouse as AWS describes it now. `what` names it in a plan, `status` is AWS's word for `stage`. `host` is
+    empty while it is made. `secret` is the ARN of the admin password that AWS keeps; empty when it keeps none.
+    `described` is AWS's own answer, for its kind only."""
+
+    name: str
+    what: str
+    status: str
+    stage: Stage
+    host: str
+    port: int
+    secret: str
+    public: bool
+    described: Mapping[str, Any]
+
+
+class Kind(Protocol):
+    """One kind of warehouse, of the name [CLUSTER] IDENTIFIER. `noun` is what a person calls it, `slices` how many
+    files of a COPY it reads at once (None: not known). `serverless`: its name in AWS is that of a workgroup."""
+
+    account: Account
+    name: str
+    noun: str
+    serverless: bool
+
+    @property
+    def slices(self) -> int | None:
+        """Give the number of files of a COPY that are read at once, as the settings have it; None: not known."""
+
+    @property
+    def is_up(self) -> bool:
+        """Tell whether it could be connected to when AWS was last asked. Sends no request."""
+
+    def check(self) -> None:
+        """Raise ConfigError for settings that AWS would refuse. Sends no request."""
+
+    def look(self) -> Found | None:
+        """Describe the one of our name; None when there is none. Raises EnvironmentFailure when it is not ours."""
+
+    def find(self) -> list[Found]:
+        """Find those with our tag, under any name."""
+
+    def plan(self, found: Found | None) -> Change:
+        """Say what `ensure` would do with what was found."""
+
+    def ensure(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> Change:
+        """Make it if it is missing, change what differs from the settings, and wait until it can be connected to.
+
+        Raises Busy when `patience` seconds are over, EnvironmentFailure when it will never be up.
+        """
+
+    def await_gone(self, name: str, tell: Tell, patience: float) -> None:
+        """Wait until nothing of this name is left. Raises Busy when `patience` seconds are over."""
+
+    def delete(self, found: Found, tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
+        """Delete ours, with a final snapshot if one is wanted, and wait until it is gone; billing ends then.
+
+        Raises Busy when `patience` seconds are over, EnvironmentFailure when AWS refuses it for good.
+        """
+
+    def last_word(self, place: str) -> str:
+        """Say what goes on costing, as far as AWS has told, and how to end it; empty when nothing does."""
