@@ -1,6 +1,6 @@
 """The seam between the two kinds of warehouse in AWS, on one screen: a cluster, or Serverless.
 
-To add a kind: write this class, and add a line to `choose_kind` in `lifecycle.py`.
+To add a kind: write this class, and add a line to `Lifecycle` in `lifecycle.py`.
 """
 
 from __future__ import annotations

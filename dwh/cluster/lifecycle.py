@@ -9,24 +9,27 @@ from dwh.cluster.kind import SNAPSHOT_DAYS, Found, Kind, Surroundings
 from dwh.cluster.network import Network
 from dwh.cluster.provisioned import Provisioned
 from dwh.cluster.role import Role
+from dwh.cluster.serverless import Serverless
 from dwh.seam import Change, Tell
-from dwh.terminal.errors import EnvironmentFailure
+from dwh.terminal.errors import DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from dwh.settings.config import Config
 
 
-def choose_kind(account: Account, config: Config) -> Kind:
-    """Give the kind of warehouse that the settings ask for."""
-    return Provisioned(account, config)
-
-
 class Lifecycle:
-    """A warehouse of either kind, its role and its security group."""
+    """A warehouse of the kind that the settings ask for, its role and its security group. What carries our tag is
+    closed whatever its kind."""
 
     def __init__(self, account: Account, config: Config) -> None:
         self.account = account
-        self.warehouse = choose_kind(account, config)
+        kinds: dict[str, Kind] = {
+            "provisioned": Provisioned(account, config),
+            "serverless": Serverless(account, config),
+        }
+        self.warehouse = kinds.pop(config.cluster.kind)
+        self._others = tuple(kinds.values())
+        self._met: list[Kind] = []  # of the other kinds, those of which there is one
         self.role = Role(account, config)
         self.network = Network(account, config)
 
@@ -62,13 +65,13 @@ class Lifecycle:
 
     def plan_stop(self, *, snapshot: bool) -> list[Change]:
         """Say what `stop` would do: it removes only resources with our tag."""
-        ours = self.warehouse.find()
-        changes = [Change("-", found.what) for found in ours]
+        ours, unseen = self._find()
+        changes = [Change("-", found.what) for _, found in ours]
         changes += [Change("-", f"security group {g['GroupName']}", beside=True) for g in self.network.find()]
         changes += [Change("-", f"role {r['RoleName']}", beside=True) for r in self.role.find()]
-        if snapshot and any(found.stage != "going" for found in ours):
+        if snapshot and any(found.stage != "going" for _, found in ours):
             changes.append(Change("+", f"a final snapshot with all data, kept for {SNAPSHOT_DAYS} days", beside=True))
-        return [self._account(), *changes] if changes else [self._nothing_left()]
+        return [self._account(), *changes, *unseen] if changes else [*unseen, self._nothing_left()]
 
     def stop(self, tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
         """Delete all resources with our tag, the warehouse first, and make sure by listing them again.
@@ -76,12 +79,15 @@ class Lifecycle:
         Raises EnvironmentFailure that names what is left, Busy while something cannot be deleted yet.
         """
         changes = []
-        for found in self.warehouse.find():
-            changes += self.warehouse.delete(found, tell, patience, snapshot=snapshot)
+        for kind, found in self._find()[0]:
+            changes += kind.delete(found, tell, patience, snapshot=snapshot)
         changes += [self.network.remove(group, tell) for group in self.network.find()]
         changes += [self.role.remove(role, tell) for role in self.role.find()]
-        self._refuse_leftovers(changes)
-        return [*changes, self._nothing_left()]
+        return [*changes, *self._refuse_leftovers(changes), self._nothing_left()]
+
+    def last_word(self, place: str) -> str:
+        """Say what goes on costing, as far as AWS has told, and how to end it; empty when nothing does."""
+        return next((word for kind in (self.warehouse, *self._met) if (word := kind.last_word(place))), "")
 
     def look(self) -> Found | None:
         """Describe the warehouse; None when there is none."""
@@ -93,8 +99,26 @@ class Lifecycle:
     def _nothing_left(self) -> Change:
         return Change("=", f"all gone: nothing tagged {TAG}={self.account.suite} is left in {self.account.region}")
 
-    def _refuse_leftovers(self, changes: list[Change]) -> None:
-        left = [found.what for found in self.warehouse.find()]
+    def _find(self) -> tuple[list[tuple[Kind, Found]], list[Change]]:
+        """Find all warehouses of ours. One of another kind may not be visible to this user, or not exist in this
+        region: that is told, and stops nobody from closing the kind that is used."""
+        found, unseen = [(self.warehouse, one) for one in self.warehouse.find()], []
+        for kind in self._others:
+            try:
+                of_kind = [(kind, one) for one in kind.find()]
+            except DwhError as error:
+                unseen.append(
+                    Change("=", f"whether there is a {kind.noun} could not be seen: {error.message}", beside=True)
+                )
+                continue
+            self._met += [kind] * (bool(of_kind) and kind not in self._met)
+            found += of_kind
+        return found, unseen
+
+    def _refuse_leftovers(self, changes: list[Change]) -> list[Change]:
+        """Raise EnvironmentFailure with what is left; give what could not be seen."""
+        ours, unseen = self._find()
+        left = [found.what for _, found in ours]
         left += [f"security group {g['GroupName']} ({g['GroupId']})" for g in self.network.find()]
         left += [f"role {r['RoleName']}" for r in self.role.find()]
         if left:
@@ -104,3 +128,4 @@ class Lifecycle:
                 evidence=[f"tagged {TAG}={self.account.suite}, in {self.account.region}", *why],
                 hint="python conn_close.py --engine redshift     (tries again)",
             )
+        return unseen

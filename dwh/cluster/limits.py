@@ -16,6 +16,10 @@ _PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[!-~]{8,64}")
 _PORTS = (*range(5431, 5456), *range(8191, 8216))  # CreateWorkgroup takes the same [B redshift-serverless/2021-04-21]
 _GONE_TYPES = ("dc1.", "dc2.", "ds1.", "ds2.")
 _FROM_TWO_NODES = ("ra3.4xlarge", "ra3.16xlarge")  # [D23 mgmt/working-with-clusters.html]
+# What Serverless takes: names [B redshift-serverless/2021-04-21], base sizes [D mgmt/serverless-capacity.html]. Whether
+# it takes a most that is no multiple of 8 is not known [U].
+_SHORTEST, _LEAST = 3, 4
+_SIZES = (*range(8, 513, 8), *range(544, 1025, 32))
 
 
 def check_names(settings: Cluster) -> None:
@@ -58,4 +62,31 @@ def check_nodes(settings: Cluster) -> None:
         raise ConfigError(
             f"[CLUSTER] NODE_TYPE = {settings.node_type} needs at least two nodes",
             hint=("[CLUSTER] NUM_NODES = 2", "[CLUSTER] NODE_TYPE = ra3.large"),
+        )
+
+
+def check_rpus(settings: Cluster) -> None:
+    """Raise ConfigError for a name or for sizes that Serverless does not take."""
+    if len(settings.identifier) < _SHORTEST:
+        raise ConfigError(
+            f"[CLUSTER] IDENTIFIER = {settings.identifier} is too short for Serverless",
+            evidence="a namespace and a workgroup have names of 3 to 64 characters",
+            hint="[CLUSTER] IDENTIFIER = sparkify-dwh",
+        )
+    if not (settings.base_rpu == _LEAST or settings.base_rpu in _SIZES):
+        raise ConfigError(
+            f"[CLUSTER] BASE_RPU = {settings.base_rpu} is not a size of Serverless",
+            evidence="4, or a multiple of 8 up to 512, or of 32 up to 1024",
+            hint="[CLUSTER] BASE_RPU = 4",
+        )
+    if settings.max_rpu < settings.base_rpu or settings.max_rpu % 8:
+        raise ConfigError(
+            f"[CLUSTER] MAX_RPU = {settings.max_rpu} does not go with BASE_RPU = {settings.base_rpu}",
+            evidence="a multiple of 8 that is not below BASE_RPU",
+            hint=f"[CLUSTER] MAX_RPU = {max(8, settings.base_rpu)}",
+        )
+    if settings.max_rpu_hours == 0:
+        raise ConfigError(
+            "[CLUSTER] MAX_RPU_HOURS = 0 would let no query run",
+            hint=("[CLUSTER] MAX_RPU_HOURS = 16", "[CLUSTER] MAX_RPU_HOURS = off     (no limit)"),
         )

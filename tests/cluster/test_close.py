@@ -10,9 +10,9 @@ from warehouse import Result
 
 from cluster.cloud import NAME, Call
 from cluster.conftest import Rig, foreign_things
+from cluster.test_faults import NOTHING
 from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
-NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
 ALL_GONE = f"= all gone: nothing tagged dwh-suite={NAME} is left in us-west-2"
 
 
@@ -49,11 +49,11 @@ def test_everything_goes_in_the_order_that_works(up: Rig) -> None:
 
 
 def test_p64_all_gone_is_the_answer_of_a_listing(up: Rig) -> None:
-    """The last three questions of a close list clusters, groups and roles by tag."""
+    """The last questions of a close list both kinds of warehouse, groups and roles by tag."""
     close(up)
-    asked = [call.action for call in up.cloud.calls][-3:]
-    assert asked == ["redshift:DescribeClusters", "ec2:DescribeSecurityGroups", "iam:ListRoles"]
-    assert up.cloud.calls[-3].given["TagValues.TagValue.1"] == NAME
+    asked = [call.action.split(":")[1] for call in up.cloud.calls][-5:]
+    assert asked == ["DescribeClusters", "ListNamespaces", "ListWorkgroups", "DescribeSecurityGroups", "ListRoles"]
+    assert up.cloud.calls[-5].given["TagValues.TagValue.1"] == NAME
 
 
 @pytest.mark.parametrize("orphan", ["role", "group"])

@@ -155,7 +155,7 @@ class RedshiftEngine(Engine):
 
     def last_word(self) -> str:
         """Say what goes on costing, or may, and how to end that; empty when nothing does."""
-        return self._lifecycle.warehouse.last_word(self.place) if self._lifecycle else ""
+        return self._lifecycle.last_word(self.place) if self._lifecycle else ""
 
     def _snapshot(self, action: str) -> bool:
         return self.settings.final_snapshot and action != "delete"
