@@ -130,7 +130,7 @@ class Part:
             raise EnvironmentFailure(
                 f"namespace {name} cannot be deleted: workgroup {', '.join(users)}, which is not ours, uses it",
                 evidence=str(declined),
-                hint="delete that workgroup, then python conn_close.py --engine redshift",
+                hint=f"aws {SERVICE} delete-workgroup --workgroup-name {users[0]}     (then close again)",
             ) from declined
 
     def _is_ours(self, thing: Answer) -> bool:

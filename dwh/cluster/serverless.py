@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, Account, Answer, Declined
 from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, Found, Kind, Stage, Surroundings
 from dwh.cluster.limits import check_names, check_rpus
+from dwh.cluster.namespace_snapshots import NamespaceSnapshots
 from dwh.cluster.part import CONFLICT, GOING, INVALID, UP, Part
-from dwh.cluster.snapshots import NamespaceSnapshots
 from dwh.cluster.workgroup import Workgroups
 from dwh.seam import Change, Tell
 from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, NotReady
@@ -100,7 +100,7 @@ class Serverless(Kind):
             raise EnvironmentFailure(
                 f"there is a Serverless warehouse {self.name} already; a restore would replace all data in it",
                 evidence="nothing was changed",
-                hint="python conn_close.py --engine redshift     (keeps its data in a snapshot), then again",
+                hint="python conn_close.py --engine redshift     (keeps its data in a snapshot; then restore)",
             )
         self._ensure_both(found, around, tell, patience, restoring=kept)
         tell(f"restoring snapshot {kept}")
@@ -232,7 +232,7 @@ class Serverless(Kind):
             raise EnvironmentFailure(
                 f"Serverless warehouse {self.name} was made for snapshot {kept}, which is not in it yet",
                 hint=(
-                    f"python conn_start.py --engine redshift --from-snapshot {kept}     (continues)",
+                    f"python conn_start.py --engine redshift     (with --from-snapshot {kept}: continues)",
                     "python conn_close.py --engine redshift --no-snapshot     (gives it up; the snapshot stays)",
                 ),
             )

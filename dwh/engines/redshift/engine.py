@@ -1,4 +1,4 @@
-"""Amazon Redshift: a cluster that the suite makes, watches and deletes, or an existing warehouse."""
+"""Amazon Redshift: a warehouse of either kind that the suite makes, watches and deletes, or an existing one."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SETTLING_SECONDS, SETTLING_PAUSE = 60.0, 5.0
 
 
 class RedshiftEngine(Engine):
-    """Our own cluster (`stop` deletes it), or with [CLUSTER] HOST an existing warehouse, in which only a schema and our
-    tables are made and removed."""
+    """Our own cluster or Serverless warehouse (`stop` deletes it), or with [CLUSTER] HOST an existing one, in which
+    only a schema and our tables are made and removed."""
 
     name = "redshift"
     patience = 1800.0
@@ -49,13 +49,15 @@ class RedshiftEngine(Engine):
 
     @property
     def address(self) -> Address:
-        """Give region and cluster, or the endpoint of [CLUSTER] HOST; then database and schema. Raises ConfigError when
-        no region is set."""
+        """Give region and cluster or workgroup, or the endpoint of [CLUSTER] HOST; then database and schema.
+
+        Raises ConfigError when no region is set."""
         cluster = self.settings
         if cluster.host:
             where = {"endpoint": server_name(cluster.host, cluster.db_port)}
         else:
-            where = {"region": self.account.region, "cluster": cluster.identifier.lower()}
+            noun = "workgroup" if cluster.kind == "serverless" else "cluster"
+            where = {"region": self.account.region, noun: cluster.identifier.lower()}
         return {"engine": self.name, **where, "database": cluster.db_name, "schema": cluster.schema}
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
