@@ -127,7 +127,7 @@ class Serverless(Kind):
         """
         space, group = found.described["namespace"], found.described["workgroup"]
         if group:
-            tell(f"deleting workgroup {found.name}: no compute is billed from now on")
+            tell(f"deleting workgroup {found.name}")
             self.workgroups.delete(found.name, tell, patience)
         changes = [Change("-", f"Serverless warehouse {found.name}, billing has ended")]
         if space:
