@@ -7,7 +7,7 @@ Marks such as [B] or [U] in comments name the source of a fact about AWS: docs/c
 
 Other rooms use:
 
-    account    Account, Declined
-    lifecycle  Lifecycle
-    network    own_address
+    account      Account, Declined
+    lifecycle    Lifecycle
+    whereabouts  own_address, own_seat
 """

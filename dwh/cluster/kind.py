@@ -11,7 +11,13 @@ from typing import Any, Literal, NamedTuple, Protocol
 from dwh.cluster.account import Account
 from dwh.seam import Change, Tell
 
+Snapshot = Mapping[str, Any]  # as AWS describes it, for its kind only
+
 SNAPSHOT_DAYS = 7
+LATEST = "latest"
+# The tag that names a snapshot on itself and on what is made from it. AWS keeps tags when it restores a cluster in the
+# same region [D23 mgmt/amazon-redshift-tagging].
+SOURCE_TAG = "dwh-snapshot"
 # `up` can be connected to, `going` is being deleted, `other` is made, changed or broken.
 Stage = Literal["up", "going", "other"]
 
@@ -20,10 +26,12 @@ PRIVATE = "not public: only machines inside its VPC can reach it"
 
 
 class Surroundings(NamedTuple):
-    """The resources beside a warehouse: the ARN of its role, the id of its security group."""
+    """The resources beside a warehouse: the ARN of its role, the id of its security group, the snapshot it is made
+    from."""
 
     role: str
     group: str
+    snapshot: Snapshot | None = None
 
 
 class Found(NamedTuple):
@@ -39,7 +47,7 @@ class Found(NamedTuple):
     port: int
     secret: str
     public: bool
-    described: Mapping[str, Any]
+    described: dict[str, Any]
 
 
 class Kind(Protocol):
@@ -68,8 +76,17 @@ class Kind(Protocol):
     def find(self) -> list[Found]:
         """Find those with our tag, under any name."""
 
-    def plan(self, found: Found | None) -> Change:
-        """Say what `ensure` would do with what was found."""
+    def choose(self, snapshot: str) -> Snapshot:
+        """Find a snapshot of ours by its name, or the newest final one: `latest`.
+
+        Raises EnvironmentFailure when there is none, or it is not ours.
+        """
+
+    def plan(self, found: Found | None, snapshot: Snapshot | None = None) -> Change:
+        """Say what `ensure` would do with what was found.
+
+        Raises EnvironmentFailure when a snapshot is asked for and what was found was not made from it.
+        """
 
     def ensure(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> Change:
         """Make it if it is missing, change what differs from the settings, and wait until it can be connected to.

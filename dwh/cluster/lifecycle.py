@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dwh.cluster.account import TAG, Account
-from dwh.cluster.kind import SNAPSHOT_DAYS, Found, Kind, Surroundings
+from dwh.cluster.kind import SNAPSHOT_DAYS, Found, Kind, Snapshot, Surroundings
 from dwh.cluster.network import Network
 from dwh.cluster.provisioned import Provisioned
 from dwh.cluster.role import Role
@@ -39,39 +39,48 @@ class Lifecycle:
         self.role.check()
         self.network.check()
 
-    def plan_start(self) -> list[Change]:
-        """Say what `start` would do. Raises EnvironmentFailure for a warehouse of our name that is not ours."""
+    def plan_start(self, snapshot: str = "") -> list[Change]:
+        """Say what `start` would do. Raises its errors, also for a role of our name that is not ours."""
         self.check()
-        found = self.warehouse.look()
-        return [self._account(), self.role.plan(), self.network.plan(), self.warehouse.plan(found)]
+        found, source = self.warehouse.look(), self._source(snapshot)
+        return [self._account(), self.role.plan(), self.network.plan(), self.warehouse.plan(found, source)]
 
-    def start(self, tell: Tell, patience: float) -> list[Change]:
+    def start(self, tell: Tell, patience: float, snapshot: str = "") -> list[Change]:
         """Make what is missing and wait until the warehouse is up. Running it again changes nothing.
 
+        `snapshot` is the name of the snapshot that a new warehouse is made from, or `latest`; empty: it begins empty.
+        Raises the errors of choosing it before anything is made, and EnvironmentFailure when the warehouse is there and
+        was not made from it.
         Raises Busy when `patience` seconds are over, EnvironmentFailure for a warehouse that is not ours or has failed.
         """
         self.check()
         found = self.warehouse.look()
         account = self._account()
+        self.network.cidrs()  # who may connect is settled before anything is made
         tell(account.what)
         if found and found.stage == "going":
             tell(f"the previous {self.warehouse.noun} is still being deleted")
             self.warehouse.await_gone(found.name, tell, patience)
             found = None
+        source = self._source(snapshot)  # only now: the previous one's final snapshot may be the latest
+        self.warehouse.plan(found, source)
         role, arn = self.role.ensure(tell)
         rule, group = self.network.ensure(tell)
-        made = self.warehouse.ensure(found, Surroundings(arn, group), tell, patience)
+        made = self.warehouse.ensure(found, Surroundings(arn, group, source), tell, patience)
         return [account, role, rule, made]
 
     def plan_stop(self, *, snapshot: bool) -> list[Change]:
         """Say what `stop` would do: it removes only resources with our tag."""
-        ours, unseen = self._find()
+        (ours, unseen), roles = self._find(), self.role.find()
         changes = [Change("-", found.what) for _, found in ours]
         changes += [Change("-", f"security group {g['GroupName']}", beside=True) for g in self.network.find()]
-        changes += [Change("-", f"role {r['RoleName']}", beside=True) for r in self.role.find()]
+        changes += [Change("-", f"role {r['RoleName']}", beside=True) for r in roles]
         if snapshot and any(found.stage != "going" for _, found in ours):
             changes.append(Change("+", f"a final snapshot with all data, kept for {SNAPSHOT_DAYS} days", beside=True))
-        return [self._account(), *changes, *unseen] if changes else [*unseen, self._nothing_left()]
+        if self.role.taken(roles):
+            changes.append(Change("=", f"role {self.role.name} is not ours (no tag {TAG}): it stays", beside=True))
+        gone = [] if any(change.mark != "=" for change in changes) else [self._nothing_left()]
+        return [*([] if gone else [self._account()]), *changes, *unseen, *gone]
 
     def stop(self, tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
         """Delete all resources with our tag, the warehouse first, and make sure by listing them again.
@@ -92,6 +101,9 @@ class Lifecycle:
     def look(self) -> Found | None:
         """Describe the warehouse; None when there is none."""
         return self.warehouse.look()
+
+    def _source(self, snapshot: str) -> Snapshot | None:
+        return self.warehouse.choose(snapshot) if snapshot else None
 
     def _account(self) -> Change:
         return Change("=", f"{self.account.who()}, {self.account.region}", beside=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dwh.cluster.account import Account, Answer, Declined
+from dwh.cluster.kind import LATEST, Snapshot
 from dwh.cluster.part import GONE, SERVICE
 from dwh.cluster.watching import passed
 from dwh.seam import Tell
 from dwh.terminal.errors import Busy, EnvironmentFailure
 
-LATEST = "latest"
 # The others end by themselves, or are AVAILABLE [B SnapshotStatus].
 _LOST = ("DELETED", "CANCELLED", "FAILED")
 
@@ -20,8 +20,8 @@ class NamespaceSnapshots:
         self.account = account
         self.name = name
 
-    def choose(self, wanted: str) -> str:
-        """Give the name of a snapshot that can be restored; for `latest`, of the newest.
+    def choose(self, wanted: str) -> Snapshot:
+        """Find a snapshot that can be restored by its name; for `latest`, the newest.
 
         Raises EnvironmentFailure, with those that there are, when there is no such one.
         """
@@ -31,20 +31,20 @@ class NamespaceSnapshots:
         ours.sort(key=lambda one: str(one.get("snapshotCreateTime", "")))
         names = [str(one["snapshotName"]) for one in ours]
         if names and wanted in (LATEST, *names):
-            return names[-1] if wanted == LATEST else wanted
+            return dict(ours[-1] if wanted == LATEST else ours[names.index(wanted)])
         raise EnvironmentFailure(
             f"there is no snapshot {'' if wanted == LATEST else wanted + ' '}of namespace {self.name}",
             evidence=f"there are: {', '.join(names) or 'none'}",
             hint="python conn_start.py --engine redshift     (makes an empty warehouse)",
         )
 
-    def restore(self, snapshot: str, *, managed: bool) -> None:
+    def restore(self, snapshot: Snapshot, *, managed: bool) -> None:
         """Have AWS replace all that is in the namespace. With `managed` AWS makes and keeps a new admin password."""
         self.account.ask(
             f"{SERVICE}:RestoreFromSnapshot",
             namespaceName=self.name,
             workgroupName=self.name,
-            snapshotName=snapshot,
+            snapshotName=snapshot["snapshotName"],
             manageAdminPassword=managed,
         )
 

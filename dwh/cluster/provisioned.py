@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account, Declined
-from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, Found, Kind, Stage, Surroundings
+from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, Found, Kind, Snapshot, Stage, Surroundings
 from dwh.cluster.limits import check_names, check_nodes
+from dwh.cluster.snapshots import Snapshots, in_words, refuse_other_source, restore_request
 from dwh.cluster.watching import GOING, UP, await_available, await_gone, broken
 from dwh.seam import Change, Tell
 from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, NotReady
@@ -30,6 +31,7 @@ class Provisioned(Kind):
         self.account = account
         self.settings = config.cluster
         self.name = config.cluster.identifier
+        self.snapshots = Snapshots(account, config)
         self.seen: str | None = None
 
     @property
@@ -81,12 +83,21 @@ class Provisioned(Kind):
         self.seen = str(found[0]["ClusterStatus"]) if found else ""
         return [self._found(cluster) for cluster in found]
 
-    def plan(self, found: Found | None) -> Change:
-        """Say what `ensure` would do with the cluster as it was described."""
+    def choose(self, snapshot: str) -> Snapshot:
+        """Find the snapshot that a new cluster is made from, as `Snapshots.choose` does."""
+        return self.snapshots.choose(snapshot)
+
+    def plan(self, found: Found | None, snapshot: Snapshot | None = None) -> Change:
+        """Say what `ensure` would do with the cluster as it was described.
+
+        Raises EnvironmentFailure when a snapshot is asked for and the cluster was not made from it.
+        """
         wanted = f"{self.settings.num_nodes} x {self.settings.node_type}"
         if found is None or found.stage == "going":
             public = PUBLIC if self.settings.public else PRIVATE
-            return Change("+", f"cluster {self.name}, {wanted}, encrypted, {public}; billed by the hour")
+            made = f"{wanted}, encrypted" if snapshot is None else in_words(snapshot)
+            return Change("+", f"cluster {self.name}, {made}, {public}; billed by the hour")
+        refuse_other_source(found.described, snapshot)
         nodes = f"{found.described.get('NumberOfNodes', 1)} x {found.described.get('NodeType')}"
         what = f"cluster {self.name}, {nodes}, {found.status}"
         if nodes != wanted:
@@ -100,9 +111,9 @@ class Provisioned(Kind):
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it will never be available.
         """
-        change = self.plan(found)
+        change = self.plan(found, around.snapshot)
         if change.mark == "+" and not self._create(around, tell):
-            change = self.plan(self.look())
+            change = self.plan(self.look(), around.snapshot)
         cluster = await_available(self, tell, patience)
         if bool(cluster.get("PubliclyAccessible")) != self.settings.public:
             tell("making it public" if self.settings.public else "making it private")
@@ -130,12 +141,12 @@ class Provisioned(Kind):
 
         AWS cannot delete a cluster that is being made or changed [B InvalidClusterState]: this waits for that.
         """
-        kept = ""
-        if found.stage != "going":
-            kept = self._ask_to_delete(found.name, tell, patience, snapshot=snapshot)
+        asked, going = "", found.stage == "going"
+        if not going:
+            asked = self._ask_to_delete(found.name, tell, patience, snapshot=snapshot)
         self.await_gone(found.name, tell, patience)
-        changes = [Change("-", f"cluster {found.name}, billing has ended")]
-        return [Change("+", f"snapshot {kept}, kept for {SNAPSHOT_DAYS} days"), *changes] if kept else changes
+        kept = self.snapshots.taken_of(found.described, asked, tell) if asked or going else []
+        return [*kept, Change("-", f"cluster {found.name}, billing has ended")]
 
     def last_word(self, place: str) -> str:
         """Say that the cluster is up and billed, or may be, and how to end that; empty when there is none."""
@@ -161,16 +172,18 @@ class Provisioned(Kind):
 
     def _create(self, around: Surroundings, tell: Tell) -> bool:
         """Request the cluster, once, and tell whether this made it. Waits while AWS does not know the role yet."""
-        tell(f"making cluster {self.name}, {PUBLIC if self.settings.public else PRIVATE}; billing starts now")
+        action, request, source = "redshift:CreateCluster", self._wanted(around), ""
+        if around.snapshot:
+            self.snapshots.claim(around.snapshot)
+            action, request = "redshift:RestoreFromClusterSnapshot", restore_request(around.snapshot, request)
+            source = f" from snapshot {around.snapshot['SnapshotIdentifier']}"
+        public = PUBLIC if self.settings.public else PRIVATE
+        tell(f"making cluster {self.name}{source}, {public}; billing starts now")
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
             self.seen = "creating"  # from here on it may be billed, whatever AWS answers
             try:
-                self.account.ask(
-                    "redshift:CreateCluster",
-                    expected=("ClusterAlreadyExists", "InvalidParameterValue"),
-                    once=True,
-                    **self._wanted(around),
-                )
+                expected = ("ClusterAlreadyExists", "InvalidParameterValue")
+                made = self.account.ask(action, expected=expected, once=True, **request)["Cluster"]
             except Declined as declined:
                 if declined.code == "ClusterAlreadyExists":
                     self.describe()  # raises when it is not ours
@@ -186,8 +199,15 @@ class Provisioned(Kind):
             except DwhError:
                 self.seen = ""
                 raise
+            self._tag(made, around.snapshot)
             return True
         raise refused
+
+    def _tag(self, made: dict[str, Any], snapshot: Snapshot | None) -> None:
+        """Tag a cluster that AWS has restored without the tags of its snapshot, against its documentation."""
+        if snapshot and not self.account.owns(made):
+            arn = self.account.arn("redshift", f"cluster:{self.name}")
+            self.account.ask("redshift:CreateTags", ResourceName=arn, Tags=self.snapshots.tags(snapshot))
 
     def _was_heard(self, tell: Tell) -> bool:
         """Find out whether AWS received a request whose answer was lost: it is never sent twice."""
@@ -241,7 +261,7 @@ class Provisioned(Kind):
         choice: dict[str, Any] = {"FinalClusterSnapshotIdentifier": kept}
         choice |= {"FinalClusterSnapshotRetentionPeriod": SNAPSHOT_DAYS}
         choice = {"SkipFinalClusterSnapshot": not snapshot, **(choice if snapshot else {})}
-        tell(f"deleting cluster {name}" + (f", its data is kept in snapshot {kept}" if kept else ""))
+        tell(f"deleting cluster {name}" + (f", and asking for a final snapshot, {kept}" if kept else ""))
         for _ in self.account.looks(patience):
             try:
                 expected = ("ClusterNotFound", "InvalidClusterState")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, Account, Answer, Declined
-from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, Found, Kind, Stage, Surroundings
+from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, SOURCE_TAG, Found, Kind, Snapshot, Stage, Surroundings
 from dwh.cluster.limits import check_names, check_rpus
 from dwh.cluster.namespace_snapshots import NamespaceSnapshots
 from dwh.cluster.part import CONFLICT, GOING, INVALID, UP, Part
@@ -64,12 +64,23 @@ class Serverless(Kind):
         self.seen, self.asked = found[0] if found else None, True
         return found
 
-    def plan(self, found: Found | None) -> Change:
-        """Say what `ensure` would do with the two parts as they were described."""
+    def choose(self, snapshot: str) -> Snapshot:
+        """Find a snapshot of the namespace of our name, as `NamespaceSnapshots.choose` does."""
+        return self.snapshots.choose(snapshot)
+
+    def plan(self, found: Found | None, snapshot: Snapshot | None = None) -> Change:
+        """Say what `ensure` would do with the two parts as they were described.
+
+        Raises EnvironmentFailure when a snapshot is asked for and the namespace was not made for it, or it waits for
+        one and none is asked for: a restore replaces all that is in a namespace.
+        """
         wanted = self.workgroups.wanted()
-        if found is None or found.stage == "going":
+        if found and found.stage != "going":
+            self._refuse_other_source(found, snapshot)
+        if found is None or found.stage == "going" or _tag(found, RESTORING):
             public = PUBLIC if self.settings.public else PRIVATE
-            return Change("+", f"Serverless warehouse {self.name}, {wanted}, encrypted, {public}; {COSTS}")
+            source = f" from snapshot {snapshot['snapshotName']}" if snapshot else ""
+            return Change("+", f"Serverless warehouse {self.name}{source}, {wanted}, encrypted, {public}; {COSTS}")
         group = found.described["workgroup"]
         if group is None or group["status"] == GOING:
             return Change("~", f"namespace {self.name} stays; a workgroup is made for it: {wanted}")
@@ -79,39 +90,23 @@ class Serverless(Kind):
 
     def ensure(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> Change:
         """Make what is missing of the two parts and the limit, change what differs, and wait until all is available
-        and the role is in use.
+        and the role is in use. A snapshot is put into a namespace that was made for it; stopped at any moment, the same
+        call continues.
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when AWS refuses, and for a namespace that
         waits for its snapshot.
         """
-        self._refuse_half_restored(found)
-        change = self.plan(found)
+        change, snapshot = self.plan(found, around.snapshot), around.snapshot
         self._ensure_both(found, around, tell, patience)
+        if snapshot and change.mark == "+":
+            tell(f"restoring snapshot {snapshot['snapshotName']}")
+            self.snapshots.restore(snapshot, managed=not self.settings.db_password)
+            space = self.namespaces.settle(self.name, tell, patience)
+            self._give_role(space, around.role, tell, patience)
+            arn = space["namespaceArn"]
+            self.account.ask("redshift-serverless:UntagResource", resourceArn=arn, tagKeys=[RESTORING])
+            self.look()
         return change
-
-    def restore(self, snapshot: str, around: Surroundings, tell: Tell, patience: float) -> Change:
-        """Make the warehouse from a snapshot of its namespace, in place of `ensure`; `latest` is the newest.
-
-        A restore replaces all that is in a namespace, so it is only done in one that was made for it. Stopped at any
-        moment, the same call continues. Raises EnvironmentFailure when there is a warehouse, or no such snapshot.
-        """
-        found, kept = self.look(), self.snapshots.choose(snapshot)
-        if found and _restoring(found) != kept:
-            raise EnvironmentFailure(
-                f"there is a Serverless warehouse {self.name} already; a restore would replace all data in it",
-                evidence="nothing was changed",
-                hint="python conn_close.py --engine redshift     (keeps its data in a snapshot; then restore)",
-            )
-        self._ensure_both(found, around, tell, patience, restoring=kept)
-        tell(f"restoring snapshot {kept}")
-        self.snapshots.restore(kept, managed=not self.settings.db_password)
-        space = self.namespaces.settle(self.name, tell, patience)
-        self._give_role(space, around.role, tell, patience)
-        self.account.ask("redshift-serverless:UntagResource", resourceArn=space["namespaceArn"], tagKeys=[RESTORING])
-        self.look()
-        return Change(
-            "+", f"Serverless warehouse {self.name} from snapshot {kept}, {self.workgroups.wanted()}; {COSTS}"
-        )
 
     def await_gone(self, name: str, tell: Tell, patience: float) -> None:
         """Wait until neither part of this name is left. Raises Busy when `patience` seconds are over."""
@@ -159,30 +154,29 @@ class Serverless(Kind):
 
     # ----------------------------------------------------------------------------------------------------- the steps
 
-    def _ensure_both(
-        self, found: Found | None, around: Surroundings, tell: Tell, patience: float, restoring: str = ""
-    ) -> None:
+    def _ensure_both(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> None:
         parts = found.described if found and found.stage != "going" else {}
         if not parts.get("namespace"):
-            self._create_namespace(around.role, tell, restoring)
+            self._create_namespace(around, tell)
         space = self.namespaces.settle(self.name, tell, patience)
         self._note(space, parts.get("workgroup"))
         group = self.workgroups.ensure(self.name, parts.get("workgroup"), around.group, tell, patience)
         self._give_role(space, around.role, tell, patience)
         self._note(self.namespaces.settle(self.name, tell, patience), group)
 
-    def _create_namespace(self, role: str, tell: Tell, restoring: str) -> None:
+    def _create_namespace(self, around: Surroundings, tell: Tell) -> None:
         """Request the namespace. Waits while AWS does not know the role yet, as for a cluster."""
         tell(f"making namespace {self.name}; storage is billed from now on")
         password = {"adminUserPassword": self.settings.db_password.reveal()}
-        mark = [{"key": RESTORING, "value": restoring}] if restoring else []
+        source = str(around.snapshot["snapshotName"]) if around.snapshot else ""
+        marks = [{"key": key, "value": source} for key in (SOURCE_TAG, RESTORING)] if source else []
         wanted: dict[str, Any] = {
             "adminUsername": self.settings.db_user,
             **(password if self.settings.db_password else {"manageAdminPassword": True}),
             "dbName": self.settings.db_name,
-            "iamRoles": [role],
-            "defaultIamRoleArn": role,
-            "tags": [{"key": tag["Key"], "value": tag["Value"]} for tag in self.account.tags] + mark,
+            "iamRoles": [around.role],
+            "defaultIamRoleArn": around.role,
+            "tags": [{"key": tag["Key"], "value": tag["Value"]} for tag in self.account.tags] + marks,
         }
         self.asked = False  # from here on it may be there, whatever AWS answers
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
@@ -227,12 +221,27 @@ class Serverless(Kind):
             hint="python conn_start.py --engine redshift     (waits for it)",
         )
 
-    def _refuse_half_restored(self, found: Found | None) -> None:
-        if found and (kept := _restoring(found)):
+    def _refuse_other_source(self, found: Found, snapshot: Snapshot | None) -> None:
+        """Raise EnvironmentFailure when what is there was not made from this snapshot, or waits for another one."""
+        asked, source, waits = (
+            str((snapshot or {}).get("snapshotName", "")),
+            _tag(found, SOURCE_TAG),
+            _tag(found, RESTORING),
+        )
+        if asked and asked != source:
             raise EnvironmentFailure(
-                f"Serverless warehouse {self.name} was made for snapshot {kept}, which is not in it yet",
+                f"there is a Serverless warehouse {self.name} already; a restore would replace all data in it",
+                evidence=f"it was made from snapshot {source}" if source else "it was not made from a snapshot",
                 hint=(
-                    f"python conn_start.py --engine redshift     (with --from-snapshot {kept}: continues)",
+                    "python conn_start.py --engine redshift     (to use it as it is)",
+                    "python conn_close.py --engine redshift     (then the same command again)",
+                ),
+            )
+        if waits and not asked:
+            raise EnvironmentFailure(
+                f"Serverless warehouse {self.name} was made for snapshot {waits}, which is not in it yet",
+                hint=(
+                    f"python conn_start.py --engine redshift --from-snapshot {waits}     (continues)",
                     "python conn_close.py --engine redshift --no-snapshot     (gives it up; the snapshot stays)",
                 ),
             )
@@ -277,7 +286,7 @@ def _roles(space: Answer) -> dict[str, str]:
     return found
 
 
-def _restoring(found: Found) -> str:
-    """Name the snapshot that a namespace was made for and that is not in it yet; empty when there is none."""
+def _tag(found: Found, key: str) -> str:
+    """Give the value of a tag of a namespace; empty without it."""
     tags = (found.described["namespace"] or {}).get("tags", [])
-    return next((str(tag["value"]) for tag in tags if tag["key"] == RESTORING), "")
+    return next((str(tag["value"]) for tag in tags if tag["key"] == key), "")
