@@ -3,7 +3,7 @@
 It runs in the environment of requirements-readers.txt, stands in the folder that holds the lake, and imports nothing of
 ours. stdin has a program and its lines by name, stdout gets what each of them found:
 
-  {"program": "Polars", "lines": {"users": "..."}, "since": {"time": "2018-12-01T00:00:00"}, "before": []}
+  {"program": "Polars", "lines": {"users": "..."}, "since": {"time": "2018-11-15T12:00:00"}, "before": []}
   {"users": {"columns": [...], "rows": [[...]], "count": 98, "since": null}}
 
 `count` is the program's own count, which some take from the metadata, and `since` that of the rows from a moment on,
