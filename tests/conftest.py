@@ -68,6 +68,7 @@ SLOW_FILES = {
     "test_tls.py",
     "test_glue.py",
     "test_lake_readers.py",
+    "test_scripts.py",
 }
 SLOW_TESTS = {
     "test_axe_finds_nothing_wrong",

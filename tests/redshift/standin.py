@@ -120,6 +120,11 @@ class RedshiftStandIn:
             if not cursor.fetchone():
                 cursor.execute(f'CREATE ROLE "{name}" LOGIN')
 
+    def wait_for_sessions(self) -> None:
+        """Wait until everyone who connected has left; a session whose client was killed ends after its statement."""
+        for thread in self._threads[1:]:
+            thread.join()
+
     # ------------------------------------------------------------------------------------------- used by the sessions
 
     def log(self, sql: str) -> None:
