@@ -1,4 +1,4 @@
-"""The lake of a warehouse as tests see it, whatever the place: all its bytes, and the rows that a reader finds there."""
+"""The lake of a warehouse as tests see it, whatever the place: all its bytes, and the rows that a reader finds."""
 
 from __future__ import annotations
 

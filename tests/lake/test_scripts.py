@@ -1,4 +1,4 @@
-"""P188 and P189: export_lake.py as a process of its own, killed wherever it changes something, and two of it at once."""
+"""P188 and P189: export_lake.py as a process of its own, killed where it changes something, and two of it at once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import moto_s3
 import pytest
 from postgres_server import Make
+from promises.seed import SEED
 from redshift.s3 import Store
 from redshift.warehouse_on_redshift import REGION, WORK, RedshiftWarehouse
 from reference_star import Star
@@ -18,7 +19,6 @@ from warehouse import NOON, REPO, Result, Running, Warehouse, event, song
 
 from lake.door import Door, opened
 from lake.places import LakePlace
-from promises.seed import SEED
 from star.lake_tables import SPECS
 
 DAY = 86_400_000
