@@ -235,7 +235,7 @@ def finish(script: Script, loader: StarLoader, work: Work) -> int:
     if not script.args.dry_run:
         script.publish(loader.session, OURS)
     rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
-    # of a star that did not change nothing is counted, unless somebody asks
+    # of a star that did not change nothing is counted, unless --json asks
     counted = {"rows": count_rows(loader), "newest": newest(loader)} if script.console.json or loader.loads else {}
     script.console.finish(
         {

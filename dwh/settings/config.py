@@ -110,7 +110,7 @@ def _gone(path: Path) -> ConfigError:
 
 
 def _refuse_commands_of_others(file: Path, values: _Values) -> None:
-    """Raise ConfigError for a command of [NOTIFY] in a file that somebody else than the user could have written."""
+    """Raise ConfigError for a command of [NOTIFY] in a file that another user could have written."""
     if not any(section == "NOTIFY" and unquoted(given.text) for (section, _), given in values.items()):
         return
     status = file.stat()

@@ -13,7 +13,7 @@ SETTINGS = ("--config", "--engine")
 WITHOUT_SETTINGS = ("make_sample",)
 _SCRIPT = re.compile(r"\bpython (\w+)\.py\b(.*?)(?=, then |; |     |$)")
 _QUOTED = r"'[^']*'|\"[^\"]*\""
-_FLAG = rf"--[a-z-]+(?: (?:{_QUOTED}|[^\s'\"-])(?:{_QUOTED}|[^\s'\"])*)?"
+_FLAG = rf"--[a-z-]+(?: (?:{_QUOTED}|[^\s'\"-])(?:{_QUOTED}|[^\s'\";])*)?"
 _AGAIN = re.compile(rf"^((?:\w+=\S+ )*)the same command again(?: with ({_FLAG}))?(?:[,;] (.+))?")
 
 
@@ -39,7 +39,7 @@ class Call(NamedTuple):
         return self._command(script, [*self._settings(), *flags])
 
     def complete(self, hint: str) -> str:
-        """Give a hint as it can be run: `the same command again` and `python SCRIPT.py` become whole commands."""
+        """Give a hint as it can be run: `the same command again` and `a script of ours` become whole commands."""
         if again := _AGAIN.match(hint):
             assigned, flag, told = again.groups()
             command = self.again(*shlex.split(flag or ""))
@@ -74,7 +74,7 @@ def _pairs(arguments: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
         flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", "")
         if flag:
             cut.append((flag, (value,) if equals else ()))
-        elif word.startswith("-") and word != "-":
+        elif re.match(r"-[^\d]", word):
             cut.append((word, ()))
         elif cut and cut[-1][0] and not cut[-1][1]:
             cut[-1] = cut[-1][0], (word,)
