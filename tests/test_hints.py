@@ -134,7 +134,7 @@ STORIES = {
         star, ("report", "--quick", "--to", "no/r.html"), "--to", holds=is_there("tmp/r.html")
     ),
     "no such question": Story(star, ("ask", "top-song"), "top-songs"),
-    "a wrong value": Story(star, ("ask", "top-songs", "--csv", "--days", "x"), "top-songs --csv --days 7"),
+    "a wrong value": Story(star, ("ask", "top-songs", "--csv", "--days", "x"), r"top-songs --csv --days \d+"),
     "nothing is asked of": Story(star, ("ask", "top-songs", "--limit", "x"), "top-songs --limit"),
     "no folder for the log": Story(
         tables, ("etl", "--log-file", "no/l.log"), "--log-file", holds=is_there("tmp/l.log")
@@ -198,7 +198,7 @@ def test_p210_a_busy_warehouse_is_waited_for_by_the_command_that_is_told(warehou
         with warehouse.started("", env=env, command=["sh", "-c", f"exec {command}"]) as waiting:
             waiting.wait_for("waiting up to 5m 00s")
             holder.release()
-            assert waiting.ended().code == 1  # an empty warehouse: no star is an error of the checks only
+            assert waiting.ended().code == 0
 
 
 CALL = Call("etl", ("--config", "my own.cfg", "--engine=duckdb", "--forget", "a b", "--wait", "1s", "-q"))

@@ -1,4 +1,4 @@
-"""Odd terminals: one of ASCII only, a narrow one, and one that somebody looks at during a long step."""
+"""Odd terminals: one of ASCII only, a narrow one, and one on which a long step is watched."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_p217_what_is_reported_often_is_shown_as_often_as_it_should() -> None:
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
-    """Give what is reported of each step, by its label, as if somebody looked on."""
+    """Give what is reported of each step, by its label, as on a terminal."""
     seen: dict[str, list[int]] = {}
 
     @contextmanager
