@@ -69,6 +69,7 @@ SLOW_FILES = {
     "test_glue.py",
     "test_lake_readers.py",
     "test_scripts.py",
+    "test_hints.py",
 }
 SLOW_TESTS = {
     "test_axe_finds_nothing_wrong",

@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "answers": {"engines.duckdb", *SPOOL},  # DuckDB writes its Parquet
     "lake": {"engines.duckdb", *ENGINES},
     "lake.iceberg": {"lake", "engines.duckdb", *ENGINES},
-    "script": {"engines.choose", "ownership", *SOURCES},
+    "monitoring": SETTINGS,
+    "script": {"engines.choose", "monitoring", "ownership", *SOURCES},
 }
 FOLDERS = {room.replace(".", "/") for room in MAY_IMPORT}
 

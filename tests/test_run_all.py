@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -289,6 +290,43 @@ def test_every_step_gets_the_flags_in_order(stubs: Suite) -> None:
     assert stubs.calls()[-len(STEPS) :] == [f"{step} {passed}" for step in STEPS[:-1]] + [f"conn_close {passed} --yes"]
 
 
+def test_every_step_waits(stubs: Suite) -> None:
+    """--wait goes to every script; making the sample takes no other program."""
+    assert stubs.run("-q", "--wait", "30m").code == 0
+    assert stubs.calls()[-len(STEPS) :] == [
+        *(f"{step} -q --wait=30m" for step in STEPS[:-1]),
+        "conn_close -q --wait=30m --yes",
+    ]
+
+
+def test_p214_a_whole_run_is_told_once_and_its_lines_are_dated(stubs: Suite) -> None:
+    """[NOTIFY] runs once for all scripts, with the step that failed; the log has the lines of run_all.sh too."""
+    keep = "import sys; open('told.jsonl', 'a').write(sys.stdin.read() + chr(10))"
+    command = shlex.join([sys.executable, "-c", keep])
+    (stubs.folder / "dwh.local.cfg").write_text(f"[NOTIFY]\nON_FAILURE = {command}\nON_SUCCESS = {command}\n")
+    failed, done = stubs.run("--log-file=n.log", FAIL="etl"), stubs.run("-q")
+    told = [json.loads(line) for line in (stubs.folder / "told.jsonl").read_text().splitlines()]
+    assert (failed.code, done.code) == (3, 0)
+    assert [(each["script"], each["ok"], each["exit_code"]) for each in told] == [
+        ("run_all", False, 3),
+        ("run_all", True, 0),
+    ]
+    assert told[0]["failed"] == "etl"
+    logged = (stubs.folder / "n.log").read_text().splitlines()
+    pattern = rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ {told[0]['run_id']} (INFO   |ERROR  ) \S?.*"
+    assert [line for line in logged if not re.fullmatch(pattern, line)] == []
+    assert any("ERROR   etl ended with exit code 3" in line for line in logged)
+    assert (stubs.folder / "n.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_commands_at_the_end_have_the_settings(stubs: Suite) -> None:
+    """--config and --engine as they were given, quoted; the engine is named once."""
+    run = stubs.run("--config", "a b.cfg", "--engine=redshift", PLAN=CLUSTER_IS_THERE)
+    assert run.err.splitlines()[-1].endswith("python conn_close.py '--config=a b.cfg' --engine=redshift")
+    run = stubs.run("--config", "my.cfg")
+    assert "python conn_close.py --config=my.cfg --delete-data" in run.err
+
+
 def test_only_what_is_replaced_is_taken_over(stubs: Suite) -> None:
     """--take-over goes to the two scripts that have it."""
     assert stubs.run("--take-over", "-q").code == 0
@@ -369,7 +407,9 @@ def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere
     assert run.out.split() == STEPS  # what making the sample prints would be no JSON
 
 
-@pytest.mark.parametrize("flags", [["--nope"], ["again"], ["--config"], ["--keep", "--always-close"]])
+@pytest.mark.parametrize(
+    "flags", [["--nope"], ["again"], ["--config"], ["--wait-for", "5m"], ["--keep", "--always-close"]]
+)
 def test_a_wrong_call_is_refused_before_anything_runs(stubs: Suite, flags: list[str]) -> None:
     """An unknown flag, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
     run = stubs.run(*flags)
@@ -385,7 +425,7 @@ def test_help_names_every_flag_and_needs_no_python(stubs: Suite) -> None:
     assert run.code == 0
     assert [
         flag
-        for flag in ("--keep", "--always-close", "--take-over", "--yes", "[REPORT] PATH", "SPARKIFY_VENV")
+        for flag in ("--keep", "--always-close", "--take-over", "--wait", "--yes", "[REPORT] PATH", "SPARKIFY_VENV")
         if flag not in run.out
     ] == []
 

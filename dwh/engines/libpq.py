@@ -154,7 +154,7 @@ class LibpqSession:
         from psycopg2.sql import SQL, Identifier
 
         if not self._run(self.find_role, (role,))[1]:
-            raise ConfigError(f"there is no role {role}", hint="ask who runs the server for one: CREATE ROLE ...")
+            raise ConfigError(f"there is no role {role}", hint=f"ask who runs the server for one: CREATE ROLE {role}")
         named = [Identifier(self._schema, table) for table in tables]
         to = SQL(self.to_role).format(Identifier(role))
         usage = SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(self._schema), to)

@@ -255,7 +255,9 @@ class RedshiftSession(LibpqSession):
         try:
             self._run(f"LOCK {LOCK_TABLE}", ())
         except Busy:
-            raise Busy(f"another session is loading into {self._place}", hint="python etl.py --wait 5m") from None
+            raise Busy(
+                f"another session is loading into {self._place}", hint="the same command again with --wait 5m"
+            ) from None
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
 
 
