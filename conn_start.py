@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dwh.beforehand import look_at_buckets, refuse_settings
 from dwh.script import begin, until_free
 from dwh.terminal.console import run
 from dwh.terminal.flags import ScriptParser, duration, warehouse_parser
@@ -35,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     script = begin("conn_start", parser(), argv)
     console, engine = script.console, script.engine
     console.title(f"{engine.name}, {engine.place}")
+    engine.check()
+    if engine.name == "redshift":  # what is made there is billed
+        refuse_settings(script.config)
+        for note in look_at_buckets(script.config):
+            console.note(note)
     if script.args.dry_run:
         changes = engine.plan("start")
     else:

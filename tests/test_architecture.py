@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "answers": {"engines.duckdb", *SPOOL},  # DuckDB writes its Parquet
     "lake": {"engines.duckdb", *ENGINES},
     "lake.iceberg": {"lake", "engines.duckdb", *ENGINES},
+    "beforehand": SOURCES,
     "script": {"engines.choose", "ownership", *SOURCES},
 }
 FOLDERS = {room.replace(".", "/") for room in MAY_IMPORT}

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ADDRESS_SERVICE = "https://checkip.amazonaws.com"
 ADDRESS_SECONDS = 5
 WIDEST = 24
+# EC2 does not know a new group everywhere at once [D ec2 apireference query-api-troubleshooting: eventual consistency].
+UNKNOWN_GROUP = "InvalidGroup.NotFound"
+GROUP_SECONDS, GROUP_PAUSE = 60.0, 2.0
 # A group stays in use until the network interfaces of a deleted cluster are gone.
 RELEASE_SECONDS = 600.0
 
@@ -184,16 +187,26 @@ class Network:
     def _authorize(self, group: dict[str, Any]) -> None:
         port = self.settings.db_port
         ranges = [{"CidrIp": self.cidr, "Description": "conn_start.py"}]
-        try:
-            self.account.ask(
-                "ec2:AuthorizeSecurityGroupIngress",
-                expected=("InvalidPermission.Duplicate",),
-                GroupId=group["GroupId"],
-                IpPermissions=[{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}],
-                TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": self.account.tags}],
-            )
-        except Declined:
-            return  # it exists: the answer to an earlier request was lost
+        for _ in self.account.looks(GROUP_SECONDS, GROUP_PAUSE):
+            try:
+                self.account.ask(
+                    "ec2:AuthorizeSecurityGroupIngress",
+                    expected=("InvalidPermission.Duplicate", UNKNOWN_GROUP),
+                    GroupId=group["GroupId"],
+                    IpPermissions=[{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}],
+                    TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": self.account.tags}],
+                )
+            except Declined as declined:
+                # the rule exists when the answer to an earlier request was lost
+                if declined.code == UNKNOWN_GROUP:
+                    unknown = declined
+                    continue
+            return
+        raise EnvironmentFailure(
+            f"AWS does not know security group {self.name}, which it has just made",
+            evidence=str(unknown),
+            hint="the same command again, in a minute",
+        )
 
 
 def _bad_cidr(text: str, why: str) -> ConfigError:

@@ -25,7 +25,7 @@ from dwh.terminal.errors import ConfigError, DwhError
 COMMENT = re.compile(r"\s{3,}\(.*\)$|\s{3,}or: .*$|, then .*$")
 COMMANDS = ("ls -la ", "git checkout ", "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",
             "timedatectl", "chmod ", "sed ", "docker ", "df ", "mv ", "cat ", "bunzip2 ", "xz ", "zstd ",
-            "f=", "python -c ")  # fmt: skip
+            "f=", "python -c ", "SELECT pg_terminate_backend(")  # fmt: skip
 EDITS = ("fix ", "free ", "move ", "rename ", "report this", "the same command again", "ask ", "one of ", "fill both",
          "edit ", "another --", "close it", "on a company network: ", "s3://", "type ", "wait ", "choose ")  # fmt: skip
 NAMES = {name for _, name in declared_keys()} | set(SECTIONS) | {"DWH_PORT"}

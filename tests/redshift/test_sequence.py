@@ -58,7 +58,12 @@ def warehouse(bare: Warehouse, account: Cloud, standin: RedshiftStandIn) -> Ware
     bare.configure(
         WAREHOUSE={"ENGINE": "redshift"},
         AWS={"REGION": REGION},
-        S3={"LOG_DATA": "s3://music/log_data", "SONG_DATA": "s3://music/song_data", "WORK": "s3://acme-work/dwh"},
+        S3={
+            "LOG_DATA": "s3://music/log_data",
+            "SONG_DATA": "s3://music/song_data",
+            "WORK": "s3://acme-work/dwh",
+            "LAKE": "s3://acme-work/lake",
+        },
         CLUSTER={"ALLOW_CIDR": ADDRESS, "POLL_SECONDS": 0.05, "SSLROOTCERT": standin.ca_file, "SCHEMA": "sparkify"},
     )
     return bare
@@ -95,7 +100,10 @@ def test_a_cluster_is_made_loaded_checked_and_removed(
     s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
     before = account.all()
     assert run(warehouse, account, "conn_start", "--json").json["created"] is True
+    assert standin.limits == {"awsuser": 3600}
+    since = len(standin.statements)
     assert run(warehouse, account, "conn_start", "--json").json["created"] is False
+    assert not any("ALTER" in sql for sql in standin.statements[since:])
     run(warehouse, account, "create_tables")
     assert run(warehouse, account, "etl", "--json").json["rows"]["songplays"] == 3
     run(warehouse, account, "sql_validate")
@@ -132,7 +140,6 @@ def test_p162_the_whole_sequence_twice_keeps_its_lake(
     s3 = moto_s3.client(account.url)
     s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
     s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
-    warehouse.config.write_text(warehouse.config.read_text().replace("[S3]\n", "[S3]\nLAKE = s3://acme-work/lake\n"))
     suite = copy_suite(tmp_path, {**environ, **account.environment})
     runs = [suite.run("--config", str(warehouse.config))]
     with standin.postgres.connected(standin.database) as cursor:  # what is behind the stand-in outlives a cluster
