@@ -7,7 +7,8 @@ unmodified. Every SQL text that reaches the cluster is parsed as Redshift's.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import moto_s3
@@ -15,7 +16,7 @@ import pytest
 from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, Cloud
 from postgres_server import Server
 from test_run_all import STEPS, copy_suite, environ
-from warehouse import STAR_QUERIES, Result, Warehouse, lines, plays, song
+from warehouse import REPO, STAR_QUERIES, Result, Warehouse, lines, plays, song
 
 from redshift.grammar import parse_all
 from redshift.standin import RedshiftStandIn
@@ -151,3 +152,66 @@ def test_p162_the_whole_sequence_twice_keeps_its_lake(
     place = {"region": REGION, "cluster": NAME, "database": "dwh", "schema": "sparkify"}
     assert json.loads(manifest)["warehouse"] == {"engine": "redshift", **place}
     assert json.loads(manifest)["export"] == 2
+
+
+# -------------------------------------------------------------------------------------------- the settings of the docs
+
+
+def suggested(number: int) -> str:
+    """Give one of the settings files that the how-to suggests, as it stands there."""
+    page = (REPO / "docs" / "how-to" / "redshift.md").read_text(encoding="utf-8")
+    return re.findall(r"^```ini\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[number]
+
+
+def fill(account: Cloud, text: str) -> None:
+    """Make the buckets that settings name, with a song and three plays in the sources."""
+    s3 = moto_s3.client(account.url)
+    keys = dict(re.findall(r"^(\w+) = s3://(\S+)$", text, re.MULTILINE))
+    for bucket in {place.partition("/")[0] for place in keys.values()}:
+        if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        for item in s3.list_objects_v2(Bucket=bucket).get("Contents", ()):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    for kind, records in (("LOG_DATA", plays(3)), ("SONG_DATA", [song()])):
+        bucket, _, key = keys[kind].partition("/")
+        s3.put_object(Bucket=bucket, Key=f"{key}/one.json", Body=lines(records))
+
+
+def run_whole(text: str, around: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> str:
+    """Run run_all.sh with these settings in dwh.local.cfg; `around` is what only the stand-ins need."""
+    suite = copy_suite(folder, {**environ, **around})
+    local = suite.folder / "dwh.local.cfg"
+    local.write_text(text, encoding="utf-8")
+    local.chmod(0o600)
+    done = suite.run()
+    assert (done.code, done.steps()[:6]) == (0, STEPS[:6]), done.err
+    return done.err
+
+
+def test_p194_the_settings_of_the_docs_go_through(
+    account: Cloud, standin: RedshiftStandIn, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """A cluster of ours: from nothing to the report, and down again."""
+    text = suggested(0)
+    fill(account, text)
+    around = {"DWH_CLUSTER_ALLOW_CIDR": ADDRESS, "DWH_CLUSTER_POLL_SECONDS": "0.05"}
+    run_whole(text, {**account.environment, **around, "DWH_CLUSTER_SSLROOTCERT": standin.ca_file}, environ, tmp_path)
+    assert account.clusters() == {}
+
+
+def test_p194_the_settings_of_the_docs_go_through_on_a_host(
+    account: Cloud, postgres_server: Server, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """A warehouse that is there already, with the role, user and password of the page."""
+    text = suggested(1)
+    fill(account, text)
+    given = dict(re.findall(r"^(\w+) = (.+)$", text, re.MULTILINE))
+    own = given["ARN"]
+    with RedshiftStandIn(
+        postgres_server, account.url, user=given["DB_USER"], host=given["HOST"], knows_role=lambda arn: arn == own
+    ) as standin:
+        standin.password = given["DB_PASSWORD"].strip('"')
+        around = {"DWH_CLUSTER_DB_PORT": str(standin.port), "DWH_CLUSTER_SSLROOTCERT": standin.ca_file}
+        said = run_whole(text, {**account.environment, **around}, environ, tmp_path)
+    assert "the warehouse was up before this run" in said
+    assert account.clusters() == {}
