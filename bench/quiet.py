@@ -83,7 +83,12 @@ class Stretches:
 
     def keep_alive(self, thread: Executor, beat: Callable[[], object]) -> AbstractContextManager[None]:
         """Beat as the product does, and note it."""
-        return kept_alive(thread, lambda: (self.hear(), beat()))
+
+        def heard() -> object:
+            self.hear()
+            return beat()
+
+        return kept_alive(thread, heard)
 
     real = staticmethod(LibpqSession._waiting)
 

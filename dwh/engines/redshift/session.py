@@ -243,15 +243,16 @@ class RedshiftSession(LibpqSession):
 
     def _begin_locked(self, wait: float) -> None:
         """Begin a transaction with the lock of loads: LOCK has no NOWAIT here, so a time-out ends it."""
-        self._run("BEGIN", ())
         try:
-            self._limit(max(LOCK_SECONDS, wait))
-            self._run(f"LOCK {LOCK_TABLE}", ())
-            self._limit(STATEMENT_SECONDS)
-        except BaseException as error:
-            self._roll_back()
-            if not isinstance(error, Busy):
+            self._run("BEGIN", ())
+            try:
+                self._limit(max(LOCK_SECONDS, wait))
+                self._run(f"LOCK {LOCK_TABLE}", ())
+                self._limit(STATEMENT_SECONDS)
+            except BaseException:
+                self._roll_back()
                 raise
+        except Busy:
             self._limit(STATEMENT_SECONDS)  # whether a rollback takes SET back is not documented
             raise Busy(f"another session is loading into {self._place}", hint="python etl.py --wait 5m") from None
 
