@@ -17,6 +17,7 @@ import ssl
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -66,6 +67,7 @@ class RedshiftStandIn:
         self.store = Store(s3_endpoint, region)
         self.knows_role = knows_role
         self.failed_logins: dict[str, int] = {}
+        self.limits: dict[str, int] = {}  # of idle sessions, in seconds, by user
         self._users: dict[str, str] = {}
         self._locked: set[str] = set()
         self._statements: list[str] = []
@@ -126,6 +128,15 @@ class RedshiftStandIn:
             thread.join()
 
     # ------------------------------------------------------------------------------------------- used by the sessions
+
+    def let_pass(self, seconds: int) -> int:
+        """Let time pass in which no client says anything: the sessions end whose limit it is over [D dg/r_ALTER_USER].
+        Gives their number."""
+        with self._guard:
+            going = [session for session in self._sessions.values() if session.ends_within(seconds)]
+        for session in going:
+            session.close()
+        return len(going)
 
     def log(self, sql: str) -> None:
         """Remember a SQL text."""
@@ -253,5 +264,9 @@ class RedshiftStandIn:
         channel.socket.settimeout(None)
         greeting = [wire.parameter(name, value) for name, value in PARAMETERS.items()]
         named = wire.parameter("session_authorization", user)
-        channel.send((b"R", struct.pack("!i", 0)), *greeting, named, (b"K", backend.key), (b"Z", backend.status))
-        return Session(self, channel, backend, database)
+        channel.send((b"R", struct.pack("!i", 0)), *greeting, who, (b"K", backend.key), (b"Z", backend.status))
+        address, port = channel.socket.getpeername()
+        entry = {"event": "initiating session", "record_time": time.time(), "remote_host": address, "remote_port": port}
+        named = {"session_id": backend.pid, "database_name": database, "user_name": user}
+        self.record(database, connection_log=[{**entry, **named}])
+        return Session(self, channel, backend, database, user)
