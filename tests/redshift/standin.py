@@ -263,8 +263,8 @@ class RedshiftStandIn:
             return None
         channel.socket.settimeout(None)
         greeting = [wire.parameter(name, value) for name, value in PARAMETERS.items()]
-        named = wire.parameter("session_authorization", user)
-        channel.send((b"R", struct.pack("!i", 0)), *greeting, who, (b"K", backend.key), (b"Z", backend.status))
+        authorized = wire.parameter("session_authorization", user)
+        channel.send((b"R", struct.pack("!i", 0)), *greeting, authorized, (b"K", backend.key), (b"Z", backend.status))
         address, port = channel.socket.getpeername()
         entry = {"event": "initiating session", "record_time": time.time(), "remote_host": address, "remote_port": port}
         named = {"session_id": backend.pid, "database_name": database, "user_name": user}
