@@ -121,7 +121,7 @@ class Session:
             elif own and before != wire.FAILED:
                 self._run_own(first[0], statements[0])
             else:
-                translated = [translate(statement, self.numbers) for statement in statements]
+                translated = [self._translated(statement) for statement in statements]
                 if before != wire.FAILED and len(translated) == 1:
                     self._try_casts(translated[0])
                 self._relay(";".join(translated))
@@ -142,7 +142,7 @@ class Session:
         self._deadline = time.monotonic() + limit / 1000 if limit else math.inf
         if word == "TRUNCATE":
             # commits the transaction it is in, and cannot be rolled back [D23] dg/r_TRUNCATE.html
-            self.backend.ask(translate(sql, self.numbers))
+            self.backend.ask(self._translated(sql))
             if self.backend.status == wire.IN_TRANSACTION:
                 self.backend.ask("COMMIT")
             self.client.send((b"C", b"TRUNCATE TABLE\0"), (b"Z", self.backend.status))
@@ -172,6 +172,9 @@ class Session:
                 if error.code.startswith("22"):
                     raise
                 self._no_casts.add(query)  # it is none that can be asked alone: an aggregate, an outer column
+
+    def _translated(self, sql: str) -> str:
+        return translate(sql, self.numbers, serverless=self.standin.serverless)
 
     def _relay(self, sql: str) -> None:
         self.backend.relay(sql, self.client, self._edited)

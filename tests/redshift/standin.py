@@ -35,6 +35,8 @@ from redshift.session import PARAMETERS, Session
 from redshift.wire import Backend, Channel, Gone, SqlError
 
 HOST = "sparkify-dwh.abc123xyz.us-west-2.redshift.amazonaws.com"
+# Named `<workgroup>.<account>.<region>...` [D] mgmt/serverless-connecting.html.
+SERVERLESS_HOST = "sparkify-dwh.123456789012.us-west-2.redshift-serverless.amazonaws.com"
 MOST_FAILED_LOGINS = 5  # [D] dg/max_failed_login_attempts.html
 # The default isolation is SNAPSHOT [D] dg/c_serial_isolation.html, which PostgreSQL calls REPEATABLE READ: there, too,
 # the snapshot is taken by the first query, and LOCK does not take it.
@@ -48,7 +50,8 @@ class RedshiftStandIn:
     """A cluster that answers on 127.0.0.1 under the name of its certificate, for as long as the block lasts.
 
     `statements` is every SQL text that reached it, in order; `failed_logins` counts them by user. `password` can be
-    changed while it runs, as a rotation does; `add_user` makes users that are not the administrator.
+    changed while it runs, as a rotation does; `add_user` makes users that are not the administrator. Under the name of
+    a workgroup it is Serverless.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class RedshiftStandIn:
         knows_role: Callable[[str], bool] = lambda _arn: True,
     ) -> None:
         self.postgres, self.database, self.user, self.host = postgres, database, user, host
+        self.serverless = ".redshift-serverless." in host
         self.password = secrets.token_urlsafe(12) + "aA1"
         self.store = Store(s3_endpoint, region)
         self.knows_role = knows_role
