@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import TAG, Account
 from dwh.cluster.network import Network
+from dwh.cluster.price import price_line
 from dwh.cluster.provisioned import SNAPSHOT_DAYS, Provisioned, Surroundings, check_settings
 from dwh.cluster.role import Role
 from dwh.cluster.watching import GOING, await_gone
@@ -36,10 +37,17 @@ class Lifecycle:
         self.network.check()
 
     def plan_start(self) -> list[Change]:
-        """Say what `start` would do. Raises EnvironmentFailure for a cluster of our name that is not ours."""
+        """Say what `start` would do, and what the cluster costs. Raises EnvironmentFailure for a cluster of our name that
+        is not ours."""
         self.check()
         cluster = self.cluster.look()
-        return [self._account(), self.role.plan(), self.network.plan(), self.cluster.plan(cluster)]
+        return [
+            self._account(),
+            self.role.plan(),
+            self.network.plan(),
+            self.cluster.plan(cluster),
+            self._price(cluster),
+        ]
 
     def start(self, tell: Tell, patience: float) -> list[Change]:
         """Make what is missing and wait until the cluster is available. Running it again changes nothing.
@@ -87,6 +95,11 @@ class Lifecycle:
 
     def _account(self) -> Change:
         return Change("=", f"{self.account.who()}, {self.account.region}", beside=True)
+
+    def _price(self, cluster: dict[str, Any] | None) -> Change:
+        seen = cluster or {"NodeType": self.settings.node_type, "NumberOfNodes": self.settings.num_nodes}
+        line = price_line("provisioned", str(seen["NodeType"]), int(seen.get("NumberOfNodes", 1)), self.account.region)
+        return Change("=", line, beside=True)
 
     def _nothing_left(self) -> Change:
         return Change("=", f"all gone: nothing tagged {TAG}={self.account.suite} is left in {self.account.region}")
