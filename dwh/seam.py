@@ -126,8 +126,9 @@ class Ours(NamedTuple):
 class Session(Protocol):
     """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids. `reads_files`: it
     loads a large local file from where it is; `reads_objects`: a large object of S3. `exports_to_s3`: it writes Parquet
-    only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `extra_tables` maps the names
-    of further tables that a load needs to the statements that make them, one column a line.
+    only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `owns_tables`: this user may
+    own tables of ours; a guest, who loads and reads by grants, may not. `extra_tables` maps the names of further tables
+    that a load needs to the statements that make them, one column a line.
 
     Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
@@ -136,6 +137,7 @@ class Session(Protocol):
     reads_objects: bool
     exports_to_s3: bool
     has_roles: bool
+    owns_tables: bool
     extra_tables: Mapping[str, str]
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:

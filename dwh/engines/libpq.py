@@ -48,6 +48,7 @@ class LibpqSession:
 
     lenient_json = False
     has_roles = True
+    owns_tables = True
     dialect = "postgres"  # as sqlglot calls it
     find_role = "SELECT 1 FROM pg_roles WHERE rolname = %s"
     to_role = "{}"  # who gets a right, in a GRANT

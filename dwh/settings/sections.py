@@ -97,7 +97,7 @@ def _catalogue_name(text: str, _folder: Path) -> str:
 def _one_of(*choices: str) -> Parse:
     def parse(text: str, _folder: Path) -> str:
         if text.lower() not in choices:
-            raise ValueError(" or ".join(choices))
+            raise ValueError(" or ".join(filter(None, choices)))
         return text.lower()
 
     return parse
@@ -227,6 +227,13 @@ class Cluster(Section):
     db_name: str = setting("dwh", "database")
     db_user: str = setting("awsuser", "admin user, who owns all tables")
     db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", _secret)
+    login: str = setting(
+        "",
+        "who signs in: secret (the admin, by the password that AWS keeps), password (DB_USER and DB_PASSWORD), db_user "
+        "(DB_USER, by GetClusterCredentials), iam (your AWS identity, which owns nothing); empty: password if it is set, "
+        "else secret, else db_user",
+        _one_of("", "secret", "password", "db_user", "iam"),
+    )
     db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", _positive)
     schema: str = setting("public", "schema of the tables")
     host: str = setting(

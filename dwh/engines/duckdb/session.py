@@ -51,6 +51,7 @@ class DuckDbSession:
     reads_objects = False
     exports_to_s3 = False
     has_roles = False
+    owns_tables = True
     extra_tables: Mapping[str, str] = {}
 
     readers_copy: ReadersCopy | None = None

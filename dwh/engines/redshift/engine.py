@@ -10,7 +10,8 @@ from dwh.cluster.lifecycle import Lifecycle
 from dwh.cluster.network import own_address
 from dwh.cluster.watching import GOING, UP
 from dwh.engines.libpq import server_name
-from dwh.engines.redshift.connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
+from dwh.engines.redshift.connect import CONNECT_SECONDS, Unreachable, connect
+from dwh.engines.redshift.login import ADMIN, Place, check_login, given_place
 from dwh.engines.redshift.session import RedshiftSession, Storage
 from dwh.engines.redshift.work import WorkPrefix
 from dwh.engines.removal import Place as SchemaPlace
@@ -18,7 +19,7 @@ from dwh.engines.removal import plan_schema, remove_from_schema
 from dwh.ownership.tables import name_some
 from dwh.seam import Address, Change, Engine, Session, Tell, Trace
 from dwh.sources.buckets import Buckets
-from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure
+from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
@@ -64,6 +65,8 @@ class RedshiftEngine(Engine):
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change: asks AWS, changes nothing."""
+        if action == "start":
+            self._check_login()
         if self._lifecycle is None:
             if action != "delete" or ours is None:
                 return [self._not_ours()]
@@ -79,6 +82,7 @@ class RedshiftEngine(Engine):
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it cannot be made or reached.
         """
+        self._check_login()
         changes = self._lifecycle.start(tell, self.patience) if self._lifecycle else [self._not_ours()]
         for _ in self.account.looks(min(SETTLING_SECONDS, self.patience), SETTLING_PAUSE):
             try:
@@ -114,7 +118,18 @@ class RedshiftEngine(Engine):
 
     def _session(self, trace: Callable[[Trace], None] = lambda _trace: None) -> RedshiftSession:
         storage = Storage(self._work, self._buckets, self._role())
-        return RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session = RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session.owns_tables = self.settings.login != "iam"
+        return session
+
+    def _check_login(self) -> None:
+        """Raise ConfigError, before anything is made, for a LOGIN by which nobody could use it afterwards."""
+        check_login(self.settings)
+        if self.settings.login == "iam" and self._lifecycle and self._lifecycle.look() is None:
+            raise ConfigError(
+                f"{self.place} is not there yet, and the user of LOGIN = iam owns nothing: nobody could make its tables",
+                hint=ADMIN,
+            )
 
     @property
     def _schema(self) -> SchemaPlace:
