@@ -214,10 +214,11 @@ class Session(Protocol):
         then removes the files.
         """
 
-    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
-        """Let a role read these tables, and nothing more; again changes nothing. Only where `has_roles`.
+    def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
+        """Let a role read the tables `reads`, and read, add to and delete from the tables `changes`: nothing more.
+        Again changes nothing. Only where `has_roles`.
 
-        Raises ConfigError when there is no such role."""
+        Raises ConfigError when there is no such role; on Redshift it may be a user."""
 
     def publish(self, ours: Ours) -> Path | None:
         """Let readers see what is committed, where they read a copy: gives its path when it was written anew, None

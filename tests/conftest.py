@@ -67,6 +67,7 @@ SLOW_FILES = {
     "test_bench.py",
     "test_tls.py",
     "test_glue.py",
+    "test_guests.py",
 }
 SLOW_TESTS = {
     "test_on_postgresql_every_way_gives_the_same_star",

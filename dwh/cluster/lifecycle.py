@@ -37,8 +37,8 @@ class Lifecycle:
         self.network.check()
 
     def plan_start(self) -> list[Change]:
-        """Say what `start` would do, and what the cluster costs. Raises EnvironmentFailure for a cluster of our name that
-        is not ours."""
+        """Say what `start` would do, and what it costs. Raises EnvironmentFailure for a cluster of our name that is not
+        ours."""
         self.check()
         cluster = self.cluster.look()
         return [

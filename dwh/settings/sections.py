@@ -229,9 +229,9 @@ class Cluster(Section):
     db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", _secret)
     login: str = setting(
         "",
-        "who signs in: secret (the admin, by the password that AWS keeps), password (DB_USER and DB_PASSWORD), db_user "
-        "(DB_USER, by GetClusterCredentials), iam (your AWS identity, which owns nothing); empty: password if it is set, "
-        "else secret, else db_user",
+        "who signs in: secret (the admin, by the password that AWS keeps), password (DB_USER, DB_PASSWORD), db_user "
+        "(DB_USER, by GetClusterCredentials) or iam (your AWS identity, which owns nothing); empty: password if one is "
+        "set, else secret, else db_user",
         _one_of("", "secret", "password", "db_user", "iam"),
     )
     db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", _positive)

@@ -1,6 +1,6 @@
 """The three calls that give temporary credentials of a database, with the rules of the service.
 
-[B] is botocore 1.44.5's model of GetClusterCredentials, GetClusterCredentialsWithIAM and of Serverless's GetCredentials;
+[B] is botocore 1.44.5's model of GetClusterCredentials, GetClusterCredentialsWithIAM and GetCredentials (Serverless);
 [D] redshift/latest/mgmt/generating-user-credentials.html and redshift-iam-access-control-identity-based.html; [G] seen
 in public projects; [U] not checked by anyone here.
 """

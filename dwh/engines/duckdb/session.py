@@ -136,7 +136,7 @@ class DuckDbSession:
         """Write pieces of a table as Parquet."""
         return write_pieces(self, extract, pieces, target)
 
-    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
+    def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
         """DuckDB has no roles."""
         raise NotImplementedError
 

@@ -127,7 +127,7 @@ class RedshiftEngine(Engine):
         check_login(self.settings)
         if self.settings.login == "iam" and self._lifecycle and self._lifecycle.look() is None:
             raise ConfigError(
-                f"{self.place} is not there yet, and the user of LOGIN = iam owns nothing: nobody could make its tables",
+                f"{self.place} is not there yet, and a user of LOGIN = iam owns nothing: it would have no tables",
                 hint=ADMIN,
             )
 

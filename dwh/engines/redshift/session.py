@@ -19,7 +19,7 @@ from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
 from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Thing, Trace, Written
 from dwh.sources.files import is_remote
-from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
+from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure, RecordsRefused
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
@@ -39,6 +39,7 @@ LIMIT 1
 """
 # LOCK blocks readers too [D23 dg/r_LOCK.html], and every session reads the ledger: so loads lock a separate table.
 LOCK_TABLE = "dwh_lock"
+IDENTITIES = ("IAM:", "IAMR:")  # how the users of AWS identities begin
 CREATE_LOCK = """
 CREATE TABLE IF NOT EXISTS dwh_lock (
     held INTEGER
@@ -93,8 +94,6 @@ class RedshiftSession(LibpqSession):
     reads_objects = True
     exports_to_s3 = True
     dialect = "redshift"
-    find_role = "SELECT 1 FROM svv_roles WHERE role_name = %s"  # [D dg/r_SVV_ROLES.html]
-    to_role = "ROLE {}"  # [D dg/r_GRANT.html]
     extra_tables: Mapping[str, str] = {LOCK_TABLE: CREATE_LOCK}
 
     def __init__(
@@ -192,6 +191,16 @@ class RedshiftSession(LibpqSession):
         for piece in pieces:
             query = self._bind(*select_pieces(extract, [piece]))
             yield piece, self._unload.piece(extract, query, piece, target)
+
+    def _grantee(self, role: str) -> str:
+        """Say how GRANT names a role, or a user such as that of an AWS identity [D dg/r_GRANT.html]. Raises ConfigError
+        when there is neither."""
+        if self._run("SELECT 1 FROM svv_roles WHERE role_name = %s", (role,))[1]:
+            return "ROLE {}"
+        if self._run("SELECT 1 FROM pg_user WHERE usename = %s", (role,))[1]:
+            return "{}"
+        made = f'CREATE USER "{role}" PASSWORD DISABLE' if role.startswith(IDENTITIES) else "CREATE ROLE ..."
+        raise ConfigError(f"there is no role and no user {role}", hint=f"ask the admin of the warehouse for it: {made}")
 
     @property
     def _unload(self) -> Unload:
