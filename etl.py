@@ -268,9 +268,9 @@ def count_rows(loader: StarLoader) -> dict[str, int]:
 
 
 def finish(script: Script, loader: StarLoader, work: Work) -> int:
-    """Let readers see what was loaded, and print the object of --json."""
+    """Let readers see what was loaded, care for the tables, and print the object of --json."""
     if not script.args.dry_run:
-        script.publish(loader.session, OURS)
+        script.settle(loader.session, OURS, loaded=bool(loader.loads))
     if script.console.json:
         rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
         script.console.finish(

@@ -101,6 +101,19 @@ class Answer(NamedTuple):
     rows: Iterator[Row]
 
 
+class Wear(NamedTuple):
+    """How worn a table is: its rows, those that are deleted and still take room included, and how many these are."""
+
+    table: str
+    rows: int
+    deleted: int
+
+    @property
+    def is_worn(self) -> bool:
+        """Tell whether more than a fifth of the rows are deleted: readers skip them, and storage is paid for them."""
+        return self.deleted * 5 > self.rows
+
+
 class Part(NamedTuple):
     """A file an engine loads. `file_id` is None when the records in it name their own file."""
 
@@ -219,6 +232,14 @@ class Session(Protocol):
         Again changes nothing. Only where `has_roles`.
 
         Raises ConfigError when there is no such role; on Redshift it may be a user."""
+
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:
+        """Give how worn these tables are, those without rows left out. None where an engine uses the room of deleted
+        rows again by itself, and where this user may not know."""
+
+    def tend(self, tables: Sequence[str]) -> list[str]:
+        """Care for these tables after loads that are committed, in no transaction, where much was replaced in them and
+        the engine does not do it by itself. Gives what was done, and what failed, in words: it is no error."""
 
     def publish(self, ours: Ours) -> Path | None:
         """Let readers see what is committed, where they read a copy: gives its path when it was written anew, None

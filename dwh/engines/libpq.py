@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from dwh.engines.one_select import BATCH, distinct_names, refuse_query, require_one_select
-from dwh.seam import Answer, Row, Thing, Trace
+from dwh.seam import Answer, Row, Thing, Trace, Wear
 from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, RecordsRefused
 from dwh.terminal.signals import cancelled_by
 
@@ -167,6 +167,14 @@ class LibpqSession:
         if not self._run("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))[1]:
             raise ConfigError(f"there is no role {role}", hint="ask who runs the server for one: CREATE ROLE ...")
         return "{}"
+
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:  # noqa: ARG002
+        """PostgreSQL's autovacuum sees to it."""
+        return None
+
+    def tend(self, tables: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """PostgreSQL's autovacuum sees to it."""
+        return []
 
     def publish(self, ours: Ours) -> Path | None:  # noqa: ARG002
         """Readers see what is committed by themselves."""

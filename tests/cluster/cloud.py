@@ -270,7 +270,7 @@ class Cloud:
             patch.object(RedshiftResponse, "modify_cluster_iam_roles", modify_cluster_iam_roles, create=True),
             patch.multiple(Cluster, iam_roles=property(iam_roles), endpoint=property(endpoint)),
             patch.object(SecurityGroupBackend, "delete_security_group", delete_security_group),
-            patch.multiple(RedshiftResponse, create=True, **credentials.handlers(cloud)),
+            patch.multiple(RedshiftResponse, create=True, **cast("Any", credentials.handlers(cloud))),
         ):
             yield
 

@@ -12,7 +12,7 @@ from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_depende
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.duckdb.records import select_records
-from dwh.seam import Answer, Comment, Extract, Part, Piece, Row, Thing, Trace, Written
+from dwh.seam import Answer, Comment, Extract, Part, Piece, Row, Thing, Trace, Wear, Written
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -139,6 +139,14 @@ class DuckDbSession:
     def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
         """DuckDB has no roles."""
         raise NotImplementedError
+
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:  # noqa: ARG002
+        """DuckDB uses the room of deleted rows again."""
+        return None
+
+    def tend(self, tables: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """DuckDB needs no care."""
+        return []
 
     def publish(self, ours: Ours) -> Path | None:
         """Renew the copy for readers, from a file that holds everything."""

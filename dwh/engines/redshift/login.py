@@ -120,7 +120,7 @@ def _find_secret(account: Account, place: Place) -> str:
             group = _ask_serverless(account, "GetWorkgroup", gone, workgroupName=place.cluster)["workgroup"]
             space = _ask_serverless(account, "GetNamespace", gone, namespaceName=group["namespaceName"])["namespace"]
             return str(space.get("adminPasswordSecretArn", ""))
-        asked = {"ClusterIdentifier": place.cluster}
+        asked: dict[str, Any] = {"ClusterIdentifier": place.cluster}
         [found] = account.ask("redshift:DescribeClusters", expected=("ClusterNotFound",), **asked)["Clusters"]
         return str(found.get("MasterPasswordSecretArn", ""))
     except Declined:
@@ -164,7 +164,7 @@ def _require_name(place: Place, way: str) -> None:
         )
 
 
-def _ask_serverless(account: Account, operation: str, expected: tuple[str, ...], **parameters: object) -> Any:
+def _ask_serverless(account: Account, operation: str, expected: tuple[str, ...], **parameters: Any) -> Any:
     return account.ask(f"redshift-serverless:{operation}", expected=expected, **parameters)
 
 

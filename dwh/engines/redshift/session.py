@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.libpq_errors import server_error
 from dwh.engines.pieces import select_pieces
+from dwh.engines.redshift.care import Care
 from dwh.engines.redshift.errors import CASES
 from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Thing, Trace, Written
+from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Thing, Trace, Wear, Written
 from dwh.sources.files import is_remote
 from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure, RecordsRefused
 
@@ -109,6 +110,7 @@ class RedshiftSession(LibpqSession):
         )
         self._storage = storage
         self._place = place
+        self._care = Care(self._run, schema)
         self._filled: set[str] = set()
         self._temporary: set[str] = set()
         self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
@@ -146,8 +148,8 @@ class RedshiftSession(LibpqSession):
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
         """Open a transaction. With the default isolation, SNAPSHOT, two loads would collide silently
-        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. ANALYZE follows the
-        commit."""
+        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. Statistics
+        follow the commit."""
         self._filled.clear()
         self._run("BEGIN", ())
         try:
@@ -158,8 +160,8 @@ class RedshiftSession(LibpqSession):
         except BaseException:
             self._roll_back()
             raise
-        for table in sorted(self._filled - self._temporary) if lock else ():
-            self._run(f"ANALYZE {table}", ())
+        if lock:
+            self._care.refresh(sorted(self._filled - self._temporary))
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load through WORK. COPY cuts a value longer than its column; the rules of sql_queries.py then refuse it,
@@ -191,6 +193,15 @@ class RedshiftSession(LibpqSession):
         for piece in pieces:
             query = self._bind(*select_pieces(extract, [piece]))
             yield piece, self._unload.piece(extract, query, piece, target)
+
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:
+        """Give how worn these tables are, to a superuser and whom it let see that."""
+        states = self._care.look(tables)
+        return None if states is None else [state.wear for state in states]
+
+    def tend(self, tables: Sequence[str]) -> list[str]:
+        """Free the room of deleted rows where they are many; tell what was done, and what failed after a load."""
+        return self._care.tend(tables)
 
     def _grantee(self, role: str) -> str:
         """Say how GRANT names a role, or a user such as that of an AWS identity [D dg/r_GRANT.html]. Raises ConfigError
