@@ -19,7 +19,7 @@ CHECKS = (*ledger.CHECKS, *star_tables.CHECKS, *oddities.CHECKS, *comparison.CHE
 
 
 def checks_of(engine: str) -> Sequence[Check]:
-    """Give the checks of an engine: Redshift leaves deleted rows where they are until somebody asks for their room."""
+    """Give the checks of an engine: Redshift leaves deleted rows where they are until VACUUM frees their room."""
     return (*CHECKS, *storage.CHECKS) if engine == "redshift" else CHECKS
 
 

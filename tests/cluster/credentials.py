@@ -2,7 +2,7 @@
 
 [B] is botocore 1.44.5's model of GetClusterCredentials, GetClusterCredentialsWithIAM and GetCredentials (Serverless);
 [D] redshift/latest/mgmt/generating-user-credentials.html and redshift-iam-access-control-identity-based.html; [G] seen
-in public projects; [U] not checked by anyone here.
+in public projects; [U] not checked here.
 """
 
 from __future__ import annotations

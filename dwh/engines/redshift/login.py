@@ -21,7 +21,7 @@ WORKGROUPS = ".redshift-serverless.amazonaws.com"  # <workgroup>.<account>.<regi
 # DbUser of GetClusterCredentials: no colon, so none of the names that the ways by IAM give [B].
 _USER = re.compile(r"(?!public$)[A-Za-z][A-Za-z0-9_+.@-]{0,63}")
 ADMIN = "[CLUSTER] LOGIN = secret     (the admin's password, which AWS keeps)"
-GUEST = "[CLUSTER] LOGIN = iam     (whoever you are in AWS)"
+GUEST = "[CLUSTER] LOGIN = iam     (your AWS identity)"
 
 
 class Place(NamedTuple):
@@ -137,7 +137,7 @@ def _by_db_user(account: Account, settings: Cluster, place: Place) -> Login:
         DbUser=settings.db_user,
         DbName=settings.db_name,
         DurationSeconds=LOGIN_SECONDS,
-        AutoCreate=False,  # a user that somebody mistyped is not made
+        AutoCreate=False,  # a mistyped user is not made
     )
     # the password belongs to the returned name: IAM:user [B]
     return Login(answer["DbUser"], Secret(answer["DbPassword"]), "db_user", "temporary IAM credentials")
