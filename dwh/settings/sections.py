@@ -13,6 +13,7 @@ from dwh.settings.values import (
     one_of,
     read_boolean,
     read_catalogue_name,
+    read_command,
     read_integer,
     read_optional_integer,
     read_patterns,
@@ -212,6 +213,23 @@ class Checks(Section):
     )
 
 
+class Log(Section):
+    """The file of --log-file."""
+
+    keep_days: int | None = setting(
+        "off",
+        "a new log file each day (UTC), and this many days of old ones are kept; off: one file",
+        read_optional_integer,
+    )
+
+
+class Notify(Section):
+    """Commands that learn how a run ended: they get its JSON object on stdin."""
+
+    on_failure: tuple[str, ...] = setting("", "command to run when a run has failed; no shell reads it", read_command)
+    on_success: tuple[str, ...] = setting("", "command to run when a run has succeeded", read_command)
+
+
 SECTIONS: dict[str, type[Section]] = {
     "WAREHOUSE": Warehouse,
     "S3": S3,
@@ -224,6 +242,8 @@ SECTIONS: dict[str, type[Section]] = {
     "IAM_ROLE": IamRole,
     "ETL": Etl,
     "CHECKS": Checks,
+    "LOG": Log,
+    "NOTIFY": Notify,
 }
 
 

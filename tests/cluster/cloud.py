@@ -58,6 +58,7 @@ class Call:
 
 Fault = Callable[[Call], "str | None"]  # an error code, LOST, or None for no fault
 LOST = "(done, and the answer lost)"
+HTML = "(not done, and answered with a page)"  # by a proxy, or a service that fails [G boto/botocore#2463]
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Cloud:
     deleting: tuple[str, ...] = DELETING
     applying: int = 1  # looks until the role of an available cluster is in-sync
     unknown_role: int = 0  # CreateCluster calls until IAM knows a new role everywhere
+    unknown_group: int = 0  # AuthorizeSecurityGroupIngress calls until EC2 knows a new group everywhere
     lingering: int = 1  # DeleteSecurityGroup calls until a deleted cluster's network interfaces are gone
     passwords: dict[str, str] = field(default_factory=dict)  # what the database behind the endpoint takes
     caller: str = "ana"  # the IAM user whose keys the suite has
@@ -141,7 +143,7 @@ class Cloud:
 
     def changes(self) -> list[str]:
         """Give the actions that were asked for and are more than looking."""
-        looking = re.compile(r"\w+:(Describe|List|Get)")
+        looking = re.compile(r"\w+:(Describe|List|Get|HEAD|GET)")
         return [call.action for call in self.calls if not looking.match(call.action)]
 
     def clusters(self) -> dict[str, Cluster]:
@@ -185,8 +187,17 @@ class Cloud:
         self.empty()
         fresh = Cloud()
         for name in (
-            *("endpoint", "creating", "deleting", "applying", "unknown_role", "lingering"),
-            *("passwords", "caller", "users", "signs_in_as"),
+            "endpoint",
+            "creating",
+            "deleting",
+            "applying",
+            "unknown_role",
+            "unknown_group",
+            "lingering",
+            "passwords",
+            "caller",
+            "users",
+            "signs_in_as",
         ):
             setattr(self, name, getattr(fresh, name))
         self.policy, self.service_role, self.keeps_tags = None, False, True
@@ -460,6 +471,9 @@ class Cloud:
         self.calls.append(call)
         code = self.fault(call) if self.fault else None
         code = code or (self._forbidden(call) if key == OUR_KEY else None)
+        if call.action == "ec2:AuthorizeSecurityGroupIngress" and self.unknown_group:
+            self.unknown_group -= 1
+            code = "InvalidGroup.NotFound"  # [D ec2 apireference query-api-troubleshooting, G hashicorp/packer#3627]
         if code is None and call.action == "redshift-serverless:GetCredentials":  # moto has none of Serverless
             answer = json.dumps(credentials.get_credentials(self, json.loads(body), key)).encode()
             start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
@@ -514,6 +528,8 @@ def _read_call(service: str, environ: Mapping[str, Any], body: bytes) -> Call:
 
 def _refusal(service: str, code: str) -> tuple[str, str, bytes]:
     """Write an error as the protocol of its service does."""
+    if code == HTML:
+        return "500 Error", "text/html", b"<!DOCTYPE html>\n<title>500</title>\n<h1>Internal Server Error</h1><br>\n"
     status = "500 Error" if code == "InternalFailure" else "400 Error"
     message = f"{code} by the test"
     if service in ("glue", "secretsmanager"):

@@ -58,9 +58,10 @@ def test_everything_goes_in_the_order_that_works(up: Rig) -> None:
 def test_p64_all_gone_is_the_answer_of_a_listing(up: Rig) -> None:
     """The last three questions of a close list clusters, groups and roles by tag."""
     close(up)
-    asked = [call.action for call in up.cloud.calls][-3:]
-    assert asked == ["redshift:DescribeClusters", "ec2:DescribeSecurityGroups", "iam:ListRoles"]
-    assert up.cloud.calls[-3].given["TagValues.TagValue.1"] == NAME
+    asked = [call for call in up.cloud.calls if not call.action.startswith("s3:")][-3:]
+    listings = ["redshift:DescribeClusters", "ec2:DescribeSecurityGroups", "iam:ListRoles"]
+    assert [call.action for call in asked] == listings
+    assert asked[0].given["TagValues.TagValue.1"] == NAME
 
 
 @pytest.mark.parametrize("orphan", ["role", "group"])

@@ -17,6 +17,7 @@ import ssl
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -69,6 +70,7 @@ class RedshiftStandIn:
         self.knows_role, self._tickets = knows_role, tickets
         self.vacuuming = threading.Lock()
         self.failed_logins: dict[str, int] = {}
+        self.limits: dict[str, int] = {}  # of idle sessions, in seconds, by user
         self._users: dict[str, str] = {}
         self._locked: set[str] = set()
         self._statements: list[str] = []
@@ -126,7 +128,21 @@ class RedshiftStandIn:
             if not cursor.fetchone():
                 cursor.execute(f'CREATE ROLE "{name}" LOGIN')
 
+    def wait_for_sessions(self) -> None:
+        """Wait until everyone who connected has left; a session whose client was killed ends after its statement."""
+        for thread in self._threads[1:]:
+            thread.join()
+
     # ------------------------------------------------------------------------------------------- used by the sessions
+
+    def let_pass(self, seconds: int) -> int:
+        """Let time pass in which no client says anything: the sessions end whose limit it is over [D dg/r_ALTER_USER].
+        Gives their number."""
+        with self._guard:
+            going = [session for session in self._sessions.values() if session.ends_within(seconds)]
+        for session in going:
+            session.close()
+        return len(going)
 
     def log(self, sql: str) -> None:
         """Remember a SQL text."""
@@ -263,6 +279,10 @@ class RedshiftStandIn:
             return None
         channel.socket.settimeout(None)
         greeting = [wire.parameter(name, value) for name, value in PARAMETERS.items()]
-        named = wire.parameter("session_authorization", user)
-        channel.send((b"R", struct.pack("!i", 0)), *greeting, named, (b"K", backend.key), (b"Z", backend.status))
-        return Session(self, channel, backend, database)
+        authorized = wire.parameter("session_authorization", user)
+        channel.send((b"R", struct.pack("!i", 0)), *greeting, authorized, (b"K", backend.key), (b"Z", backend.status))
+        address, port = channel.socket.getpeername()
+        entry = {"event": "initiating session", "record_time": time.time(), "remote_host": address, "remote_port": port}
+        named = {"session_id": backend.pid, "database_name": database, "user_name": user}
+        self.record(database, connection_log=[{**entry, **named}])
+        return Session(self, channel, backend, database, user)
