@@ -67,6 +67,10 @@ SLOW_FILES = {
     "test_bench.py",
     "test_tls.py",
     "test_glue.py",
+    "test_guests.py",
+    "test_lake_readers.py",
+    "test_scripts.py",
+    "test_hints.py",
 }
 SLOW_TESTS = {
     "test_axe_finds_nothing_wrong",
@@ -112,6 +116,7 @@ LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the o
 SLOW_VARIANTS = ("[redshift", "-s3]")
 SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
+    "test_the_page_names_the_versions_that_are_tested",
     "test_commands_print_what_the_page_shows[README.md]",
     "test_a_whole_life[redshift]",
     "test_p173_a_reader_beside_a_load_reads_the_copy[ask]",

@@ -95,6 +95,7 @@ class Account:
         """
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         service, operation = action.split(":")
         method = xform_name(operation)
@@ -108,7 +109,7 @@ class Account:
             if code in expected:
                 raise Declined(code, detail) from error
             raise self._worded(code, detail) or aws_error(error, action, self.aws) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise aws_error(error, action, self.aws) from error
 
     def looks(self, patience: float, pause: float | None = None) -> Iterator[float]:

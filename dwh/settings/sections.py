@@ -13,6 +13,7 @@ from dwh.settings.values import (
     one_of,
     read_boolean,
     read_catalogue_name,
+    read_command,
     read_integer,
     read_optional_integer,
     read_patterns,
@@ -165,6 +166,11 @@ class Cluster(Section):
     db_name: str = setting("dwh", "database")
     db_user: str = setting("awsuser", "admin user, who owns all tables")
     db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", read_secret)
+    login: str = setting(
+        "",
+        "who signs in: secret, password, db_user or iam (a guest); empty: the first of password, secret and db_user",
+        one_of("", "secret", "password", "db_user", "iam"),
+    )
     db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", read_positive)
     schema: str = setting("public", "schema of the tables")
     host: str = setting(
@@ -219,6 +225,23 @@ class Checks(Section):
     )
 
 
+class Log(Section):
+    """The file of --log-file."""
+
+    keep_days: int | None = setting(
+        "off",
+        "a new log file each day (UTC), and this many days of old ones are kept; off: one file",
+        read_optional_integer,
+    )
+
+
+class Notify(Section):
+    """Commands that learn how a run ended: they get its JSON object on stdin."""
+
+    on_failure: tuple[str, ...] = setting("", "command to run when a run has failed; no shell reads it", read_command)
+    on_success: tuple[str, ...] = setting("", "command to run when a run has succeeded", read_command)
+
+
 SECTIONS: dict[str, type[Section]] = {
     "WAREHOUSE": Warehouse,
     "S3": S3,
@@ -231,6 +254,8 @@ SECTIONS: dict[str, type[Section]] = {
     "IAM_ROLE": IamRole,
     "ETL": Etl,
     "CHECKS": Checks,
+    "LOG": Log,
+    "NOTIFY": Notify,
 }
 
 

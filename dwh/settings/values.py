@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,12 +105,23 @@ def read_catalogue_name(text: str, _folder: Path) -> str:
     return text
 
 
+def read_command(text: str, folder: Path) -> tuple[str, ...]:
+    """Read a command as a shell would, and run none: a program with a / in it is a path that starts at the folder."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("a command, with every quote closed") from None
+    if words and ("/" in words[0] or words[0].startswith("~")):
+        words[0] = os.path.join(folder, os.path.expanduser(words[0]))
+    return tuple(words)
+
+
 def one_of(*choices: str) -> Parse:
     """Give a parser that takes one of these words."""
 
     def parse(text: str, _folder: Path) -> str:
         if text.lower() not in choices:
-            raise ValueError(" or ".join(choices))
+            raise ValueError(" or ".join(filter(None, choices)))
         return text.lower()
 
     return parse

@@ -58,9 +58,10 @@ def test_everything_goes_in_the_order_that_works(up: Rig) -> None:
 def test_p64_all_gone_is_the_answer_of_a_listing(up: Rig) -> None:
     """The last questions of a close list both kinds of warehouse, groups and roles by tag."""
     close(up)
-    asked = [call.action.split(":")[1] for call in up.cloud.calls][-5:]
-    assert asked == ["DescribeClusters", "ListNamespaces", "ListWorkgroups", "DescribeSecurityGroups", "ListRoles"]
-    assert up.cloud.calls[-5].given["TagValues.TagValue.1"] == NAME
+    asked = [call for call in up.cloud.calls if not call.action.startswith("s3:")][-5:]
+    listings = ["DescribeClusters", "ListNamespaces", "ListWorkgroups", "DescribeSecurityGroups", "ListRoles"]
+    assert [call.action.split(":")[1] for call in asked] == listings
+    assert asked[0].given["TagValues.TagValue.1"] == NAME
 
 
 @pytest.mark.parametrize("orphan", ["role", "group"])

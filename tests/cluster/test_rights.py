@@ -17,8 +17,9 @@ import pytest
 
 from cluster.authorization import RULES as AUTHORIZED
 from cluster.authorization import Need, allows, giving, listed, needs
-from cluster.cloud import NAME
+from cluster.cloud import NAME, REGION
 from cluster.conftest import Rig
+from dwh.engines.redshift.work import name_warehouse
 from dwh.terminal.errors import EnvironmentFailure
 
 POLICIES = Path(__file__).resolve().parents[2] / "docs" / "policies"
@@ -47,9 +48,12 @@ def a_whole_life(rig: Rig) -> None:
     rig.call("conn_start")
     rig.cloud.cluster().iam_roles_arn = []
     del rig.cloud.cluster().master_password_secret_arn
-    rig.configure(S3={"LAKE": "lake", "WORK": "", "LOG_DATA": "logs", "SONG_DATA": "songs"})
+    rig.configure(S3={"LAKE": "s3://acme-lake"})
     rig.call("conn_start")
-    rig.call("conn_close", "--yes")
+    place = {"region": REGION, "cluster": NAME, "database": "dwh", "schema": "public"}
+    left = f"work/{name_warehouse({'engine': 'redshift', **place})}/killed/00000.json.gz"
+    rig.cloud.client("s3").put_object(Bucket="acme-dwh-work", Key=left, Body=b"")
+    assert "without 1 object of loads that were killed" in rig.call("conn_close", "--yes").out
     rig.call("conn_start", "--from-snapshot", "latest")
     subnet = rig.cloud.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     rig.cloud.client("redshift").create_cluster_subnet_group(
@@ -62,7 +66,7 @@ def a_whole_life(rig: Rig) -> None:
 def test_p77_the_policy_of_the_operator_is_enough_and_no_more(rig: Rig) -> None:
     """With docs/policies/operator.json alone a first cluster is made, changed and removed; nothing in it is
     unneeded."""
-    rig.cloud.policy = policy = shipped("operator")
+    rig.cloud.policy = policy = shipped("operator", **{"WORK-BUCKET": "acme-dwh-work"})
     a_whole_life(rig)
     used = {pair for need in rig.cloud.needed for pair in giving(policy, need)}
     unused = {pair for pair in pairs(policy) - used if not pair[0].startswith("redshift-serverless:")}

@@ -73,6 +73,7 @@ class RedshiftWarehouse(Warehouse):
     """The same warehouse, loaded by COPY."""
 
     cloud: Cloud | None = None
+    work: str = ""  # WORK, if it is not the warehouse's own
     schema_name: str = field(default_factory=lambda: f"w{uuid.uuid4().hex[:12]}")
 
     @property
@@ -93,7 +94,12 @@ class RedshiftWarehouse(Warehouse):
             "SSLROOTCERT": standin.ca_file,
             "SCHEMA": self.schema_name,
         }
-        s3 = {"LOG_DATA": "log_data", "SONG_DATA": "song_data", "WORK": f"s3://{WORK}/{self.schema_name}"}
+        s3 = {
+            "LOG_DATA": "log_data",
+            "SONG_DATA": "song_data",
+            "WORK": self.work or f"s3://{WORK}/{self.schema_name}",
+            "LAKE": f"s3://{WORK}/lake-of-{self.schema_name}",
+        }
         super().configure(
             WAREHOUSE={"ENGINE": "redshift"},
             CLUSTER={**cluster, **sections.pop("CLUSTER", {})},

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from dwh.cluster.account import Account
 from dwh.cluster.lifecycle import Lifecycle
 from dwh.cluster.whereabouts import own_address, own_seat
 from dwh.engines.libpq import server_name
-from dwh.engines.redshift.connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
-from dwh.engines.redshift.session import RedshiftSession, Storage
-from dwh.engines.redshift.work import WorkPrefix
+from dwh.engines.redshift.connect import CONNECT_SECONDS, Unreachable, connect
+from dwh.engines.redshift.leftovers import remove_leftovers, tell_leftovers
+from dwh.engines.redshift.login import ADMIN, Place, check_login, given_place
+from dwh.engines.redshift.session import LOCK_TABLE, RedshiftSession, Storage
+from dwh.engines.redshift.work import WorkPrefix, name_run, name_warehouse
 from dwh.engines.removal import Place as SchemaPlace
 from dwh.engines.removal import plan_schema, remove_from_schema
 from dwh.ownership.tables import name_some
@@ -41,6 +44,7 @@ class RedshiftEngine(Engine):
     def __init__(self, config: Config, account: Account | None = None) -> None:
         self._config = config
         self._buckets = Buckets(config.s3, config.aws)
+        self._run = name_run()
         self.settings = config.cluster
         self.account = account or Account(config)
         self._lifecycle = None if config.cluster.host else Lifecycle(self.account, config)
@@ -61,16 +65,25 @@ class RedshiftEngine(Engine):
             where = {"region": self.account.region, noun: cluster.identifier.lower()}
         return {"engine": self.name, **where, "database": cluster.db_name, "schema": cluster.schema}
 
+    def check(self) -> None:
+        """Raise ConfigError for settings that AWS or this suite refuse."""
+        check_login(self.settings)
+        if self._lifecycle:
+            self._lifecycle.check()
+
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change: asks AWS, changes nothing."""
+        if action == "start":
+            self._check_login()
         if self._lifecycle is None:
+            left = self._tell_leftovers() if action != "start" else []
             if action != "delete" or ours is None:
-                return [self._not_ours(action)]
+                return [self._not_ours(action), *left]
             with self._session() as session:
-                return plan_schema(session, ours, self._schema, self.settings.schema)
+                return [*plan_schema(session, ours, self._schema, self.settings.schema), *left]
         if action == "start":
             return self._lifecycle.plan_start(self.snapshot)
-        going = self._lifecycle.plan_stop(snapshot=self._snapshot(action))
+        going = [*self._lifecycle.plan_stop(snapshot=self._snapshot(action)), *self._tell_leftovers()]
         return going if ours is None else [*going, *self._tell_others(ours)]
 
     def start(self, tell: Tell) -> list[Change]:
@@ -78,6 +91,7 @@ class RedshiftEngine(Engine):
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it cannot be made or reached.
         """
+        self._check_login()
         if self._lifecycle:
             changes = self._lifecycle.start(tell, self.patience, self.snapshot)
         else:
@@ -92,6 +106,8 @@ class RedshiftEngine(Engine):
             with session:
                 tell(f"signed in as {session.user} over TLS, verified")
                 session.make_schema()
+                if self._lifecycle and session.owns_tables:
+                    session.end_idle_sessions(self.settings.db_user)
             return changes
         raise failure
 
@@ -104,11 +120,25 @@ class RedshiftEngine(Engine):
         """
         if self._lifecycle is None:
             if delete is None:
-                return [self._not_ours("stop")]
+                return [self._not_ours("stop"), *self._remove_leftovers(self._locked())]
             with self._session() as session:
-                return remove_from_schema(session, delete, self._schema, self.settings.schema, tell)
+                gone = remove_from_schema(session, delete, self._schema, self.settings.schema, tell)
+            return [*gone, *self._remove_leftovers(nullcontext())]
         snapshot = self._snapshot("delete" if delete else "stop")
-        return self._lifecycle.stop(tell, self.patience, snapshot=snapshot)
+        gone = self._lifecycle.stop(tell, self.patience, snapshot=snapshot)
+        return [*gone[:-1], *self._remove_leftovers(nullcontext()), *gone[-1:]]
+
+    def _tell_leftovers(self) -> list[Change]:
+        return tell_leftovers(self._work) if self._config.s3.work else []
+
+    def _remove_leftovers(self, locked: AbstractContextManager[None]) -> list[Change]:
+        return remove_leftovers(self._work, locked) if self._config.s3.work else []
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of loads for the block. Raises Busy while a load is running."""
+        with self._session() as session, session.transaction(LOCK_TABLE):
+            yield
 
     def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> Session:  # noqa: ARG002
         """Connect; raises EnvironmentFailure when the warehouse is not up."""
@@ -116,7 +146,18 @@ class RedshiftEngine(Engine):
 
     def _session(self, trace: Callable[[Trace], None] = lambda _trace: None) -> RedshiftSession:
         storage = Storage(self._work, self._buckets, self._role())
-        return RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session = RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session.owns_tables = self.settings.login != "iam"
+        return session
+
+    def _check_login(self) -> None:
+        """Raise ConfigError, before anything is made, for a LOGIN by which nobody could use it afterwards."""
+        check_login(self.settings)
+        if self.settings.login == "iam" and self._lifecycle and self._lifecycle.look() is None:
+            raise ConfigError(
+                f"{self.place} is not there yet, and a user of LOGIN = iam owns nothing: it would have no tables",
+                hint=ADMIN,
+            )
 
     @property
     def _schema(self) -> SchemaPlace:
@@ -137,7 +178,7 @@ class RedshiftEngine(Engine):
     def _work(self) -> WorkPrefix:
         """Give the prefix that COPY reads from; called only when there is something to load."""
         slices = self._lifecycle.warehouse.slices if self._lifecycle else None
-        return WorkPrefix(self._buckets, self._config.s3.work, slices)
+        return WorkPrefix(self._buckets, self._config.s3.work, slices, name_warehouse(self.address), self._run)
 
     def _role(self) -> str:
         """Name the role of COPY and UNLOAD: [IAM_ROLE] ARN, else the default one of the warehouse (`start` sets it)."""
