@@ -14,15 +14,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dwh.beforehand import refuse_glue
 from dwh.checks.run import only_reading
 from dwh.ownership.marks import Mark
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
-from dwh.terminal.errors import ConfigError, DataError, DwhError, EnvironmentFailure
+from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
 from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star import parquet_lake
-from star.lake import ROWS, add_up
+from star.lake import ROWS, add_up_digests
 from star.lake_formats import refuse_other_format
 from star.lake_tables import EVERYTHING, EXTRACTS, SPECS, describe_origin, find_changes, plan_table
 from star.loads import has_run
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read in one transaction what changed in the star, write it, and commit table by table, export.json last."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
-    refuse_glue(script)
+    refuse_glue(script.config)
     from dwh.lake.iceberg.places import open_store
     from dwh.lake.places import open_place, refuse_sources
 
@@ -122,15 +123,6 @@ def glue_of(script: Script) -> Glue | None:
     from dwh.lake.iceberg.glue import open_glue
 
     return open_glue(script.config)
-
-
-def refuse_glue(script: Script) -> None:
-    """Raise ConfigError when plain Parquet files were to be registered: Glue gets Iceberg tables."""
-    if script.config.lake.glue_database and script.config.lake.format == "parquet":
-        raise ConfigError(
-            "[LAKE] GLUE_DATABASE registers Iceberg tables, and FORMAT is parquet",
-            hint=("[LAKE] FORMAT = iceberg", "[LAKE] GLUE_DATABASE =     (empty: registered nowhere)"),
-        )
 
 
 def refuse_foreign(script: Script, session: Session, lake: IcebergLake) -> None:
@@ -258,7 +250,7 @@ def check(script: Script, lake: IcebergLake) -> int:
     with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_missing_tables(script, session)
         origin = describe_origin(session, script.engine.address)
-        totals = {table: add_up(session, table) for table in EXTRACTS}
+        totals = {table: add_up_digests(session, table) for table in EXTRACTS}
     wrong = compare(script, lake, lake.pins, totals)
     for table, found in wrong.items():
         script.console.result(f"{'fail' if found else 'ok':<5} {table:<10} {totals[table][ROWS]:>12,} rows")
@@ -290,7 +282,7 @@ def compare(
     with open_reader(partial(copies, lake.store), script.config.duckdb, lake.store.location) as reader:
         for table, expected in totals.items():
             if table in pins.tables and not wrong[table]:
-                found, damaged = reader.read(table, pins.tables[table].files, partial(add_up, table=table))
+                found, damaged = reader.read(table, pins.tables[table].files, partial(add_up_digests, table=table))
                 wrong[table] = damaged or differing(expected, found)
     return wrong
 

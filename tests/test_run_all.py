@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
 SHELL_SCRIPTS = ["dev", "run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
 # What a run leaves in the folder of the suite, and what is no part of it; `lake` and `data` are also names of rooms.
-LEFT_THERE = (".git", ".venv", "data", "data.partial-*", "report.html", "lake", "dwh.local.cfg", ".hypothesis")
+LEFT_THERE = (".git", ".venv*", "data", "data.partial-*", "report.html", "lake", "dwh.local.cfg", ".hypothesis")
 ANYWHERE = shutil.ignore_patterns("*.duckdb*", "__pycache__", ".*_cache")
 BAD_EVENT = '{"page":"NextSong","ts":"yesterday","sessionId":1,"itemInSession":0}\n'
 
@@ -477,11 +477,11 @@ class Machine:
         lacking = without.split()
         self.add(name, PYTHON % (lacking[0], lacking[-1]))
 
-    def set_up(self, **environ: str) -> Run:
-        """Set the environment up as run_all.sh does, and print what Python there says of itself."""
-        program = (
-            'here=$PWD; . ./setup_venv.sh; setup_venv requirements.txt; "$python" -c "import sys; print(sys.prefix)"'
-        )
+    def set_up(self, then: str = "", **environ: str) -> Run:
+        """Set the environment up as run_all.sh does, then do more, and print what Python there says of itself."""
+        program = f"""here=$PWD; . ./setup_venv.sh; setup_venv requirements.txt; {then or ":"}
+"$python" -c "import sys; print(sys.prefix)"
+"""
         kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "HOME"))}
         done = subprocess.run(
             ["sh", "-euc", program], cwd=self.folder, env={**kept, "PATH": str(self.tools), **environ},
@@ -512,6 +512,24 @@ def test_set_up_happens_once(machine: Machine) -> None:
     assert [(run.code, run.out.strip()) for run in runs] == [(0, str(machine.folder / ".venv"))] * 2, runs[0].err
     assert [run.err for run in runs] == ["setting up .venv (once) ...\n", ""]
     assert (machine.folder / "uv.txt").read_text() == "venv --quiet\npip install\n"
+
+
+def test_what_reads_the_lake_has_an_environment_of_its_own(machine: Machine) -> None:
+    """Beside ours, with its own packages and none of ours; made once, and our Python stays the one that is used."""
+    machine.add_python(without="ensurepip pip")
+    machine.add("uv", (machine.tools / "uv").read_text().replace('"$1 $2"', '"$*"'))
+    (machine.folder / "requirements-readers.txt").write_text("# nothing\n")
+    runs = [machine.set_up("setup_readers"), machine.set_up("setup_readers")]
+    assert [(run.code, run.out.strip()) for run in runs] == [(0, str(machine.folder / ".venv"))] * 2, runs[0].err
+    assert runs[0].err == "setting up .venv (once) ...\nsetting up .venv-readers (once) ...\n"
+    assert runs[1].err == ""
+    installed = re.findall(r"--python (.+?)/bin/python .*-r .*/(.+)$", (machine.folder / "uv.txt").read_text(), re.M)
+    own = str(machine.folder / ".venv-readers")
+    assert installed == [(str(machine.folder / ".venv"), "requirements.txt"), (own, "requirements-readers.txt")]
+    shutil.rmtree(own)
+    (machine.folder / "home").mkdir()
+    refused = machine.set_up("setup_readers", SPARKIFY_READERS_VENV="home")
+    assert (refused.code, "error: SPARKIFY_READERS_VENV is " in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("damage", ["requirements", "python", "half", "killed"])

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # it comes with moto
 from doc_pages import ROOT, blocks
 
 PAGE = (ROOT / "docs/how-to/every-night.md").read_text(encoding="utf-8")

@@ -112,7 +112,12 @@ def test_p217_the_time_runs_while_a_statement_does(monkeypatch: pytest.MonkeyPat
 
     made: list[rich.progress.Progress] = []
     real = rich.progress.Progress.__enter__
-    monkeypatch.setattr(rich.progress.Progress, "__enter__", lambda self: made.append(self) or real(self))
+
+    def enter(self: rich.progress.Progress) -> rich.progress.Progress:
+        made.append(self)
+        return real(self)
+
+    monkeypatch.setattr(rich.progress.Progress, "__enter__", enter)
     with progress.bar("loading", 3, "steps", plain=True):
         [shown] = made
         assert shown.live.auto_refresh
