@@ -8,5 +8,5 @@ Other rooms use:
     errors   Busy, ConfigError, DataError, DwhError, EnvironmentFailure, NotReady, RecordsRefused, WrongValue
     flags    confirmation_flag, duration, ScriptParser, take_over_flag, wait_flag, warehouse_parser
     signals  cancelled_by
-    wording  count, mask, near, printable, seconds
+    wording  count, mask, megabytes, near, printable, seconds
 """
