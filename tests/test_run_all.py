@@ -369,6 +369,18 @@ def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere
     assert run.out.split() == STEPS  # what making the sample prints would be no JSON
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_keeps_the_settings_from_being_read_is_shown(stubs: Suite, broken: bool) -> None:
+    """Wrong settings are told by the first step, once; an error of the suite itself is shown where it happens."""
+    if broken:
+        with (stubs.folder / "dwh" / "settings" / "config.py").open("a") as code:
+            code.write("raise OSError('the disk is gone')\n")
+    run = stubs.run(FAIL="conn_start", DWH_WAREHOUSE_ENGINE="no such engine")
+    assert (run.code, stubs.calls()) == (3, ["conn_start"])
+    assert ("OSError: the disk is gone" in run.err) is broken
+    assert ("Traceback" in run.err) is broken
+
+
 @pytest.mark.parametrize("flags", [["--nope"], ["again"], ["--config"], ["--keep", "--always-close"]])
 def test_a_wrong_call_is_refused_before_anything_runs(stubs: Suite, flags: list[str]) -> None:
     """An unknown flag, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
