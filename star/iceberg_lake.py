@@ -1,4 +1,4 @@
-"""A lake of Iceberg tables ([LAKE] FORMAT = iceberg): each export writes what changed in the star since the last one."""
+"""A lake of Iceberg tables ([LAKE] FORMAT = iceberg): an export writes what changed in the star since the last one."""
 
 from __future__ import annotations
 
