@@ -3,6 +3,7 @@ A second run changes nothing. On DuckDB this makes the database file, on Redshif
 
   python conn_start.py                make what is missing, wait until it can be used
   python conn_start.py --dry-run      show what would be made
+  python conn_start.py --from-snapshot latest     make the cluster from its last final snapshot (Redshift)
   python conn_start.py --timeout 5m   give up sooner, while another program holds it or a cluster is being made
 """
 
@@ -12,13 +13,21 @@ from collections.abc import Sequence
 
 from dwh.script import begin, until_free
 from dwh.terminal.console import run
+from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, duration, warehouse_parser
 from dwh.terminal.wording import seconds
+from star.restored import prove_totals
 
 
 def parser() -> ScriptParser:
     """Declare the flags of this script."""
     p = warehouse_parser("conn_start", __doc__)
+    p.what.add_argument(
+        "--from-snapshot",
+        metavar="NAME",
+        default="",
+        help="make the cluster from this snapshot, or from the `latest` final one, and compare its totals (Redshift)",
+    )
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be made")
     p.how.add_argument(
         "--timeout",
@@ -35,18 +44,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     script = begin("conn_start", parser(), argv)
     console, engine = script.console, script.engine
     console.title(f"{engine.name}, {engine.place}")
+    engine.snapshot = script.args.from_snapshot
+    if engine.snapshot and not engine.restores:
+        raise ConfigError(
+            f"--from-snapshot: there are no snapshots on {engine.name}",
+            hint="python conn_start.py     (docs/how-to/care.md tells how to put a backup back)",
+        )
     if script.args.dry_run:
         changes = engine.plan("start")
     else:
         if script.args.no_wait or script.args.timeout is not None:
             engine.patience = 0.0 if script.args.no_wait else script.args.timeout
         changes = until_free(lambda: engine.start(console.say), engine.patience, console)
+        if engine.snapshot:
+            changes += prove_totals(script)
     for change in changes:
         console.result(str(change))
     console.result(
         "nothing was changed"
         if script.args.dry_run
-        else f"ready in {seconds(console.elapsed)}   next: python create_tables.py"
+        else f"ready in {seconds(console.elapsed)}   next: python {'etl' if engine.snapshot else 'create_tables'}.py"
     )
     new = any(change.mark == "+" and not change.beside for change in changes)
     console.finish(

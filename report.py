@@ -24,9 +24,10 @@ from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehous
 from dwh.terminal.wording import near, seconds
 
 if TYPE_CHECKING:
-    from dwh.checks.check import Check, Result
+    from dwh.checks.check import Check, Reason, Result
     from dwh.seam import Row
     from star.report.pictures import Picture
+    from star.report.totals import Totals
 
 
 def parser() -> ScriptParser:
@@ -47,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, target = script.console, Path(script.config.report.path)
     console.title(f"{near(target)}, {script.engine.name}, {script.engine.place}")
     checks = choose_quick(CHECKS) if script.args.quick else CHECKS
-    results, answers = ask(script, checks, target)
-    size = write(script, target, compose(script, results, answers))
-    statuses = [result.status for result in results]
+    asked = ask(script, checks, target)
+    size = write(script, target, compose(script, *asked))
+    statuses = [result.status for result in asked[0]]
     found = {status: statuses.count(status) for status in ("ok", "warn", "fail")}
     if found["fail"]:
         console.note(f"{found['fail']:,} checks failed, as the top of the page shows; see: python sql_validate.py")
@@ -61,12 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Result], dict[str, list[Row]]]:
-    """Run the checks and the queries of the report on one state of the warehouse.
+def ask(
+    script: Script, checks: Sequence[Check], target: Path
+) -> tuple[list[Result], dict[str, list[Row]], list[Reason]]:
+    """Run the checks and the queries of the report on one state of the warehouse, and find why plays match no song.
 
     Raises EnvironmentFailure when tables are missing, and the errors of `refuse_foreign`.
     """
     from star.loads import has_run
+    from star.matches import explain_unmatched
     from star.report.queries import ENGINE, QUERIES
     from star.tables import refuse_missing_tables
 
@@ -75,10 +79,11 @@ def ask(script: Script, checks: Sequence[Check], target: Path) -> tuple[list[Res
         refuse_foreign(script, target, partial(has_run, session))
         results = list(run_checks(script, session, checks))
         answers = {query.name: session.rows(query.sql) for query in (ENGINE, *QUERIES)}
-    return results, answers
+        reasons = [] if script.args.quick else explain_unmatched(session)
+    return results, answers, reasons
 
 
-def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]]) -> str:
+def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]], reasons: Sequence[Reason]) -> str:
     """Make the page from the results."""
     from star.checks import CHECKS
     from star.report.page import judge, render
@@ -96,6 +101,7 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
         "verdict": judge(results, flows, not_run),
         "not_run": not_run,
         "totals": totals,
+        "tiles": totals.tiles(reasons),
         "flows": flows,
         "pages": [(page, events) for _, page, events in pages],
         "other_pages": no_plays - sum(row[2] for row in pages),
@@ -105,25 +111,26 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
         "place": in_words(script.engine.address),
         "engine": (script.engine.name, os.path.basename(script.engine.place), answers[ENGINE.name][0][0]),
     }
-    return render(draw(answers, totals.plays, totals.last_play), results, context)
+    return render(draw(answers, totals), results, context)
 
 
-def draw(answers: dict[str, list[Row]], plays: int, last_play: Any) -> list[Picture]:
+def draw(answers: dict[str, list[Row]], totals: Totals) -> list[Picture]:
     """Draw the pictures that have data."""
     from star.report import pictures as pictures
     from star.report.charts import drawing
 
-    if not plays:
+    if not totals.first_play or not totals.last_play:
         return []
+    first, last = totals.first_play.date(), totals.last_play.date()
     with drawing():
         drawn = (
             pictures.picture_days(answers[pictures.DAYS.name]),
             pictures.picture_hours(answers[pictures.HOURS.name]),
             pictures.picture_songs(answers[pictures.SONGS.name]),
-            pictures.picture_artists(answers[pictures.ARTISTS.name], plays),
+            pictures.picture_artists(answers[pictures.ARTISTS.name], totals.plays),
             pictures.picture_states(answers[pictures.STATES.name]),
-            pictures.picture_changes(answers[pictures.CHANGES.name], last_play.date()),
-            pictures.picture_retention(answers[pictures.RETENTION.name]),
+            pictures.picture_changes(answers[pictures.CHANGES.name], first, last),
+            pictures.picture_retention(answers[pictures.RETENTION.name], first, last),
         )
     return [picture for picture in drawn if picture]
 

@@ -235,6 +235,8 @@ class Engine(Protocol):
     name: str
     place: str
     patience: float  # seconds that `start` may take; conn_start.py --timeout sets it
+    restores: bool = False  # `start` can bring the warehouse up from a snapshot
+    snapshot: str = ""  # the name of that snapshot, or `latest`; conn_start.py --from-snapshot sets it
     another: str  # the edit of dwh.cfg that names another warehouse
 
     @property

@@ -69,6 +69,8 @@ SLOW_FILES = {
     "test_glue.py",
 }
 SLOW_TESTS = {
+    "test_axe_finds_nothing_wrong",
+    "test_axe_would_tell",
     "test_on_postgresql_every_way_gives_the_same_star",
     "test_each_step_of_a_world_gives_the_star_of_what_was_seen[duckdb]",
     "test_an_export_that_fails_at_any_call_leaves_the_lake_whole",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -173,8 +175,13 @@ def test_the_real_data_give_the_true_answers(real_warehouse: Warehouse) -> None:
         "songplays": ["6,820", "6,820", "0"], "users": ["97", "97", "0"], "songs": ["71", "71", "0"],
         "artists": ["69", "69", "0"], "time": ["6,813", "6,813", "0"],
     }  # fmt: skip
-    for number in ("6,820", "96", "18.0%", "71.0", "1 matched to the catalogue", "1,236 no play", "286 without a user"):
+    why_not = "1 play. Why not: no such title and no such artist 6,470; text is encoded twice 326; no such title 20."
+    for number in ("6,820", "96", "18.0%", "<0.1%", "71.0 plays each", why_not, "1,236 no play", "286 without a user"):
         assert number in page.text
+    assert ["Undo", "Björk † (BjÃ\\x83Â¶rk)", "28", "no"] in page.tables["top-songs"]
+    assert "Björk †" in page.text
+    assert next(row for row in page.tables["weekly-retention"] if row[0] == "2018-10-29*")
+    assert page.tables["level-changes"][-1][0] == "week of 2018-11-26*"
 
 
 def test_each_picture_says_what_the_events_say(page: Path) -> None:
@@ -195,7 +202,7 @@ def test_each_picture_says_what_the_events_say(page: Path) -> None:
         "week of 2018-11-05": [3, 0], "week of 2018-11-12": [0, 0], "week of 2018-11-19": [0, 0],
         "week of 2018-11-26": [0, 1],
     }  # fmt: skip
-    assert found.numbers("weekly-retention") == {"2018-10-29": [3, 3, 3, 3, 1]}
+    assert found.numbers("weekly-retention") == {"2018-10-29*": [3, 3, 3, 3, 1]}
     (songplays,) = (row for row in found.tables["reconciliation"] if row[0] == "songplays")
     assert songplays == [
         "songplays", "28", "event records in 1 file",
@@ -310,7 +317,12 @@ def test_it_needs_nothing_else(page: Path) -> None:
     found = read(page)
     policy = next(a["content"] for t, a in found.elements if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
-    assert [(tag, name) for tag, attributes in found.elements for name in attributes if name in LINKING] == []
+    assert [
+        (tag, name)
+        for tag, attributes in found.elements
+        for name in attributes
+        if name in LINKING and attributes[name][:1] != "#"
+    ] == []
     raw = page.read_text(encoding="utf-8")
     assert re.findall(r"https?://|url\(|@import|<script|<foreignObject", raw) == []
     assert len(raw) < 400_000
@@ -367,9 +379,19 @@ def test_colours_can_be_told_apart() -> None:
             assert contrast(scheme[text], scheme[ground]) >= 4.5, (text, ground)
         for band in ("ok", "warn", "fail"):
             assert contrast("#ffffff", scheme[band]) >= 4.5, band
-        assert contrast(scheme["paid"], scheme["paper"]) >= 3
-        assert contrast(scheme["paid"], scheme["on-paid"]) >= 3.5
+        for bar in ("paid", "free"):
+            assert contrast(scheme[bar], scheme["paper"]) >= 3, bar
+            assert contrast(scheme[bar], scheme["shade"]) >= 3, bar
         assert contrast(scheme["paid"], scheme["free"]) >= 2
+        for opacity in (report_charts.FAINTEST, *(n / 1000 for n in range(70, 1001))):
+            text = "on-paid" if opacity > report_charts.STRONG else "on-faint"
+            assert contrast(scheme[text], blend(scheme["paid"], scheme["paper"], opacity)) >= 4.5, opacity
+
+
+def blend(colour: str, ground: str, opacity: float) -> str:
+    """Give the colour of a cell of this opacity on its ground, as a browser mixes them."""
+    pairs = [(int(colour[n : n + 2], 16), int(ground[n : n + 2], 16)) for n in (1, 3, 5)]
+    return "#" + "".join(f"{round(opacity * above + (1 - opacity) * below):02x}" for above, below in pairs)
 
 
 def contrast(one: str, other: str) -> float:
@@ -456,6 +478,9 @@ def test_long_spans_are_drawn_in_longer_units(apart: int, unit: str, bars: int) 
         )
     assert picture
     assert (picture.columns[0], len(picture.rows)) == (unit, bars)
+    in_part = [str(row[0]).endswith("*") for row in picture.rows]
+    assert in_part == [unit != "day" and place in (0, bars - 1) for place in range(bars)]
+    assert ("* The data hold a part only" in picture.sentence) == (unit != "day")
     assert sum(int(str(row[-1])) for row in picture.rows) == (5 if apart else 2)
     assert f"Plays by {unit}, paid and free" in picture.drawings[0]
 
@@ -484,12 +509,60 @@ def test_half_a_year_of_changes_is_drawn() -> None:
     """Of a long time the latest 26 weeks are drawn and listed; the sentence counts all."""
     with report_charts.drawing():
         picture = report_pictures.picture_changes(
-            [(date(2017, 1, 2), 5, 0), (date(2018, 11, 26), 2, 1)], date(2018, 11, 30)
+            [(date(2017, 1, 2), 5, 0), (date(2018, 11, 26), 2, 1)], date(2017, 1, 1), date(2018, 12, 2)
         )
     assert picture
     assert len(picture.rows) == 26
     assert picture.sentence.startswith("7 from free to paid, 1 from paid to free")
     assert picture.sentence.endswith("the latest 26 weeks.")
+
+
+def test_a_week_that_is_not_whole_is_marked() -> None:
+    """A Monday is the first day of its week and a Sunday the last; a day later or earlier the week is marked, in the
+    rows and, of retention, in each number that the last week still may change."""
+    weeks = [date(2018, 11, 5), date(2018, 11, 12)]
+    rows = [(weeks[0], 0, 10), (weeks[0], 1, 4), (weeks[1], 0, 2)]
+    marked = {}
+    for name, first, last in (("whole", 5, 18), ("late", 6, 18), ("early", 5, 17)):
+        with report_charts.drawing():
+            picture = report_pictures.picture_retention(rows, date(2018, 11, first), date(2018, 11, last))
+        assert picture
+        marked[name] = [str(row[0]) for row in picture.rows if "*" in str(row[0])]
+        assert ("40*" in picture.drawings[0], "100*" in picture.drawings[0]) == ((name == "early",) * 2)
+        assert ("* The data hold a part only of this week." in picture.sentence) == (name != "whole")
+    assert marked == {"whole": [], "late": ["2018-11-05*"], "early": ["2018-11-12*"]}
+
+
+def test_what_stands_for_several_states_has_no_bar() -> None:
+    """Only a state of its own is ranked: the states beyond the eleventh, and no state, have a number and no bar."""
+    rows = [(f"{chr(65 + n)}A", 50 - n) for n in range(13)]
+    bars = {}
+    for name, states in (("eleven", rows[:11]), ("all", [*rows, (None, 900)])):
+        with report_charts.drawing():
+            picture = report_pictures.picture_states(states)
+        assert picture
+        bars[name] = re.findall(r"<path[^>]*var\(--paid\)", picture.drawings[0])
+    assert len(bars["eleven"]) == 11
+    assert bars["all"] == bars["eleven"]
+
+
+def test_the_shades_of_the_hours_have_a_scale(page: Path) -> None:
+    """Beside the hours stands what the faintest and the strongest shade mean."""
+    drawn = re.findall(r'aria-labelledby="hours-title".*?</svg>', page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(drawn) == 1
+    assert re.search(r">\s*0\s*</text>", drawn[0])
+    most = max(
+        row[day] for name, row in read(page).numbers("hour-and-weekday").items() for day in range(7) if ":" in name
+    )
+    assert re.search(rf">\s*{most} plays in an hour of a weekday\s*</text>", drawn[0])
+
+
+def test_the_contents_lead_to_every_section(page: Path) -> None:
+    """Each section is in the list of contents, in order, and the list names nothing else."""
+    elements = read(page).elements
+    links = [found["href"] for tag, found in elements if tag == "a"]
+    assert links == [f"#{found['id']}" for tag, found in elements if tag == "section"]
+    assert len(links) == len(DRAWN) + 3
 
 
 # --------------------------------------------------------------------------------------------------------- the script
@@ -736,3 +809,64 @@ def test_it_prints(browse: Browse, page: Path, tmp_path: Path) -> None:
     browse(page, f"--print-to-pdf={tmp_path / 'p.pdf'}", "--no-pdf-header-footer")
     pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "p.pdf").read_bytes()))
     assert 2 <= pages <= 7
+
+
+# axe-core 4.12, as this package bundles it (its newest of July 2026, 0.6 MB); what it depends on is not needed here
+AXE = "axe-playwright-python==0.1.8"
+LOOK = """<script src="axe.min.js"></script><script>
+axe.run(document, {resultTypes: ["violations"]}).then((found) => {
+  document.title = JSON.stringify({
+    wide: innerWidth,
+    passed: found.passes.map((each) => each.id),
+    wrong: found.violations.map((each) => [each.id, each.nodes.map((node) => node.html.slice(0, 200))]),
+  });
+  parent.postMessage(document.title, "*");
+});</script>"""
+NARROW = """<!doctype html><html lang="en"><title></title><body style="margin:0">
+<iframe src="look.html" style="border:0;width:%dpx;height:3000px"></iframe>
+<script>onmessage = (told) => { document.title = told.data; }</script>"""
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core."""
+    folder = tmp_path_factory.mktemp("axe")
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), AXE)
+    subprocess.run(pip, check=True, capture_output=True, timeout=WATCHDOG)
+    return (folder / "axe_playwright_python" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def look_with_axe(browse: Browse, axe: str, folder: Path, raw: str, width: int, *flags: str) -> dict[str, Any]:
+    """Let axe-core look at a page of this width. The page's own policy forbids scripts, so it is left out."""
+    raw, left_out = re.subn(r"<meta http-equiv=[^>]*>", "", raw)
+    assert left_out == 1
+    (folder / "axe.min.js").write_text(axe, encoding="utf-8")
+    (folder / "look.html").write_text(raw.replace("</body>", LOOK + "</body>"), encoding="utf-8")
+    (folder / "frame.html").write_text(NARROW % width, encoding="utf-8")
+    shown = (f"--window-size={width + 40},3000", "--virtual-time-budget=60000", "--dump-dom", *flags)
+    found = re.search(
+        r"<title>(\{.*?)</title>", browse(folder / "frame.html", "--allow-file-access-from-files", *shown)
+    )
+    assert found, "axe-core said nothing"
+    return dict(json.loads(html.unescape(found[1])))
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "print"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_wrong(browse: Browse, axe: str, page: Path, tmp_path: Path, width: int, look: str) -> None:
+    """axe-core has no objection to the page, at both widths, in light, in dark and as it is printed."""
+    raw = page.read_text(encoding="utf-8")
+    if look == "print":
+        raw = raw.replace("@media print", "@media all")
+    dark = ["--blink-settings=preferredColorScheme=0"] if look == "dark" else []
+    found = look_with_axe(browse, axe, tmp_path, raw, width, *dark)
+    assert found["wide"] == width
+    assert found["wrong"] == []
+    assert {"color-contrast", "html-has-lang", "list", "svg-img-alt"} <= set(found["passed"])
+
+
+def test_axe_would_tell(browse: Browse, axe: str, page: Path, tmp_path: Path) -> None:
+    """Text that is too faint is seen."""
+    raw = page.read_text(encoding="utf-8").replace("--muted: #5c6870", "--muted: #b0b8bd")
+    found = look_with_axe(browse, axe, tmp_path, raw, 1280)
+    assert [rule for rule, _ in found["wrong"]] == ["color-contrast"]

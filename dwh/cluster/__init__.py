@@ -7,8 +7,8 @@ Marks such as [B] or [U] in comments name the source of a fact about AWS: docs/c
 
 Other rooms use:
 
-    account    Account, Declined
-    lifecycle  Lifecycle
-    network    own_address
-    watching   GOING, UP
+    account      Account, Declined
+    lifecycle    Lifecycle
+    watching     GOING, UP
+    whereabouts  own_address, own_seat
 """

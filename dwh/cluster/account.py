@@ -77,6 +77,11 @@ class Account:
         """Give the first part of every ARN: aws, aws-cn or aws-us-gov."""
         return str(self._opened().get_partition_for_region(self.region))
 
+    def arn(self, service: str, resource: str) -> str:
+        """Give the ARN of something in this account and region, such as `cluster:sparkify-dwh`."""
+        account = self.ask("sts:GetCallerIdentity")["Account"]
+        return f"arn:{self.partition}:{service}:{self.region}:{account}:{resource}"
+
     def who(self) -> str:
         """Give the account and the user or role of the credentials."""
         caller = self.ask("sts:GetCallerIdentity")
@@ -171,6 +176,15 @@ _CASES: tuple[tuple[Collection[str], type[DwhError], str, str | Sequence[str]], 
         EnvironmentFailure,
         "this account has reached its limit of snapshots in {region}; nothing was deleted",
         ("delete old snapshots", "python conn_close.py --engine redshift --no-snapshot"),
+    ),
+    (
+        ("ClusterSnapshotNotFound", "InvalidClusterSnapshotState", "InvalidRestore", "AccessToSnapshotDenied"),
+        EnvironmentFailure,
+        "AWS does not restore that snapshot in {region}",
+        (
+            "python conn_start.py --engine redshift --from-snapshot latest",
+            "aws redshift describe-cluster-snapshots --snapshot-type manual",
+        ),
     ),
     (
         ("DependentServiceRequestThrottlingFault", "DependentServiceUnavailableFault"),

@@ -1,4 +1,4 @@
-"""Which addresses may connect: our own security group, with one rule for one address."""
+"""Which addresses may connect: our own security group, with a rule for each of them."""
 
 from __future__ import annotations
 
@@ -6,37 +6,16 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import Account, Declined
+from dwh.cluster.whereabouts import own_address, own_seat
 from dwh.seam import Change, Tell
 from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from dwh.settings.config import Config
 
-# Answers with the caller's address, as one line of text.
-ADDRESS_SERVICE = "https://checkip.amazonaws.com"
-ADDRESS_SECONDS = 5
 WIDEST = 24
 # A group stays in use until the network interfaces of a deleted cluster are gone.
 RELEASE_SECONDS = 600.0
-
-
-def own_address() -> str:
-    """Ask for the public address of this machine. Raises EnvironmentFailure when the service does not answer."""
-    import ssl
-    import urllib.request
-
-    import certifi
-
-    safe = ssl.create_default_context(cafile=certifi.where())
-    try:
-        with urllib.request.urlopen(ADDRESS_SERVICE, timeout=ADDRESS_SECONDS, context=safe) as answer:
-            return str(ipaddress.IPv4Address(answer.read(100).decode("ascii", "replace").strip()))
-    except (OSError, ValueError) as error:
-        raise EnvironmentFailure(
-            f"the address of this machine could not be found: {ADDRESS_SERVICE} did not give it",
-            evidence=str(error),
-            hint="[CLUSTER] ALLOW_CIDR = 203.0.113.7/32     (the address that may connect)",
-        ) from error
 
 
 def checked_cidr(text: str) -> str:
@@ -53,24 +32,36 @@ def checked_cidr(text: str) -> str:
 
 
 class Network:
-    """The security group, and its rule."""
+    """The security group, and its rules."""
 
     def __init__(self, account: Account, config: Config) -> None:
         self.account = account
         self.settings = config.cluster
         self.name = f"dwh-{config.cluster.identifier}"
-        self._cidr = ""
+        self._cidrs: tuple[str, ...] = ()
+        self._vpc_id = ""
 
     def check(self) -> None:
         """Raise ConfigError when [CLUSTER] ALLOW_CIDR allows too many addresses."""
         if self.settings.allow_cidr:
-            self._cidr = checked_cidr(self.settings.allow_cidr)
+            self._cidrs = (checked_cidr(self.settings.allow_cidr),)
 
-    @property
-    def cidr(self) -> str:
-        """Give the addresses that may connect: [CLUSTER] ALLOW_CIDR, else the address of this machine."""
-        self._cidr = self._cidr or checked_cidr(self.settings.allow_cidr or own_address())
-        return self._cidr
+    def cidrs(self) -> tuple[str, ...]:
+        """Give the addresses that may connect: [CLUSTER] ALLOW_CIDR, else those under which the cluster sees this
+        machine. Ask for them before anything is made.
+
+        Inside a VPC that is the private address, and a public cluster has an address inside too [D
+        mgmt/managing-clusters-vpc]. Raises ConfigError when a cluster that is not public could not be reached from
+        here, and EnvironmentFailure when the public address cannot be found.
+        """
+        if not self._cidrs:
+            seat = own_seat(self.account.aws)
+            inside = seat is not None and seat.vpc == self._vpc()
+            private = [checked_cidr(seat.address)] if seat and inside else []
+            if not private and not self.settings.public:
+                raise self._not_inside(seat.vpc if seat else "")
+            self._cidrs = (*private, *([checked_cidr(own_address())] if self.settings.public else []))
+        return self._cidrs
 
     def find(self) -> list[dict[str, Any]]:
         """Find the groups with our tag, in every VPC."""
@@ -86,18 +77,18 @@ class Network:
         return self._compared(self._here(self._vpc()))[0]
 
     def ensure(self, tell: Tell) -> tuple[Change, str]:
-        """Make the group and its one rule, and remove our rules for other addresses. Gives the group's id too.
+        """Make the group and its rules, and remove our rules for other addresses. Gives the group's id too.
 
         Rules that another user added to the group are not changed.
         """
         vpc = self._vpc()
         group = self._here(vpc)
-        change, wanted, old = self._compared(group)
+        change, missing, old = self._compared(group)
         if group is None:
             group = self._create(vpc, tell)
-        if not wanted:
-            tell(f"allowing {self.cidr}")
-            self._authorize(group)
+        if missing:
+            tell(f"allowing {' and '.join(missing)}")
+            self._authorize(group, missing)
         if old:
             ids = [rule["SecurityGroupRuleId"] for rule in old]
             self.account.ask("ec2:RevokeSecurityGroupIngress", GroupId=group["GroupId"], SecurityGroupRuleIds=ids)
@@ -126,6 +117,10 @@ class Network:
         )
 
     def _vpc(self) -> str:
+        self._vpc_id = self._vpc_id or self._find_vpc()
+        return self._vpc_id
+
+    def _find_vpc(self) -> str:
         if self.settings.subnet_group:
             answer = self.account.ask(
                 "redshift:DescribeClusterSubnetGroups", ClusterSubnetGroupName=self.settings.subnet_group
@@ -169,21 +164,24 @@ class Network:
         listed = self.account.ask("ec2:DescribeSecurityGroupRules", Filters=filters).get("SecurityGroupRules", [])
         return [rule for rule in listed if not rule.get("IsEgress")]
 
-    def _compared(self, group: dict[str, Any] | None) -> tuple[Change, list[dict[str, Any]], list[dict[str, Any]]]:
-        """Give the change to make, the rules that are right, and our rules that are wrong."""
-        port = self.settings.db_port
-        what = f"port {port} from {self.cidr} only"
+    def _compared(self, group: dict[str, Any] | None) -> tuple[Change, list[str], list[dict[str, Any]]]:
+        """Give the change to make, the addresses without a rule, and our rules that are wrong."""
+        port, cidrs = self.settings.db_port, self.cidrs()
+        what = f"port {port} from {' and '.join(cidrs)} only"
         if group is None:
-            return Change("+", what, beside=True), [], []
-        should_be = {"CidrIpv4": self.cidr, "FromPort": port, "ToPort": port, "IpProtocol": "tcp"}
+            return Change("+", what, beside=True), list(cidrs), []
         rules = self._rules(group)
-        wanted = [rule for rule in rules if {key: rule.get(key) for key in should_be} == should_be]
-        old = [rule for rule in rules if rule not in wanted and self.account.owns(rule)]
-        return Change("=" if wanted and not old else "~", what, beside=True), wanted, old
+        should_be = {"FromPort": port, "ToPort": port, "IpProtocol": "tcp"}
+        right = [rule for rule in rules if {key: rule.get(key) for key in should_be} == should_be]
+        right = [rule for rule in right if rule.get("CidrIpv4") in cidrs]
+        missing = [cidr for cidr in cidrs if cidr not in [rule["CidrIpv4"] for rule in right]]
+        old = [rule for rule in rules if rule not in right and self.account.owns(rule)]
+        return Change("~" if missing or old else "=", what, beside=True), missing, old
 
-    def _authorize(self, group: dict[str, Any]) -> None:
+    def _authorize(self, group: dict[str, Any], cidrs: list[str]) -> None:
+        """Make one rule for each address, with one request."""
         port = self.settings.db_port
-        ranges = [{"CidrIp": self.cidr, "Description": "conn_start.py"}]
+        ranges = [{"CidrIp": cidr, "Description": "conn_start.py"} for cidr in cidrs]
         try:
             self.account.ask(
                 "ec2:AuthorizeSecurityGroupIngress",
@@ -194,6 +192,17 @@ class Network:
             )
         except Declined:
             return  # it exists: the answer to an earlier request was lost
+
+    def _not_inside(self, elsewhere: str) -> ConfigError:
+        where = f"it is in {elsewhere}" if elsewhere else "EC2's instance metadata does not answer here"
+        return ConfigError(
+            "who may connect? The cluster will not be public, and this machine is not inside its VPC",
+            evidence=(f"the cluster's VPC is {self._vpc()}; {where}", "nothing was made"),
+            hint=(
+                "[CLUSTER] ALLOW_CIDR = 172.31.5.7/32     (the private address of the machine that loads)",
+                "[CLUSTER] PUBLIC = yes     (then this machine's public address may connect)",
+            ),
+        )
 
 
 def _bad_cidr(text: str, why: str) -> ConfigError:

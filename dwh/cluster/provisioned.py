@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account, Declined
+from dwh.cluster.snapshots import SNAPSHOT_DAYS, Snapshot, Snapshots, in_words, refuse_other_source, restore_request
 from dwh.cluster.watching import GOING, UP, await_available, await_gone, broken
 from dwh.seam import Change, Tell
 from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure, NotReady
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from dwh.settings.config import Config
     from dwh.settings.sections import Cluster
 
-SNAPSHOT_DAYS = 7
 # What CreateCluster takes [B redshift/2012-12-01].
 _NAME = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,61}[a-z0-9]|[a-z]")
 _PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[!-~]{8,64}")
@@ -25,10 +25,12 @@ _FROM_TWO_NODES = ("ra3.4xlarge", "ra3.16xlarge")  # [D23 mgmt/working-with-clus
 
 
 class Surroundings(NamedTuple):
-    """The resources beside a cluster: the ARN of its role, the id of its security group."""
+    """The resources beside a cluster: the ARN of its role, the id of its security group, the snapshot it is made
+    from."""
 
     role: str
     group: str
+    snapshot: Snapshot | None = None
 
 
 def check_settings(settings: Cluster) -> None:
@@ -77,6 +79,7 @@ class Provisioned:
         self.account = account
         self.settings = config.cluster
         self.name = config.cluster.identifier
+        self.snapshots = Snapshots(account, config)
         self.seen: str | None = None
 
     def look(self) -> dict[str, Any] | None:
@@ -108,12 +111,17 @@ class Provisioned:
         self.seen = str(found[0]["ClusterStatus"]) if found else ""
         return found
 
-    def plan(self, cluster: dict[str, Any] | None) -> Change:
-        """Say what `ensure` would do with the cluster as it was described."""
+    def plan(self, cluster: dict[str, Any] | None, snapshot: Snapshot | None = None) -> Change:
+        """Say what `ensure` would do with the cluster as it was described.
+
+        Raises EnvironmentFailure when a snapshot is asked for and the cluster was not made from it.
+        """
         wanted = f"{self.settings.num_nodes} x {self.settings.node_type}"
         if cluster is None or cluster["ClusterStatus"] in GOING:
             public = _PUBLIC if self.settings.public else _PRIVATE
-            return Change("+", f"cluster {self.name}, {wanted}, encrypted, {public}; billed by the hour")
+            made = f"{wanted}, encrypted" if snapshot is None else in_words(snapshot)
+            return Change("+", f"cluster {self.name}, {made}, {public}; billed by the hour")
+        refuse_other_source(cluster, snapshot)
         nodes = f"{cluster.get('NumberOfNodes', 1)} x {cluster.get('NodeType')}"
         what = f"cluster {self.name}, {nodes}, {cluster['ClusterStatus']}"
         if nodes != wanted:
@@ -127,9 +135,9 @@ class Provisioned:
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it will never be available.
         """
-        change = self.plan(cluster)
+        change = self.plan(cluster, around.snapshot)
         if change.mark == "+" and not self._create(around, tell):
-            change = self.plan(self.look())
+            change = self.plan(self.look(), around.snapshot)
         found = await_available(self, tell, patience)
         if bool(found.get("PubliclyAccessible")) != self.settings.public:
             tell("making it public" if self.settings.public else "making it private")
@@ -153,25 +161,28 @@ class Provisioned:
 
         AWS cannot delete a cluster that is being made or changed [B InvalidClusterState]: this waits for that.
         """
-        name, kept = cluster["ClusterIdentifier"], ""
-        if cluster["ClusterStatus"] not in GOING:
-            kept = self._ask_to_delete(name, tell, patience, snapshot=snapshot)
+        name, asked = cluster["ClusterIdentifier"], ""
+        going = cluster["ClusterStatus"] in GOING
+        if not going:
+            asked = self._ask_to_delete(name, tell, patience, snapshot=snapshot)
         await_gone(self, name, tell, patience)
-        changes = [Change("-", f"cluster {name}, billing has ended")]
-        return [Change("+", f"snapshot {kept}, kept for {SNAPSHOT_DAYS} days"), *changes] if kept else changes
+        kept = self.snapshots.taken_of(cluster, asked, tell) if asked or going else []
+        return [*kept, Change("-", f"cluster {name}, billing has ended")]
 
     def _create(self, around: Surroundings, tell: Tell) -> bool:
         """Request the cluster, once, and tell whether this made it. Waits while AWS does not know the role yet."""
-        tell(f"making cluster {self.name}, {_PUBLIC if self.settings.public else _PRIVATE}; billing starts now")
+        action, request, source = "redshift:CreateCluster", self._wanted(around), ""
+        if around.snapshot:
+            self.snapshots.claim(around.snapshot)
+            action, request = "redshift:RestoreFromClusterSnapshot", restore_request(around.snapshot, request)
+            source = f" from snapshot {around.snapshot['SnapshotIdentifier']}"
+        public = _PUBLIC if self.settings.public else _PRIVATE
+        tell(f"making cluster {self.name}{source}, {public}; billing starts now")
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
             self.seen = "creating"  # from here on it may be billed, whatever AWS answers
             try:
-                self.account.ask(
-                    "redshift:CreateCluster",
-                    expected=("ClusterAlreadyExists", "InvalidParameterValue"),
-                    once=True,
-                    **self._wanted(around),
-                )
+                expected = ("ClusterAlreadyExists", "InvalidParameterValue")
+                made = self.account.ask(action, expected=expected, once=True, **request)["Cluster"]
             except Declined as declined:
                 if declined.code == "ClusterAlreadyExists":
                     self.look()  # raises when it is not ours
@@ -187,8 +198,15 @@ class Provisioned:
             except DwhError:
                 self.seen = ""
                 raise
+            self._tag(made, around.snapshot)
             return True
         raise refused
+
+    def _tag(self, made: dict[str, Any], snapshot: Snapshot | None) -> None:
+        """Tag a cluster that AWS has restored without the tags of its snapshot, against its documentation."""
+        if snapshot and not self.account.owns(made):
+            arn = self.account.arn("redshift", f"cluster:{self.name}")
+            self.account.ask("redshift:CreateTags", ResourceName=arn, Tags=self.snapshots.tags(snapshot))
 
     def _was_heard(self, tell: Tell) -> bool:
         """Find out whether AWS received a request whose answer was lost: it is never sent twice."""
@@ -242,7 +260,7 @@ class Provisioned:
         choice: dict[str, Any] = {"FinalClusterSnapshotIdentifier": kept}
         choice |= {"FinalClusterSnapshotRetentionPeriod": SNAPSHOT_DAYS}
         choice = {"SkipFinalClusterSnapshot": not snapshot, **(choice if snapshot else {})}
-        tell(f"deleting cluster {name}" + (f", its data is kept in snapshot {kept}" if kept else ""))
+        tell(f"deleting cluster {name}" + (f", and asking for a final snapshot, {kept}" if kept else ""))
         for _ in self.account.looks(patience):
             try:
                 expected = ("ClusterNotFound", "InvalidClusterState")

@@ -52,8 +52,20 @@ class Role:
         return [role for role in listed if role["Arn"] != self.given and self._is_ours(role["RoleName"])]
 
     def plan(self) -> Change:
-        """Say what `ensure` would do."""
-        return self._compared(None if self.given else self._named())
+        """Say what `ensure` would do. Raises EnvironmentFailure for a role of our name that is not ours."""
+        ours = [] if self.given else self.find()
+        if self.taken(ours):
+            raise self._not_ours("it was not changed")
+        return self._compared(self._named(ours))
+
+    def taken(self, ours: list[dict[str, Any]]) -> bool:
+        """Tell whether a role of our name is there that is not among `ours`: below another path, or without our tag.
+
+        All roles are listed: a policy that names only ours does not let one ask for another by its name.
+        """
+        if self.given or self._named(ours):
+            return False
+        return any(role["RoleName"] == self.name for role in self.account.ask("iam:ListRoles").get("Roles", []))
 
     def ensure(self, tell: Tell) -> tuple[Change, str]:
         """Make the role, or update its rights to the places of [S3]; gives its ARN too.
@@ -62,7 +74,7 @@ class Role:
         """
         if self.given:
             return self.plan(), self.given
-        role = self._named()
+        role = self._named(self.find())
         change = self._compared(role)
         if role is None:
             tell(f"making role {self.name}")
@@ -92,8 +104,8 @@ class Role:
                     return Change("=", f"role {name} has policies that conn_start.py did not give it", beside=True)
         return Change("-", f"role {name}", beside=True)
 
-    def _named(self) -> dict[str, Any] | None:
-        return next((role for role in self.find() if role["RoleName"] == self.name), None)
+    def _named(self, ours: list[dict[str, Any]]) -> dict[str, Any] | None:
+        return next((role for role in ours if role["RoleName"] == self.name), None)
 
     def _compared(self, role: dict[str, Any] | None) -> Change:
         if self.given:
@@ -118,14 +130,17 @@ class Role:
             return dict(made["Role"])
         except Declined as declined:
             # the answer to an earlier request may have been lost: then the role is ours
-            role = self._named()
+            role = self._named(self.find())
             if role is None:
-                raise EnvironmentFailure(
-                    f"a role named {self.name} exists and is not ours (no tag, or made for another region)",
-                    evidence=f"{declined}; it was not changed",
-                    hint=("[IAM_ROLE] NAME = another", "[IAM_ROLE] ARN = its ARN     (to use it as it is)"),
-                ) from declined
+                raise self._not_ours(f"{declined}; it was not changed") from declined
             return role
+
+    def _not_ours(self, evidence: str) -> EnvironmentFailure:
+        return EnvironmentFailure(
+            f"a role named {self.name} exists and is not ours (no tag, or made for another region)",
+            evidence=evidence,
+            hint=("[IAM_ROLE] NAME = another", "[IAM_ROLE] ARN = its ARN     (to use it as it is)"),
+        )
 
     def _is_ours(self, name: str) -> bool:
         try:

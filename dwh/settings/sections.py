@@ -236,7 +236,10 @@ class Cluster(Section):
     public: bool = setting(
         "no", "yes: reachable from the internet, but only by ALLOW_CIDR; no: only from inside its VPC", _boolean
     )
-    allow_cidr: str = setting("", "addresses that may connect, at most a /24; empty: this machine's address")
+    allow_cidr: str = setting(
+        "",
+        "addresses that may connect, at most a /24; empty: this machine's, where the cluster can be reached from here",
+    )
     subnet_group: str = setting("", "cluster subnet group; empty: the default VPC")
     final_snapshot: bool = setting("yes", "conn_close.py keeps the data in a snapshot for 7 days", _boolean)
     poll_seconds: float = setting("15", "seconds between two status checks", _seconds)

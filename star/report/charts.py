@@ -25,9 +25,20 @@ PAGE = 1160  # pixels: the width of a picture across the whole page
 SMALL, NORMAL = 10.5, 12.5  # pixels of type
 FAINTEST = 0.07  # opacity of the lightest cell that is not empty
 MOST_NUMBERS = 20  # beside columns; of more only the highest
-READABLE = 0.55  # opacity from which on what is written on a cell is light
-INK, MUTED, LINE, SHADE, PAID, FREE, ON_PAID = (f"#00000{number}" for number in range(1, 8))
-PAINT = {INK: "ink", MUTED: "muted", LINE: "line", SHADE: "shade", PAID: "paid", FREE: "free", ON_PAID: "on-paid"}
+STRONG = 0.77  # opacity above which a cell is written on with on-paid, up to which with on-faint: each at least 4.5:1
+SCALE_STEPS = 5
+PART = "*"  # marks a unit of time of which the data hold a part only
+INK, MUTED, LINE, SHADE, PAID, FREE, ON_PAID, ON_FAINT = (f"#00000{number}" for number in range(1, 9))
+PAINT = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    SHADE: "shade",
+    PAID: "paid",
+    FREE: "free",
+    ON_PAID: "on-paid",
+    ON_FAINT: "on-faint",
+}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, and the reader's own type
     "text.parse_math": False,  # a title with two dollar signs is no formula
@@ -50,6 +61,26 @@ class Bar(NamedTuple):
     paid: int
     other: int  # free, and the few without a level
     shaded: bool = False
+    in_part: bool = False
+
+
+class Change(NamedTuple):
+    """What goes up and what goes down in one unit of time."""
+
+    label: str
+    up: int
+    down: int
+    in_part: bool = False
+
+
+class Ranked(NamedTuple):
+    """A line of a ranking, and a mark that follows its label. What stands for several things has no place in it, and
+    gets no bar."""
+
+    label: str
+    number: int
+    mark: str = ""
+    has_bar: bool = True
 
 
 class Cell(NamedTuple):
@@ -88,68 +119,81 @@ def draw_bars(name: str, title: str, bars: Sequence[Bar], width: int) -> str:
             _box(axes, (place - 0.505, 0, 1.01, most), SHADE)  # two in a row touch
         _box(axes, (place - 0.36, 0, 0.72, bar.paid), PAID)
         _box(axes, (place - 0.36, bar.paid, 0.72, bar.other), FREE)
-        if bar.paid + bar.other == most:
-            axes.annotate(f"{most:,}", (place, most), (0, 4), textcoords="offset points", ha="center")
+        above = (f"{most:,}" if bar.paid + bar.other == most else "") + (PART if bar.in_part else "")
+        if above:
+            axes.annotate(above, (place, bar.paid + bar.other), (0, 4), textcoords="offset points", ha="center")
     _label(axes, [bar.label for bar in bars])
     return _svg(figure, name, title)
 
 
-def draw_changes(name: str, title: str, weeks: Sequence[tuple[str, int, int]]) -> str:
-    """Draw columns up and down from one line: a label, what goes up, what goes down."""
+def draw_changes(name: str, title: str, weeks: Sequence[Change]) -> str:
+    """Draw columns up and down from one line."""
     figure, axes = _axes(COLUMN, 300, left=8, bottom=44, top=16)
     axes.set_xlim(-0.5, len(weeks) - 0.5)
-    axes.set_ylim(-max(down for _, _, down in weeks), max(1, *(up for _, up, _ in weeks)))
+    axes.set_ylim(-max(week.down for week in weeks), max(1, *(week.up for week in weeks)))
     axes.set_yticks([])
     axes.axhline(0, color=MUTED, linewidth=1, clip_on=False)
-    told = [number for _, *numbers in weeks for number in numbers if number]
+    told = [number for week in weeks for number in (week.up, week.down) if number]
     least = max(told) if len(told) > MOST_NUMBERS else min(told)
-    for place, (_, up, down) in enumerate(weeks):
+    for place, (_, up, down, _) in enumerate(weeks):
         for number, end, colour, offset in ((up, up, PAID, (0, 4)), (down, -down, FREE, (0, -13))):
             _box(axes, (place - 0.3, 0, 0.6, end), colour)
             if number >= least:
                 axes.annotate(f"{number:,}", (place, end), offset, textcoords="offset points", ha="center")
     axes.tick_params(axis="x", pad=25)
-    _label(axes, [label for label, _, _ in weeks])
+    _label(axes, [week.label + (PART if week.label and week.in_part else "") for week in weeks])
     return _svg(figure, name, title)
 
 
-def draw_ranking(name: str, title: str, items: Sequence[tuple[str, int]]) -> str:
+def draw_ranking(name: str, title: str, items: Sequence[Ranked]) -> str:
     """Draw a list with a bar below each line, as long as its number is high."""
     height = 36 * len(items)
     figure, axes = _axes(COLUMN, height, left=0, bottom=0, top=0)
     axes.set_xlim(0, COLUMN)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
-    most = max(number for _, number in items)
-    for place, (label, number) in enumerate(items):
+    most = max((item.number for item in items if item.has_bar), default=0)
+    for place, (label, number, mark, has_bar) in enumerate(items):
         written, top = f"{number:,}", 36 * place
-        axes.text(0, top + 15, shorten(label, 46 - len(written)), size=NORMAL)
+        shown = shorten(label, 46 - len(written) - len(mark)) + mark
+        axes.text(0, top + 15, shown, size=NORMAL, color=INK if has_bar else MUTED)
         axes.text(COLUMN, top + 15, written, size=NORMAL, ha="right", color=MUTED)
+        if not has_bar:
+            continue
         _box(axes, (0, top + 22, COLUMN, 5), SHADE)
         _box(axes, (0, top + 22, COLUMN * number / most, 5), PAID)
     return _svg(figure, name, title)
 
 
 def draw_grid(
-    name: str, title: str, rows: Sequence[tuple[str, Sequence[Cell]]], columns: Sequence[str], size: tuple[int, int]
+    name: str,
+    title: str,
+    rows: Sequence[tuple[str, Sequence[Cell]]],
+    columns: Sequence[str],
+    size: tuple[int, int],
+    scale: Sequence[str] = (),
 ) -> str:
-    """Draw a grid of cells, each as strong as its number; `size` is how wide the labels and how high the rows are."""
+    """Draw a grid of cells, each as strong as its number; `size` is how wide the labels and how high the rows are,
+    `scale` says what no strength and full strength stand for, and of what."""
     left, tall = size
-    figure, axes = _axes(COLUMN, 22 + tall * len(rows), left=left, bottom=0, top=22)
+    below = 46 if scale else 0
+    figure, axes = _axes(COLUMN, 22 + tall * len(rows) + below, left=left, bottom=below, top=22)
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for down, (_, cells) in enumerate(rows):
         for across, cell in enumerate(cells):
-            opacity = FAINTEST + (1 - FAINTEST) * cell.strength if cell.strength else 0
+            opacity = _opacity(cell.strength)
             if opacity:
-                _box(axes, (across - 0.47, down - 0.45, 0.94, 0.9), PAID, round(opacity, 3))
+                _box(axes, (across - 0.47, down - 0.45, 0.94, 0.9), PAID, opacity)
             if cell.text:
-                colour = ON_PAID if opacity > READABLE else INK
+                colour = ON_PAID if opacity > STRONG else ON_FAINT
                 axes.text(across, down, cell.text, ha="center", va="center_baseline", color=colour)
     axes.xaxis.tick_top()
     _label(axes, columns)
     axes.set_yticks(*_without_blanks([label for label, _ in rows]))
     axes.tick_params(top=False, left=False)
+    if scale:
+        _draw_scale(figure, left, *scale)
     return _svg(figure, name, title)
 
 
@@ -193,6 +237,25 @@ def _box(axes: Axes, box: tuple[float, float, float, float], colour: str, opacit
         )
 
 
+def _opacity(strength: float) -> float:
+    return round(FAINTEST + (1 - FAINTEST) * strength, 3) if strength else 0
+
+
+def _draw_scale(figure: Figure, left: int, least: str, most: str, unit: str) -> None:
+    """Draw below a grid what the strength of a cell says."""
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    axes = figure.add_axes((left / width, 4 / height, 1 - left / width, 24 / height), frameon=False)
+    axes.set_xlim(0, width - left)
+    axes.set_ylim(24, 0)
+    axes.set_axis_off()
+    box = 22
+    start = 6 + 7 * len(least)
+    axes.text(0, 13, least, color=MUTED, va="center_baseline")
+    for step in range(SCALE_STEPS):
+        _box(axes, (start + box * step, 6, box, 10), PAID, _opacity((step + 1) / SCALE_STEPS))
+    axes.text(start + box * SCALE_STEPS + 6, 13, f"{most} {unit}", color=MUTED, va="center_baseline")
+
+
 def _scale(axes: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -222,7 +285,7 @@ def _svg(figure: Figure, name: str, title: str) -> str:
     body = drawn[drawn.index(">", drawn.index("<svg")) + 1 :]
     for pattern, instead in _TIDY:
         body = pattern.sub(instead, body)
-    body = re.sub("#00000[1-7]", lambda found: f"var(--{PAINT[found[0]]})", body)
+    body = re.sub("#00000[1-8]", lambda found: f"var(--{PAINT[found[0]]})", body)
     width, height = (round(72 * inches) for inches in figure.get_size_inches())
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'

@@ -94,6 +94,7 @@ def render(pictures: Sequence[Picture], results: Sequence[Result], context: Mapp
         finalize=lambda value: value if hasattr(value, "__html__") else printable(value),
     )
     environment.globals["tooltip"] = tooltip
+    environment.filters["anchor"] = lambda name: name.lower().replace(" ", "-")
     environment.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     shown = [_shown(result) for result in sorted(results, key=lambda result: _ORDER[result.status])]
     return environment.get_template("page.html.j2").render(

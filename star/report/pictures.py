@@ -5,22 +5,45 @@ Each query stands above the function that draws its rows; the function gives Non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from dwh.terminal.wording import count, printable
-from star.report.charts import COLUMN, PAGE, Bar, Cell, compact, draw_bars, draw_changes, draw_grid, draw_ranking
+from star.matches import decode_again
+from star.report.charts import (
+    COLUMN,
+    PAGE,
+    PART,
+    Bar,
+    Cell,
+    Change,
+    Ranked,
+    compact,
+    draw_bars,
+    draw_changes,
+    draw_grid,
+    draw_ranking,
+)
 from star.report.query import Query
+from star.report.spans import (
+    WEEKDAYS,
+    choose_unit,
+    day_and_month,
+    every,
+    is_in_part,
+    label_some,
+    monday,
+    named,
+    note_parts,
+)
 
 if TYPE_CHECKING:
     from dwh.seam import Row
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MOST_BARS = 92  # a quarter of a year in days; from there on weeks, months, years
 MOST_STATES, MOST_WEEKS = 11, 26
 UNKNOWN = "elsewhere or unknown"
+REPAIRED = " †"  # marks a name that the data hold encoded twice, and that the page shows as it was meant
 
 
 class Picture(NamedTuple):
@@ -55,26 +78,30 @@ def picture_days(rows: Sequence[Row]) -> Picture | None:
     """Show plays by day; by week, month or year where the days are too many to be told apart."""
     if not rows:
         return None
-    unit, start_of = _choose_unit(rows[0][0], rows[-1][0])
-    totals: dict[date, list[int]] = {day: [0, 0, 0] for day in _every(unit, start_of, rows[0][0], rows[-1][0])}
+    unit, start_of = choose_unit(rows[0][0], rows[-1][0])
+    totals: dict[date, list[int]] = {day: [0, 0, 0] for day in every(unit, start_of, rows[0][0], rows[-1][0])}
     for day, *numbers in rows:
         kept = totals.setdefault(start_of(day), [0, 0, 0])
         totals[start_of(day)] = [a + b for a, b in zip(kept, numbers, strict=True)]
     ordered = sorted(totals.items())
+    parts = [is_in_part(start, start_of, rows[0][0], rows[-1][0]) for start, _ in ordered]
     busiest, most = max(ordered, key=lambda item: item[1][2])
-    name = f"on {WEEKDAYS[busiest.weekday()]} {busiest}" if unit == "day" else _named(busiest, unit)
-    sentence = f"Most in one {unit}: {most[2]:,} plays, {name}."
+    name = f"on {WEEKDAYS[busiest.weekday()]} {busiest}" if unit == "day" else named(busiest, unit)
+    sentence = f"Most in one {unit}: {most[2]:,} plays, {name}.{note_parts(parts, unit)}"
     drawings = []
     for width in (COLUMN, PAGE):
         bars = [
-            Bar(label, paid, plays - paid, unit == "day" and start.weekday() >= 5)
-            for (start, (paid, _, plays)), label in zip(
-                ordered, _label_some([day for day, _ in ordered], unit, width // 64), strict=True
+            Bar(label, paid, plays - paid, unit == "day" and start.weekday() >= 5, part)
+            for (start, (paid, _, plays)), part, label in zip(
+                ordered, parts, label_some([day for day, _ in ordered], unit, width // 64), strict=True
             )
         ]
         title = f"Plays by {unit}, paid and free. {sentence}"
         drawings.append(draw_bars(f"days-{width}", title, bars, width))
-    table = [(_named(start, unit), paid, free, plays - paid - free, plays) for start, (paid, free, plays) in ordered]
+    table = [
+        (named(start, unit) + PART * part, paid, free, plays - paid - free, plays)
+        for (start, (paid, free, plays)), part in zip(ordered, parts, strict=True)
+    ]
     columns = (unit, "paid", "free", "no level", "plays")
     return Picture(DAYS.name, sentence, drawings, columns, table, ("paid", "free"), f"Plays by {unit}")
 
@@ -117,7 +144,8 @@ def picture_hours(rows: Sequence[Row]) -> Picture | None:
         for hour in range(24)
     ]  # fmt: skip
     short = [weekday[:3] for weekday in WEEKDAYS]
-    drawing = draw_grid("hours", f"Plays by hour and weekday. {sentence}", grid, short, (40, 14))
+    scale = ("0", compact(most), "plays in an hour of a weekday")
+    drawing = draw_grid("hours", f"Plays by hour and weekday. {sentence}", grid, short, (40, 14), scale)
     table: list[list[object]] = [
         [f"{hour:02}:00", *(plays.get((day, hour), 0) for day in range(7)), by_hour[hour]] for hour in range(24)
     ]
@@ -143,12 +171,17 @@ def picture_songs(rows: Sequence[Row]) -> Picture | None:
     """Show the songs that were played most, as the events name them."""
     if not rows:
         return None
-    items = [(f"{printable(title)} · {printable(artist or 'unknown')}", plays) for title, artist, plays, _ in rows]
+    items = [
+        Ranked(f"{_meant(title)} · {_meant(artist or 'unknown')}", plays, _mark(title, artist))
+        for title, artist, plays, _ in rows
+    ]
     known = sum(1 for row in rows if row[3])
-    sentence = f"As the events name them; the catalogue knows {known:,} of these {len(rows)}."
-    drawing = draw_ranking("songs", f"Top {len(rows)} songs. First: {items[0][0]}, {items[0][1]:,} plays.", items)
+    sentence = f"As the events name them; the catalogue knows {known:,} of these {len(rows)}.{_note_repairs(items)}"
+    drawing = draw_ranking(
+        "songs", f"Top {len(rows)} songs. First: {items[0].label}, {items[0].number:,} plays.", items
+    )
     table = [
-        (title, artist or "unknown", plays, "yes" if matched == plays else "in part" if matched else "no")
+        (_told(title), _told(artist or "unknown"), plays, "yes" if matched == plays else "in part" if matched else "no")
         for title, artist, plays, matched in rows
     ]
     return Picture(SONGS.name, sentence, [drawing], ("song", "artist", "plays", "in the catalogue"), table)
@@ -172,10 +205,12 @@ def picture_artists(rows: Sequence[Row], all_plays: int) -> Picture | None:
     """Show the artists that were played most, as the events name them."""
     if not rows:
         return None
-    items = [(printable(artist), plays) for artist, plays, _ in rows]
-    sentence = f"Together {sum(plays for _, plays in items) / all_plays:.1%} of all plays."
-    drawing = draw_ranking("artists", f"Top {len(rows)} artists. First: {items[0][0]}, {items[0][1]:,} plays.", items)
-    return Picture(ARTISTS.name, sentence, [drawing], ("artist", "plays", "different songs"), rows)
+    items = [Ranked(_meant(artist), plays, _mark(artist)) for artist, plays, _ in rows]
+    sentence = f"Together {sum(item.number for item in items) / all_plays:.1%} of all plays.{_note_repairs(items)}"
+    title = f"Top {len(rows)} artists. First: {items[0].label}, {items[0].number:,} plays."
+    drawing = draw_ranking("artists", title, items)
+    table = [(_told(artist), plays, songs) for artist, plays, songs in rows]
+    return Picture(ARTISTS.name, sentence, [drawing], ("artist", "plays", "different songs"), table)
 
 
 # A location is a metropolitan area, `New York-Newark-Jersey City, NY-NJ-PA`: the state of its first city counts.
@@ -201,12 +236,12 @@ def picture_states(rows: Sequence[Row]) -> Picture | None:
     known = [(state, plays) for state, plays in rows if state]
     rest = [(UNKNOWN, plays) for state, plays in rows if not state]
     more = known[MOST_STATES:]
-    items = known[:MOST_STATES]
+    items = [Ranked(state, plays) for state, plays in known[:MOST_STATES]]
     if more:
-        items.append((f"{len(more):,} more", sum(plays for _, plays in more)))
-    items += rest
+        items.append(Ranked(f"{count(len(more), 'more state')}", sum(plays for _, plays in more), has_bar=False))
+    items += [Ranked(name, plays, has_bar=False) for name, plays in rest]
     sentence = f"{count(len(known), 'state')} of the United States. A metropolitan area counts for its first city."
-    drawing = draw_ranking("states", f"Plays by state. First: {items[0][0]}, {items[0][1]:,} plays.", items)
+    drawing = draw_ranking("states", f"Plays by state. First: {items[0].label}, {items[0].number:,} plays.", items)
     return Picture(STATES.name, sentence, [drawing], ("state", "plays"), [*known, *rest])
 
 
@@ -236,25 +271,28 @@ ORDER BY week ASC NULLS LAST
 )
 
 
-def picture_changes(rows: Sequence[Row], last_play: date) -> Picture | None:
+def picture_changes(rows: Sequence[Row], first_play: date, last_play: date) -> Picture | None:
     """Show by week how many changes of level there were; only the latest half year is drawn."""
     if not rows:
         return None
     up, down = sum(row[1] for row in rows), sum(row[2] for row in rows)
     sentence = f"{up:,} from free to paid, {down:,} from paid to free; seen at the first play after it."
     changed = {week: (to_paid, to_free) for week, to_paid, to_free in rows}
-    last = _monday(last_play)
+    last = monday(last_play)
     first = max(rows[0][0], last - timedelta(weeks=MOST_WEEKS - 1))
-    weeks = list(_every("week", _monday, first, last))
+    weeks = list(every("week", monday, first, last))
     if len(weeks) < (last - rows[0][0]).days // 7 + 1:
         sentence += f" Drawn: the latest {len(weeks)} weeks."
-    numbers = [(week, *changed.get(week, (0, 0))) for week in weeks]
-    labels = _label_some(weeks, "week", 6)
-    drawing = draw_changes(
-        "changes", f"Changes of level by week. {sentence}",
-        [(label, to_paid, to_free) for label, (_, to_paid, to_free) in zip(labels, numbers, strict=True)],
-    )  # fmt: skip
-    table = [(_named(week, "week"), to_paid, to_free) for week, to_paid, to_free in numbers]
+    parts = [is_in_part(week, monday, first_play, last_play) for week in weeks]
+    sentence += note_parts(parts, "week")
+    shown = [
+        Change(label, *changed.get(week, (0, 0)), part)
+        for week, label, part in zip(weeks, label_some(weeks, "week", 6), parts, strict=True)
+    ]
+    drawing = draw_changes("changes", f"Changes of level by week. {sentence}", shown)
+    table = [
+        (named(week, "week") + PART * each.in_part, each.up, each.down) for week, each in zip(weeks, shown, strict=True)
+    ]
     return Picture(CHANGES.name, sentence, [drawing], ("week", "to paid", "to free"), table, ("to paid", "to free"))
 
 
@@ -284,7 +322,7 @@ ORDER BY first_week ASC NULLS LAST, weeks_later ASC NULLS LAST
 )
 
 
-def picture_retention(rows: Sequence[Row]) -> Picture | None:
+def picture_retention(rows: Sequence[Row], first_play: date, last_play: date) -> Picture | None:
     """Show of the listeners who came in one week how many came back: weeks down, weeks later across, per cent."""
     if not rows:
         return None
@@ -300,68 +338,36 @@ def picture_retention(rows: Sequence[Row]) -> Picture | None:
         if came
         else "There is one week only: nobody could come back yet."
     )
+    in_part = {week: is_in_part(week, monday, first_play, last_play) for week in {*active, last}}
+    sentence += note_parts([*in_part.values()], "week")
     grid, table = [], []
     for week, weeks in sorted(active.items()):
         lived = range((last - week).days // 7 + 1)
+        marks = [PART * in_part[last] if later == lived[-1] else "" for later in lived]
         shares = [weeks.get(later, 0) / weeks[0] for later in lived]
-        grid.append((f"{_day(week)} · {compact(weeks[0])}", [Cell(share, f"{100 * share:.0f}") for share in shares]))
-        table.append([week.isoformat(), *(weeks.get(later, 0) for later in lived), *[""] * (widest - len(lived))])
+        label = f"{day_and_month(week)}{PART * in_part[week]} · {compact(weeks[0])}"
+        cells = [Cell(share, f"{100 * share:.0f}{mark}") for share, mark in zip(shares, marks, strict=True)]
+        grid.append((label, cells))
+        numbers = [weeks.get(later, 0) for later in lived]
+        table.append([week.isoformat() + PART * in_part[week], *numbers, *[""] * (widest - len(lived))])
     columns = [str(later) for later in range(widest)]
     drawing = draw_grid("retention", f"Weekly retention in per cent. {sentence}", grid, columns, (78, 26))
     return Picture(RETENTION.name, sentence, [drawing], ("first week", *(f"+{c}" for c in columns)), table)
 
 
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())
+def _meant(name: str) -> str:
+    """Give a name that was encoded twice as it was meant, and any other as it is."""
+    return printable(decode_again(name))
 
 
-def _choose_unit(first: date, last: date) -> tuple[str, Callable[[date], date]]:
-    """Choose the shortest unit of which there are not too many, and how to find the start of one."""
-    starts: Mapping[str, Callable[[date], date]] = {
-        "day": lambda day: day,
-        "week": _monday,
-        "month": lambda day: day.replace(day=1),
-        "year": lambda day: day.replace(month=1, day=1),
-    }
-    days = (last - first).days + 1
-    unit = next(
-        (name for name, length in (("day", 1), ("week", 7), ("month", 30)) if days <= MOST_BARS * length), "year"
-    )
-    return unit, starts[unit]
+def _mark(*names: str | None) -> str:
+    return REPAIRED if any(name and decode_again(name) != name for name in names) else ""
 
 
-def _every(unit: str, start_of: Callable[[date], date], first: date, last: date) -> Sequence[date]:
-    """Give the start of every unit, also of those without plays; of years only those with plays, as dates go far."""
-    if unit == "year":
-        return []
-    found, day = [], start_of(first)
-    with suppress(OverflowError):  # a play on the last day of the year 9999
-        while day <= last:
-            found.append(day)
-            day = start_of(day + timedelta(days={"day": 1, "week": 7, "month": 31}[unit]))
-    return found
+def _told(name: str) -> str:
+    """Give a name for a table: as it was meant, and as the data have it."""
+    return f"{_meant(name)}{REPAIRED} ({name})" if _mark(name) else name
 
 
-def _label_some(starts: Sequence[date], unit: str, room: int) -> list[str]:
-    """Label as many units as there is room for: days by their Mondays."""
-    if unit == "day" and len(starts) > room:
-        step = 7 * -(-len(starts) // (7 * room))
-        offset = next(number for number, day in enumerate(starts) if day.weekday() == 0)
-    else:
-        step, offset = -(-len(starts) // room), 0
-    return [_axis_label(day, unit) if n >= offset and (n - offset) % step == 0 else "" for n, day in enumerate(starts)]
-
-
-def _axis_label(day: date, unit: str) -> str:
-    return {"month": f"{day:%b} {day.year}", "year": str(day.year)}.get(unit) or _day(day)
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b}"
-
-
-def _named(day: date, unit: str) -> str:
-    """Name a unit of time in a sentence and in a table."""
-    if unit == "day":
-        return f"{day.isoformat()} {WEEKDAYS[day.weekday()][:3]}"
-    return {"week": f"week of {day.isoformat()}", "month": f"{day:%Y-%m}", "year": str(day.year)}[unit]
+def _note_repairs(items: Sequence[Ranked]) -> str:
+    return f"{REPAIRED} This name is encoded twice in the events." if any(item.mark for item in items) else ""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from dwh.terminal.wording import count
 from star.report.query import Query
+
+if TYPE_CHECKING:
+    from dwh.checks.check import Reason
 
 TOTALS = Query(
     "Totals",
@@ -35,14 +40,24 @@ class Totals(NamedTuple):
     first_play: datetime | None
     last_play: datetime | None
 
-    @property
-    def tiles(self) -> list[tuple[str, str, str]]:
-        """The four numbers: each with its name, and what it is made of."""
-        free = f"{self.free / self.plays:.1%}" if self.plays else "–"
-        each = f"{self.plays_with_user / self.listeners:,.1f}" if self.listeners else "–"
+    def tiles(self, reasons: Sequence[Reason]) -> list[tuple[str, str, str]]:
+        """The four numbers: each with its name, and what it is made of. `reasons` say why plays match no song, the
+        commonest first."""
+        each = f"{self.plays_with_user / self.listeners:,.1f} plays each" if self.listeners else "nobody yet"
+        why = "; ".join(f"{reason.reason} {reason.found:,}" for reason in reasons[:3])
+        matched = f"{count(self.matched, 'play')}." + (f" Why not: {why}." if why else "")
         return [
-            (f"{self.plays:,}", "plays", f"{self.matched:,} matched to the catalogue"),
-            (f"{self.listeners:,}", "listeners", "with at least one play"),
-            (free, "free", f"{self.free:,} plays on the free level"),
-            (each, "plays a listener", f"{self.plays_with_user:,} plays with a user"),
+            (f"{self.plays:,}", "plays", f"{self.plays_with_user:,} with a user"),
+            (self._share(self.matched), "matched to the catalogue", matched),
+            (f"{self.listeners:,}", "listeners", each),
+            (self._share(self.free), "free", f"{self.free:,} plays on the free level"),
         ]
+
+    def _share(self, part: int) -> str:
+        """Give a part of all plays in per cent; what rounding would make nothing, or all, is told to be neither."""
+        if not self.plays:
+            return "–"
+        share = f"{part / self.plays:.1%}"
+        return {"0.0%": "<0.1%" if part else share, "100.0%": share if part == self.plays else ">99.9%"}.get(
+            share, share
+        )

@@ -28,11 +28,13 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.redshift.exceptions import ClusterNotFoundError, RedshiftClientError
+from moto.redshift.exceptions import ClusterNotFoundError, ClusterSnapshotNotFoundError, RedshiftClientError
 from moto.redshift.models import Cluster, RedshiftBackend, redshift_backends
 from moto.redshift.responses import RedshiftResponse
 from moto.secretsmanager.models import secretsmanager_backends
 from werkzeug.serving import make_server
+
+from cluster.authorization import Need, allows, needs
 
 ACCOUNT, REGION, NAME = "123456789012", "us-west-2", "sparkify-dwh"
 ENDPOINT = f"{NAME}.abc123xyz.{REGION}.redshift.amazonaws.com"
@@ -68,7 +70,13 @@ class Cloud:
     passwords: dict[str, str] = field(default_factory=dict)  # what the database behind the endpoint takes
     calls: list[Call] = field(default_factory=list)
     fault: Fault | None = None
+    keeps_tags: bool = True  # a restored cluster has the tags of its snapshot
+    unseen: set[str] = field(default_factory=set)  # snapshots that DescribeClusterSnapshots does not show
+    policy: Mapping[str, Any] | None = None  # all that the suite may do; None: everything
+    service_role: bool = False  # made with the first cluster of an account
+    needed: list[Need] = field(default_factory=list)  # rights that requests needed while there was a policy
     url: str = ""
+    metadata: str = ""  # the instance metadata of the machine that the scripts run on; empty: it is none of EC2
     _apps: dict[str, Any] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
     lingerers: list[str] = field(default_factory=list)  # groups that a deleted cluster's network interfaces still hold
@@ -88,15 +96,16 @@ class Cloud:
     @property
     def environment(self) -> dict[str, str]:
         """Give the environment that leads a script here, and nowhere else."""
+        seat = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.metadata}
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": OUR_KEY,
             "AWS_SECRET_ACCESS_KEY": "CANARY-7f3-key",
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "PGHOSTADDR": "127.0.0.1",  # the endpoint keeps its name, and TLS is verified by it
+            **(seat if self.metadata else {"AWS_EC2_METADATA_DISABLED": "true"}),
         }
 
     # ------------------------------------------------------------------------------------------------------- faults
@@ -171,6 +180,9 @@ class Cloud:
         fresh = Cloud()
         for name in ("endpoint", "creating", "deleting", "applying", "unknown_role", "lingering", "passwords"):
             setattr(self, name, getattr(fresh, name))
+        self.policy, self.service_role, self.keeps_tags = None, False, True
+        self.unseen.clear()
+        self.needed.clear()
 
     def empty(self) -> None:
         """Empty the account, and stop disturbing it."""
@@ -216,6 +228,8 @@ class Cloud:
             cluster: Any = redshift_backends[ACCOUNT][REGION].clusters[response._get_param("ClusterIdentifier")]
             cloud._begin(cluster, response)
             return answer
+
+        restore = RedshiftResponse.restore_from_cluster_snapshot
 
         def delete_cluster(response: Any) -> ActionResult:
             return ActionResult({"Cluster": cloud._end(response)})
@@ -264,6 +278,11 @@ class Cloud:
         with (
             patch.multiple(RedshiftResponse, create_cluster=create_cluster, describe_clusters=describe_clusters),
             patch.multiple(RedshiftResponse, modify_cluster=modify_cluster, delete_cluster=delete_cluster),
+            patch.multiple(
+                RedshiftResponse,
+                restore_from_cluster_snapshot=lambda response: cloud._begin_again(restore, response),
+                describe_cluster_snapshots=lambda response: cloud._shown_snapshots(response),
+            ),
             patch.object(RedshiftResponse, "modify_cluster_iam_roles", modify_cluster_iam_roles, create=True),
             patch.multiple(Cluster, iam_roles=property(iam_roles), endpoint=property(endpoint)),
             patch.object(SecurityGroupBackend, "delete_security_group", delete_security_group),
@@ -287,19 +306,19 @@ class Cloud:
             _refuse("InvalidParameterCombination", "NumberOfNodes is required")  # [B] multi-node is the default
         if port not in (*range(5431, 5456), *range(8191, 8216)):
             _refuse("InvalidParameterValue", f"port {port}")  # [B] RA3 and RG
-        arns = {role.arn for role in iam_backends[ACCOUNT]["aws"].roles.values()}
-        unknown = [arn for arn in given["IamRoles"] or [] if arn not in arns]
-        self.unknown_role -= 1
-        if unknown or self.unknown_role >= 0:  # the code and the words are not known [U]
-            _refuse("InvalidParameterValue", f"The IAM role {unknown or given['IamRoles']} is not valid")
+        self._refuse_roles(given["IamRoles"])
 
     def _begin(self, cluster: Any, response: Any) -> None:
+        self.service_role = True
         # moto takes a snapshot on the first day, and takes its name as taken when the cluster is made again
         redshift_backends[ACCOUNT][REGION].delete_automated_snapshots(cluster.cluster_identifier)
         cluster.coming = list(self.creating)
         cluster.status = "creating"
         cluster.applying = self.applying
         cluster.default_iam_role_arn = response._get_param("DefaultIamRoleArn")  # [B]
+        self._keep_password(cluster, response)
+
+    def _keep_password(self, cluster: Any, response: Any) -> None:
         user = cluster.master_username
         if response._get_bool_param("ManageMasterPassword"):  # makes a real secret, named like this [G]
             name = f"redshift!{cluster.cluster_identifier}-{user}"
@@ -309,6 +328,47 @@ class Cloud:
             self.passwords[user] = PASSWORD
         else:
             self.passwords[user] = cluster.master_user_password
+
+    def _refuse_restore(self, response: Any) -> Any:
+        """Refuse what RestoreFromClusterSnapshot refuses [B], and give the snapshot."""
+        name, known = response._get_param("SnapshotIdentifier"), snapshots_of()
+        if name not in known:
+            raise ClusterSnapshotNotFoundError(name)
+        if known[name].status != "available":
+            _refuse("InvalidClusterSnapshotState", f"{name} is {known[name].status}")
+        port = response._get_int_param("Port") or known[name].port
+        if port not in (*range(5431, 5456), *range(8191, 8216)):
+            _refuse("InvalidParameterValue", f"port {port}")
+        self._refuse_roles(response._get_param("IamRoles"))
+        return known[name]
+
+    def _begin_again(self, restore: Callable[[Any], ActionResult], response: Any) -> ActionResult:
+        """Make a cluster from a snapshot: it has the tags of its snapshot [D23 mgmt/amazon-redshift-tagging], and its
+        password unless AWS makes a new one [B]."""
+        snapshot = self._refuse_restore(response)
+        answer = restore(response)
+        cluster: Any = redshift_backends[ACCOUNT][REGION].clusters[response._get_param("ClusterIdentifier")]
+        cluster.tags = [dict(tag) for tag in snapshot.tags] if self.keeps_tags else []
+        cluster.publicly_accessible = bool(response._get_bool_param("PubliclyAccessible"))  # false when absent [B]
+        cluster.master_user_password = getattr(snapshot, "admin_password", "")
+        self._begin(cluster, response)
+        return answer
+
+    def _shown_snapshots(self, response: Any) -> ActionResult:
+        name, kind = response._get_param("SnapshotIdentifier"), response._get_param("SnapshotType")
+        known = snapshots_of()
+        if name and name.lower() not in known:
+            raise ClusterSnapshotNotFoundError(name)
+        found = [known[name.lower()]] if name else list(known.values())
+        shown = [s for s in found if kind in (None, s.snapshot_type) and s.snapshot_identifier not in self.unseen]
+        return ActionResult({"Snapshots": shown})
+
+    def _refuse_roles(self, roles: list[str] | None) -> None:
+        arns = {role.arn for role in iam_backends[ACCOUNT]["aws"].roles.values()}
+        unknown = [arn for arn in roles or [] if arn not in arns]
+        self.unknown_role -= 1
+        if unknown or self.unknown_role >= 0:  # the code and the words are not known [U]
+            _refuse("InvalidParameterValue", f"The IAM role {unknown or roles} is not valid")
 
     def _look(self, name: str | None) -> list[Any]:
         """Let time pass by one look, and give the clusters that are there then."""
@@ -321,6 +381,9 @@ class Cloud:
                 cluster.status = coming.pop(0)
             elif cluster.status in DELETING:
                 del known[cluster.cluster_identifier]
+                for snapshot in redshift_backends[ACCOUNT][REGION].snapshots.values():
+                    if snapshot.status == "final snapshot":
+                        snapshot.status = "available"
                 # the managed secret goes with its cluster [D mgmt/redshift-secrets-manager-integration.html]
                 if hasattr(cluster, "secret_name"):
                     secretsmanager_backends[ACCOUNT][REGION].secrets.pop(cluster.secret_name)
@@ -355,10 +418,20 @@ class Cloud:
             _refuse("InvalidClusterState", f"{name} is {cluster.status}")  # [B]; with a snapshot of a broken one [U]
         if snapshot:
             taken: Any = redshift_backends[ACCOUNT][REGION].create_cluster_snapshot(name, snapshot, REGION, [])
+            self._describe_more(taken, cluster)
+            taken.status = "final snapshot"  # until the cluster is gone [B Snapshot.Status]
             taken.manual_snapshot_retention_period = response._get_int_param("FinalClusterSnapshotRetentionPeriod")
         cluster.coming = [status for status in self.deleting if snapshot or status != "final-snapshot"][1:]
         cluster.status = "final-snapshot" if snapshot else "deleting"
         return cluster
+
+    def _describe_more(self, taken: Any, cluster: Any) -> None:
+        """Add what moto's snapshot lacks [B Snapshot]. No tag: whether it gets those of its cluster is unknown [U]."""
+        taken.cluster_create_time = cluster.create_time
+        taken.owner_account = ACCOUNT
+        taken.admin_password = self.passwords.get(cluster.master_username, "")
+        if hasattr(cluster, "master_password_secret_arn"):
+            taken.master_password_secret_arn = cluster.master_password_secret_arn
 
     def _refuse_used(self, group: str | None) -> None:
         """Refuse to delete a group in use [D ec2 DeleteSecurityGroup], also just after its cluster is gone [G]."""
@@ -384,6 +457,7 @@ class Cloud:
         call = _read_call(service, environ, body)
         self.calls.append(call)
         code = self.fault(call) if self.fault else None
+        code = code or (self._forbidden(call) if key == OUR_KEY else None)
         if code is None:
             return list(app(environ, start_response))
         if code == LOST:
@@ -394,12 +468,26 @@ class Cloud:
         start_response(status, [("Content-Type", kind), ("Content-Length", str(len(text)))])
         return [text]
 
+    def _forbidden(self, call: Call) -> str | None:
+        """Give the error code of a request that the policy does not allow."""
+        if self.policy is None:
+            return None
+        wanted = needs(call.action, call.given, first_cluster=not self.service_role)
+        self.needed += wanted
+        lacking = [need for need in wanted if not allows(self.policy, need)]
+        return ("UnauthorizedOperation" if call.action.startswith("ec2") else "AccessDenied") if lacking else None
+
 
 class _Quietly(MotoRequestHandler):
     disable_nagle_algorithm = True  # else every answer waits 40 ms for an acknowledgement
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""
+
+
+def snapshots_of() -> dict[str, Any]:
+    """Give moto's snapshots by their names."""
+    return dict(redshift_backends[ACCOUNT][REGION].snapshots)
 
 
 def _refuse(code: str, message: str) -> None:
@@ -410,7 +498,10 @@ def _read_call(service: str, environ: Mapping[str, Any], body: bytes) -> Call:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return Call(f"{service}:{target.split('.')[-1]}", {k: str(v) for k, v in json.loads(body).items()})
     if service not in SERVICES:
-        return Call(f"{service}:{environ['REQUEST_METHOD']}", {"path": environ["PATH_INFO"]})
+        asked = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", ""), True).items()}
+        if "delete" in asked:
+            asked["delete"] = "\n".join(re.findall(r"<Key>(.*?)</Key>", body.decode()))
+        return Call(f"{service}:{environ['REQUEST_METHOD']}", {"path": environ["PATH_INFO"], **asked})
     given = {key: values[0] for key, values in parse_qs(body.decode()).items()}
     return Call(f"{service}:{given.pop('Action')}", given)
 
@@ -423,6 +514,8 @@ def _refusal(service: str, code: str) -> tuple[str, str, bytes]:
         return status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     whole = f"<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"
+    if service == "s3":
+        return "403 Forbidden", "application/xml", error.encode()
     if service == "ec2":
         whole = f"<Response><Errors>{error}</Errors><RequestID>r</RequestID></Response>"
     return status, "text/xml", whole.encode()

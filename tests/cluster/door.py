@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,13 +34,15 @@ SETTINGS = {
 @dataclass
 class Door:
     """What listens at `port`. `logins` are the users and passwords that were tried; `answers` are the rows of the
-    queries in whose text a word stands."""
+    queries in whose text a word stands; without `admits` a connection gets no answer, as by a rule that drops it."""
 
     passwords: Mapping[str, str]
     ca_file: str = ""
     port: int = 0
     logins: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
+    admits: Callable[[], bool] = lambda: True
+    dropped: list[socket.socket] = field(default_factory=list)
 
     @contextmanager
     def open(self, folder: Path, *names: str) -> Iterator[Door]:
@@ -52,6 +54,8 @@ class Door:
             self.port = listener.getsockname()[1]
             threading.Thread(target=self._listen, args=(listener, context), daemon=True).start()
             yield self
+            for connection in self.dropped:
+                connection.close()
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
 
@@ -61,6 +65,9 @@ class Door:
                 plain, _ = listener.accept()
             except OSError:
                 return
+            if not self.admits():
+                self.dropped.append(plain)  # open, and never answered
+                continue
             with suppress(OSError, ConnectionError, struct.error):
                 self._welcome(plain, context)
             plain.close()

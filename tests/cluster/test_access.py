@@ -1,4 +1,4 @@
-"""Who may do what: no secret is shown, no address range is wide, and both policies of the repository are exact."""
+"""Who may do what: no secret is shown, no address range is wide, and the role of COPY may do no more than it needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.cloud import ACCOUNT, NAME, PASSWORD, REGION, Call
+from cluster.cloud import NAME, PASSWORD
 from cluster.conftest import Rig
 from cluster.test_faults import NOTHING
 from dwh.cluster.network import checked_cidr
@@ -192,75 +192,3 @@ def test_a_key_is_never_a_pattern(key: str) -> None:
     plain = re.sub(r"\$\{([*?$])\}", r"\1", resource.removesuffix("*"))
     assert plain == f"arn:aws:s3:::SOURCE-BUCKET/{key}"
     assert not re.search(r"[*?]|\$\{(?![*?$]\})", re.sub(r"\$\{[*?$]\}", "", resource.removesuffix("*")))
-
-
-# ---------------------------------------------------------------------------------------------- the operator
-
-
-def needed(call: Call) -> Iterable[tuple[str, str]]:
-    """Give the (action, resource) pairs that one call needs, as AWS's service authorization reference has them."""
-    role = f"arn:aws:iam::{ACCOUNT}:role/dwh-suite/{REGION}/{NAME}-copy"
-    cluster = f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:{NAME}"
-    group = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/*"
-    rule = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group-rule/*"
-    secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:redshift!{NAME}-*"
-    service, name = call.action.split(":")
-    if call.action in ("sts:GetCallerIdentity",):
-        return  # needs no permission [D]
-    resource = {"redshift": cluster, "iam": role, "ec2": group, "secretsmanager": secret}[service]
-    looking = name.startswith(("Describe", "ListRoles")) and name != "ListRoleTags"
-    yield call.action, "*" if looking and service in ("ec2", "redshift", "iam") else resource
-    if call.action == "iam:CreateRole":
-        yield "iam:TagRole", role  # a role that is made with tags [D IAM]
-    if call.action == "ec2:CreateSecurityGroup":
-        yield "ec2:CreateSecurityGroup", f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/*"
-        yield "ec2:CreateTags", group
-    if call.action == "ec2:AuthorizeSecurityGroupIngress":
-        yield "ec2:CreateTags", rule
-    if call.action == "ec2:RevokeSecurityGroupIngress":
-        yield "ec2:RevokeSecurityGroupIngress", rule
-    if call.action == "redshift:CreateCluster":
-        yield "redshift:CreateTags", cluster
-        yield "iam:PassRole", role
-        if call.given.get("ManageMasterPassword"):  # [U] docs/cloud-check.md
-            yield "secretsmanager:CreateSecret", secret
-            yield "secretsmanager:TagResource", secret
-    if call.action == "redshift:ModifyClusterIamRoles":
-        yield "iam:PassRole", role
-    if call.action == "redshift:GetClusterCredentials":
-        yield call.action, f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:{NAME}/awsuser"
-        yield call.action, f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbname:{NAME}/dwh"
-
-
-def test_p77_the_policy_of_the_operator_is_what_the_suite_asks_for(rig: Rig) -> None:
-    """docs/policies/operator.json has exactly the actions of all paths through start and close."""
-    rig.call("conn_start", "--dry-run")
-    rig.call("conn_start")
-    rig.configure(CLUSTER={"PUBLIC": "yes", "ALLOW_CIDR": "192.0.2.1/32"}, S3={"LAKE": "s3://other/lake"})
-    rig.call("conn_start")
-    rig.cloud.cluster().iam_roles_arn = []
-    del rig.cloud.cluster().master_password_secret_arn
-    rig.configure(S3={"LAKE": "lake", "WORK": "", "LOG_DATA": "logs", "SONG_DATA": "songs"})
-    rig.call("conn_start")
-    rig.call("conn_close", "--yes")
-    rig.cloud.client("redshift").create_cluster_subnet_group(
-        ClusterSubnetGroupName="g",
-        Description="d",
-        SubnetIds=[rig.cloud.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]],
-    )
-    rig.configure(CLUSTER={"SUBNET_GROUP": "g"})
-    rig.call("conn_start", "--dry-run")
-    asked = {pair for call in rig.cloud.calls for pair in needed(call)}
-    shipped = json.loads((POLICIES / "operator.json").read_text())
-    assert granted(shipped) == asked
-
-
-def test_p77_the_policy_of_the_operator_has_no_wide_grants() -> None:
-    """No `*` action; `*` as a resource only for looking; a role is passed to Redshift only."""
-    shipped = json.loads((POLICIES / "operator.json").read_text())
-    for action, resource in granted(shipped):
-        assert "*" not in action
-        assert resource != "*" or re.match(r"\w+:(Describe|List)", action), action
-    [passing] = [s for s in shipped["Statement"] if "iam:PassRole" in s["Action"]]
-    assert passing["Action"] == "iam:PassRole"
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "redshift.amazonaws.com"}}

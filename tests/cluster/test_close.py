@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 from warehouse import Result
 
-from cluster.cloud import NAME, Call
+from cluster.cloud import NAME, REGION, Call, snapshots_of
 from cluster.conftest import Rig, foreign_things
+from dwh.cluster.account import Account
+from dwh.engines.redshift.engine import RedshiftEngine
+from dwh.settings.config import load_config
 from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
 NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
@@ -39,6 +45,7 @@ def test_everything_goes_in_the_order_that_works(up: Rig) -> None:
     assert done.code == 0, done.err
     assert up.cloud.changes() == [
         "redshift:DeleteCluster",
+        "redshift:CreateTags",  # of the final snapshot
         *["ec2:DeleteSecurityGroup"] * 4,
         "iam:DeleteRolePolicy",
         "iam:DeleteRole",
@@ -174,6 +181,54 @@ def test_the_data_is_kept_for_seven_days(up: Rig) -> None:
     assert f"+ snapshot {name}, kept for 7 days" in done.out
 
 
+def engine_closes(rig: Rig) -> list[str]:
+    """Close by the engine, whose pauses take no time; gives the lines."""
+    with patch.dict(os.environ, rig.cloud.environment):
+        config = load_config(str(rig.warehouse.config), {}, {})
+        clock = itertools.count(0.0, 10.0)
+        account = Account(config, sleep=lambda _seconds: None, now=lambda: next(clock))
+        return [str(change) for change in RedshiftEngine(config, account).stop(lambda _text: None)]
+
+
+def test_p199_a_snapshot_that_aws_does_not_show_is_not_spoken_of(up: Rig) -> None:
+    """The request was taken, and nothing came of it that AWS shows: neither kept nor days are claimed."""
+    up.cloud.fault = lambda call: (
+        up.cloud.unseen.update(s["SnapshotIdentifier"] for s in up.cloud.snapshots())
+        if call.action == "redshift:DescribeClusterSnapshots"
+        else None
+    )
+    done = engine_closes(up)
+    assert [line for line in done if "snapshot" in line] == [line for line in done if line.startswith("= no final")]
+    assert len([line for line in done if line.startswith("= no final")]) == 1
+
+
+def test_p199_a_snapshot_that_failed_is_told(up: Rig) -> None:
+    """AWS shows it as failed: that is what is said."""
+
+    def fault(call: Call) -> None:
+        if call.action == "redshift:DescribeClusterSnapshots":
+            for snapshot in snapshots_of().values():
+                snapshot.status = "failed"
+
+    up.cloud.fault = fault
+    out = close(up).out
+    assert "FAILED: the data is lost" in out
+    assert "kept for" not in out
+
+
+def test_p199_a_close_that_only_watches_names_the_snapshot_of_the_one_before(up: Rig) -> None:
+    """An earlier run asked for it, under a name that this one does not know; it tells that one and no older."""
+    close(up)
+    [older] = up.cloud.snapshots()
+    up.call("conn_start")
+    up.cloud.deleting = ("final-snapshot", *["deleting"] * 6)
+    name = f"{NAME}-final-20991231-235959"
+    up.cloud.client("redshift").delete_cluster(ClusterIdentifier=NAME, FinalClusterSnapshotIdentifier=name)
+    out = close(up).out
+    assert f"+ snapshot {name}, kept, and billed, until it is deleted" in out
+    assert older["SnapshotIdentifier"] not in out
+
+
 @pytest.mark.parametrize("how", ["--no-snapshot", "--delete-data", "FINAL_SNAPSHOT = no"])
 def test_no_snapshot_when_none_is_wanted(up: Rig, how: str) -> None:
     """By flag or by setting; the plan then shows no snapshot."""
@@ -236,6 +291,24 @@ def test_a_dry_run_deletes_nothing(up: Rig) -> None:
     assert marks[1:5] == [["-", "cluster"], ["-", "security"], ["-", "role"], ["+", "a"]]
 
 
+@pytest.mark.parametrize("script", ["conn_start", "conn_close"])
+@pytest.mark.parametrize("path", ["/", f"/dwh-suite/{REGION}/"])
+def test_p199_a_dry_run_tells_of_a_role_of_our_name_that_is_not_ours(rig: Rig, script: str, path: str) -> None:
+    """Untagged, below any path: the start would fail at it, and so does its plan; the close says that it stays."""
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    rig.cloud.client("iam").create_role(RoleName=f"{NAME}-copy", Path=path, AssumeRolePolicyDocument=trust)
+    if script == "conn_start":
+        with pytest.raises(EnvironmentFailure, match=f"a role named {NAME}-copy exists and is not ours"):
+            rig.call(script, "--dry-run")
+    else:
+        out = rig.call(script, "--dry-run").out
+        assert f"= role {NAME}-copy is not ours (no tag dwh-suite): it stays" in out
+        assert ALL_GONE in out
+    rig.configure(IAM_ROLE={"NAME": "another"})
+    assert "not ours" not in rig.call(script, "--dry-run").out
+    assert (rig.cloud.changes(), rig.cloud.roles()) == ([], [f"{NAME}-copy"])
+
+
 # --------------------------------------------------------------------------------------------------------- waiting
 
 
@@ -264,13 +337,16 @@ def test_a_lost_answer_to_a_deletion(up: Rig, lost: str) -> None:
     assert len(up.cloud.asked(lost)) == 2
 
 
-def test_a_cluster_that_another_user_removed_meanwhile(up: Rig) -> None:
-    """Between looking and deleting it went: no error."""
+def test_p199_a_cluster_that_another_user_removed_meanwhile(up: Rig) -> None:
+    """Between looking and deleting it went, without a snapshot: no error, and none is claimed."""
     gone: Callable[[Call], None] = lambda call: (  # noqa: E731
         up.cloud.remove() if call.action == "redshift:DeleteCluster" and len(up.cloud.asked(call.action)) == 1 else None
     )
     up.cloud.fault = gone
-    assert ALL_GONE in close(up).out
+    done = engine_closes(up)
+    assert any(line.startswith("= no final snapshot of cluster sparkify-dwh: AWS does not show") for line in done)
+    assert not any(line.startswith("+") for line in done)
+    assert up.cloud.all() == NOTHING
 
 
 # --------------------------------------------------------------------------------------------------------- of others

@@ -189,7 +189,7 @@ def serve_address(monkeypatch: pytest.MonkeyPatch, text: bytes) -> HTTPServer:
 
     server = HTTPServer(("127.0.0.1", 0), Says)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr("dwh.cluster.network.ADDRESS_SERVICE", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr("dwh.cluster.whereabouts.ADDRESS_SERVICE", f"http://127.0.0.1:{server.server_port}")
     return server
 
 
@@ -211,7 +211,7 @@ def test_a_private_cluster_that_does_not_answer_says_that_it_is_private(
     up: Rig, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By default it is not public: the error says so to a laptop. A second failure does not hide the first."""
-    monkeypatch.setattr("dwh.cluster.network.ADDRESS_SERVICE", "http://127.0.0.1:1")
+    monkeypatch.setattr("dwh.cluster.whereabouts.ADDRESS_SERVICE", "http://127.0.0.1:1")
     error = refused(up, "does not answer from here")
     assert "could not be found" in error.evidence[1]
     assert "not public" in error.evidence[2]
@@ -224,7 +224,7 @@ def test_a_private_cluster_that_does_not_answer_says_that_it_is_private(
 def test_the_own_address_is_who_may_connect(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ALLOW_CIDR it is the address that this machine is seen under, and no other."""
     server = serve_address(monkeypatch, b"198.51.100.23\n")
-    rig.configure(CLUSTER={"ALLOW_CIDR": ""})
+    rig.configure(CLUSTER={"ALLOW_CIDR": "", "PUBLIC": "yes"})
     rig.call("conn_start")
     [group] = rig.cloud.groups()
     assert [rule["CidrIpv4"] for rule in rig.cloud.rules(group["GroupId"])] == ["198.51.100.23/32"]
@@ -236,7 +236,7 @@ def test_the_own_address_is_who_may_connect(rig: Rig, monkeypatch: pytest.Monkey
 def test_an_answer_that_is_no_address_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
     """A captive portal must not open the port: the error names the key, and nothing that costs money is made."""
     server = serve_address(monkeypatch, answer)
-    rig.configure(CLUSTER={"ALLOW_CIDR": ""})
+    rig.configure(CLUSTER={"ALLOW_CIDR": "", "PUBLIC": "yes"})
     with pytest.raises(EnvironmentFailure, match="address of this machine") as error:
         rig.call("conn_start")
     assert "ALLOW_CIDR" in error.value.hint[0]
@@ -247,7 +247,7 @@ def test_an_answer_that_is_no_address_is_refused(rig: Rig, monkeypatch: pytest.M
 
 def test_nobody_who_says_the_address(rig: Rig) -> None:
     """As a process of its own, with a proxy where nobody listens: exit code 3, and the key."""
-    rig.configure(CLUSTER={"ALLOW_CIDR": ""})
+    rig.configure(CLUSTER={"ALLOW_CIDR": "", "PUBLIC": "yes"})
     done = rig.run("conn_start", env={"https_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"})
     assert done.code == 3, done.err
     assert "[CLUSTER] ALLOW_CIDR" in done.err

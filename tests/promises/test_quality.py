@@ -164,7 +164,7 @@ def flows_of(warehouse: Warehouse) -> Any:
     """Give the reconciliation of the report."""
     with patch.dict(os.environ, warehouse.environment()):
         script = begin("report", report.parser(), ["--config", str(warehouse.config), "-q"])
-        _, answers = report.ask(script, choose_quick(CHECKS), warehouse.root / "report.html")
+        _, answers, _ = report.ask(script, choose_quick(CHECKS), warehouse.root / "report.html")
     names = ("Files and records", "Named differences", "Events that are no play", "Rows of every table")
     files, differences, pages, rows = (answers[name] for name in names)
     return reconcile(files, dict(differences), pages[0][0] if pages else 0, dict(rows))

@@ -337,6 +337,8 @@ def test_p77_the_policy_of_a_loader_is_what_a_load_asks_of_s3(
     warehouse.etl()
     granted = set()
     for statement in json.loads((REPO / "docs/policies/loader.json").read_text())["Statement"]:
+        if "Lake" in statement["Sid"]:
+            continue  # an export asks for those: test_sequence.py
         actions, resources = statement["Action"], statement["Resource"]
         for action in [actions] if isinstance(actions, str) else actions:
             for resource in [resources] if isinstance(resources, str) else resources:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import moto_s3
 import pytest
+from cluster.authorization import giving
 from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, Cloud
+from cluster.test_rights import pairs, shipped
 from postgres_server import Server
 from test_run_all import STEPS, copy_suite, environ
 from warehouse import STAR_QUERIES, Result, Warehouse, lines, plays, song
@@ -123,6 +125,47 @@ def test_the_real_data_gives_the_same_star_as_on_duckdb(
     assert star(standin) == expected
     assert len(expected["songplays"]) == 6820
     run(warehouse, account, "conn_close", "--yes", "--no-snapshot")
+
+
+def test_p196_a_warehouse_comes_back_with_the_rights_of_the_policies(
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn
+) -> None:
+    """Made and closed with operator.json, filled and exported with loader.json, restored, proved by its ledger; and a
+    restored warehouse that lacks a record is told with exit code 1."""
+    s3 = moto_s3.client(account.url)
+    s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
+    s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
+    written = warehouse.config.read_text().replace("s3://acme-work/dwh", "s3://acme-work/work")
+    warehouse.config.write_text(written.replace("[S3]\n", "[S3]\nLAKE = s3://acme-work/lake\n"))
+    operator, loader = (
+        shipped(name, **{"SOURCE-BUCKET": "music", "WORK-BUCKET": "acme-work"}) for name in ("operator", "loader")
+    )
+    account.policy = operator
+    run(warehouse, account, "conn_start")
+    account.policy = loader
+    account.needed.clear()
+    for script in ("create_tables", "etl", "sql_validate"):
+        run(warehouse, account, script)
+    for flags in ((), ("--again",), ("--check",)):
+        run(warehouse, account, "export_lake", *flags)
+    used = {pair for need in account.needed for pair in giving(loader, need)}
+    assert pairs(loader) - used == set()
+    before = star(standin)
+    account.policy = operator
+    for damage, code in (("", 0), ("DELETE FROM sparkify.staging_events WHERE item_in_session = 0", 1)):
+        run(warehouse, account, "conn_close", "--yes")
+        with standin.postgres.connected(standin.database) as cursor:  # what is behind the stand-in outlives a cluster
+            cursor.execute(damage or "SELECT 1")
+        back = warehouse.run("conn_start", "--from-snapshot", "latest", env=account.environment)
+        assert back.code == code, back.out + back.err
+        assert star(standin) == before
+        if not damage:
+            assert "= loaded_files: records staged are in staging   4 = 4" in back.out
+            assert "= songplays: every play has one row   3 = 3" in back.out
+        else:
+            assert "the restored warehouse is not what its ledger says" in back.err
+            assert "records staged are in staging   3, expected 4" in back.err
+            assert back.err.splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
 
 
 def test_p162_the_whole_sequence_twice_keeps_its_lake(

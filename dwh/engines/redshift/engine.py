@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from dwh.cluster.account import Account
 from dwh.cluster.lifecycle import Lifecycle
-from dwh.cluster.network import own_address
 from dwh.cluster.watching import GOING, UP
+from dwh.cluster.whereabouts import own_address, own_seat
 from dwh.engines.libpq import server_name
 from dwh.engines.redshift.connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
 from dwh.engines.redshift.session import RedshiftSession, Storage
@@ -18,7 +18,7 @@ from dwh.engines.removal import plan_schema, remove_from_schema
 from dwh.ownership.tables import name_some
 from dwh.seam import Address, Change, Engine, Session, Tell, Trace
 from dwh.sources.buckets import Buckets
-from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure
+from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
@@ -39,6 +39,7 @@ class RedshiftEngine(Engine):
 
     name = "redshift"
     patience = 1800.0
+    restores = True
     another = "[CLUSTER] SCHEMA = another"
 
     def __init__(self, config: Config, account: Account | None = None) -> None:
@@ -66,11 +67,11 @@ class RedshiftEngine(Engine):
         """Say what an action would change: asks AWS, changes nothing."""
         if self._lifecycle is None:
             if action != "delete" or ours is None:
-                return [self._not_ours()]
+                return [self._not_ours(action)]
             with self._session() as session:
                 return plan_schema(session, ours, self._schema, self.settings.schema)
         if action == "start":
-            return self._lifecycle.plan_start()
+            return self._lifecycle.plan_start(self.snapshot)
         going = self._lifecycle.plan_stop(snapshot=self._snapshot(action))
         return going if ours is None else [*going, *self._tell_others(ours)]
 
@@ -79,7 +80,10 @@ class RedshiftEngine(Engine):
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it cannot be made or reached.
         """
-        changes = self._lifecycle.start(tell, self.patience) if self._lifecycle else [self._not_ours()]
+        if self._lifecycle:
+            changes = self._lifecycle.start(tell, self.patience, self.snapshot)
+        else:
+            changes = [self._not_ours("start")]
         for _ in self.account.looks(min(SETTLING_SECONDS, self.patience), SETTLING_PAUSE):
             try:
                 session = self._session()
@@ -102,7 +106,7 @@ class RedshiftEngine(Engine):
         """
         if self._lifecycle is None:
             if delete is None:
-                return [self._not_ours()]
+                return [self._not_ours("stop")]
             with self._session() as session:
                 return remove_from_schema(session, delete, self._schema, self.settings.schema, tell)
         snapshot = self._snapshot("delete" if delete else "stop")
@@ -184,15 +188,22 @@ class RedshiftEngine(Engine):
     def _snapshot(self, action: str) -> bool:
         return self.settings.final_snapshot and action != "delete"
 
-    def _not_ours(self) -> Change:
+    def _not_ours(self, action: str) -> Change:
+        if action == "start" and self.snapshot:
+            raise ConfigError(
+                f"a snapshot is restored into a new cluster, and [CLUSTER] HOST = {self.settings.host} is there",
+                hint=("[CLUSTER] HOST =     (empty)", "python conn_start.py     (connects to it as it is)"),
+            )
         return Change("=", f"{self.place}, given by [CLUSTER] HOST: it is neither made nor deleted here")
 
     def _no_answer(self, public: bool = True) -> DwhError:
-        """Word a time-out. The cause is nearly always the rule of the security group, so it shows both addresses."""
+        """Word a time-out. The cause is nearly always the rule of the security group, so it shows the addresses."""
         port, evidence = self.settings.db_port, []
         try:
             if self._lifecycle:
                 evidence.append(f"allowed: {', '.join(self._lifecycle.network.allowed()) or 'nobody'}")
+            if seat := own_seat(self._config.aws):
+                evidence.append(f"your private address now: {seat.address}, in {seat.vpc}")
             evidence.append(f"your address now: {own_address()}")
         except DwhError as error:  # a second failure must not hide the first
             evidence.append(error.message)
