@@ -20,7 +20,7 @@ from dwh import __version__
 from dwh.script import Script, begin
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
-from dwh.terminal.flags import ScriptParser, confirmation_flag, warehouse_parser
+from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star.owner import INSERT_WAREHOUSE, OURS, check_owner, raise_version
 from star.tables import MARK_STAR_INCOMPLETE, STAR_TABLE_IS_NEW, Step, plan, plan_descriptions
@@ -40,6 +40,7 @@ def parser() -> ScriptParser:
     p.what.add_argument("--recreate", action="store_true", help="drop all tables and their rows first (asks)")
     p.what.add_argument("--grant-readers", metavar="ROLE", help="let a role read the star, and what was loaded when")
     p.how.add_argument("--dry-run", action="store_true", help="change nothing, show what would be created")
+    wait_flag(p)
     confirmation_flag(p)
     return p
 
@@ -50,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, recreate = script.console, script.args.recreate
     console.title(f"{count(len(q.TABLES), 'table')}, {script.engine.name}, {script.engine.place}")
     if recreate and not script.args.dry_run:
-        with script.connected() as session:  # closed again while the question waits for its answer
+        with script.connected(script.args.wait) as session:  # closed again while the question waits for its answer
             check_owner(session, script.engine)
         confirm(script)
-    with script.connected() as session:
+    with script.connected(script.args.wait) as session:
         check_owner(session, script.engine)
         steps = plan(session, recreate=recreate)
         descriptions = plan_descriptions(session, steps)
@@ -108,7 +109,7 @@ def change_tables(
     # a table must not be dropped or described while a load uses it
     held = any(name == OURS.ledger for mark, name, _ in steps if mark == "-")
     held = held or (any(name for _, name, _ in descriptions) and OURS.ledger not in made)
-    with session.transaction(OURS.ledger if held else None):
+    with session.transaction(OURS.ledger if held else None, script.args.wait):
         check_owner(session, script.engine)
         apply(session, [step for step in steps if step[1] not in session.extra_tables])
         if OURS.marker in made:
@@ -137,7 +138,7 @@ def tell_end(script: Script, changes: Sequence[str]) -> None:
     elif not changes:
         console.result(f"= all {len(q.TABLES)} tables are there, in {seconds(console.elapsed)}")
     else:
-        console.result(f"in {seconds(console.elapsed)}   next: python etl.py")
+        console.result(f"in {seconds(console.elapsed)}   next: {script.next('etl')}")
     console.finish({"engine": script.engine.name, "changes": changes})
 
 

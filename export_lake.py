@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dwh.script import Script, begin
+from dwh.beforehand import refuse_glue
+from dwh.script import begin
 from dwh.terminal.console import run
-from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the star to its lake, in the format that [LAKE] FORMAT names, or compare both."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
-    refuse_glue(script)
+    refuse_glue(script.config)
     from dwh.lake.iceberg.places import open_store
     from dwh.lake.places import open_place, refuse_sources
     from star.lake_formats import refuse_other_format
@@ -53,15 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     from star import iceberg_lake
 
     return iceberg_lake.run(script, open_store(script.config, exports_to_s3=by_engine))
-
-
-def refuse_glue(script: Script) -> None:
-    """Raise ConfigError when plain Parquet files were to be registered: Glue gets Iceberg tables."""
-    if script.config.lake.glue_database and script.config.lake.format == "parquet":
-        raise ConfigError(
-            "[LAKE] GLUE_DATABASE registers Iceberg tables, and FORMAT is parquet",
-            hint=("[LAKE] FORMAT = iceberg", "[LAKE] GLUE_DATABASE =     (empty: registered nowhere)"),
-        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ The page works offline, and shows no listener's name or id. It changes nothing i
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     statuses = [result.status for result in asked[0]]
     found = {status: statuses.count(status) for status in ("ok", "warn", "fail")}
     if found["fail"]:
-        console.note(f"{found['fail']:,} checks failed, as the top of the page shows; see: python sql_validate.py")
+        see = script.next("sql_validate")
+        console.note(f"{found['fail']:,} checks failed, as the top of the page shows; see: {see}")
     console.result(f"{near(target)}, {size / 1e6:.1f} MB in {seconds(console.elapsed)}")
     took = round(console.elapsed, 3)
     console.finish(
@@ -182,11 +184,18 @@ def write(script: Script, target: Path, page: str) -> int:
     return len(data)
 
 
+def _beside(target: Path) -> str:
+    """Give a place for the report where everybody may write."""
+    import tempfile
+
+    return os.path.join(tempfile.gettempdir(), target.name)
+
+
 def _not_written(target: Path, error: OSError) -> ConfigError:
     return ConfigError(
         f"{target} cannot be written",
         evidence=str(error),
-        hint=("[REPORT] PATH = report.html", "python report.py --to FILE"),
+        hint=("[REPORT] PATH = report.html", f"the same command again with --to {shlex.quote(_beside(target))}"),
     )
 
 

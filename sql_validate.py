@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if script.args.quick:
         checks = choose_quick(checks)
     if not checks:
-        raise ConfigError("--quick leaves out all that --only names", hint="python sql_validate.py --quick")
+        raise ConfigError("--quick leaves out all that --only names", hint=script.next("sql_validate", "--quick"))
     if script.args.list:
         return list_checks(script.console, checks)
     script.console.title(f"{count(len(checks), 'check')}, {script.engine.name}, {script.engine.place}")

@@ -25,6 +25,10 @@ OUR_KEYS = "dwh_"
 FILE_KEY = "dwh_file_id"
 
 
+def ignore(_message: str) -> None:
+    """Tell nobody."""
+
+
 class Change(NamedTuple):
     """One thing that an action makes (+), changes (~), removes (-) or leaves as it is (=).
 
@@ -169,11 +173,14 @@ class Session(Protocol):
     def dependents(self, tables: Sequence[str]) -> list[Thing]:
         """Name the views, in any schema, that need these tables."""
 
-    def transaction(self, lock: str | None = None, patience: float = 0.0) -> AbstractContextManager[None]:
+    def transaction(
+        self, lock: str | None = None, patience: float = 0.0, tell: Tell = ignore
+    ) -> AbstractContextManager[None]:
         """Open a transaction that commits at the end of the block and rolls back when it raises.
 
         Without a lock it sees one state of the warehouse, from beginning to end. `lock` names the table whose lock is
-        the first statement: two loads never run at once. Raises Busy when it is not free within `patience` seconds.
+        the first statement: two loads never run at once. `tell` gets who holds it before it is waited for. Raises Busy
+        when it is not free within `patience` seconds.
         """
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
@@ -246,6 +253,10 @@ class Engine(Protocol):
         It depends on the settings alone, stays the same when the warehouse is removed and made again there, and holds
         no secret and no user. Messages show `place` instead. Raises ConfigError when the settings leave it open.
         """
+
+    def check(self) -> None:
+        """Raise ConfigError for settings with which `start` would end. Sends no request."""
+        return
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change, without changing anything. `delete` needs `ours`, and raises the errors of

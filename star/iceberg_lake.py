@@ -13,7 +13,7 @@ from dwh.ownership.marks import Mark
 from dwh.script import refuse_others
 from dwh.terminal.errors import DwhError, EnvironmentFailure
 from dwh.terminal.wording import count, megabytes, seconds
-from star.lake import add_up
+from star.lake import add_up_digests
 from star.lake_check import differing, tell_check
 from star.lake_tables import EVERYTHING, EXTRACTS, SPECS, describe_origin, find_changes, plan_table
 from star.loads import has_run
@@ -209,7 +209,7 @@ def check(script: Script, lake: IcebergLake) -> int:
     with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_missing_tables(script, session)
         origin = describe_origin(session, script.engine.address)
-        totals = {table: add_up(session, table) for table in EXTRACTS}
+        totals = {table: add_up_digests(session, table) for table in EXTRACTS}
     wrong = compare(script, lake, lake.pins, totals)
     stale = lake.pins.origin != origin
     return tell_check(script, where, totals, wrong, again=not (stale or lake.is_moved), stale=stale)
@@ -226,6 +226,6 @@ def compare(
     with open_reader(partial(copies, lake.store), script.config.duckdb, lake.store.location) as reader:
         for table, expected in totals.items():
             if table in pins.tables and not wrong[table]:
-                found, damaged = reader.read(table, pins.tables[table].files, partial(add_up, table=table))
+                found, damaged = reader.read(table, pins.tables[table].files, partial(add_up_digests, table=table))
                 wrong[table] = damaged or differing(expected, found)
     return wrong

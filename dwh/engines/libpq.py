@@ -6,9 +6,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from dwh.engines.lock import kept_alive
 from dwh.engines.one_select import BATCH, distinct_names, refuse_query, require_one_select
 from dwh.seam import Answer, Row, Thing, Trace
 from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, RecordsRefused
@@ -154,7 +155,7 @@ class LibpqSession:
         from psycopg2.sql import SQL, Identifier
 
         if not self._run(self.find_role, (role,))[1]:
-            raise ConfigError(f"there is no role {role}", hint="ask who runs the server for one: CREATE ROLE ...")
+            raise ConfigError(f"there is no role {role}", hint=f"ask who runs the server for one: CREATE ROLE {role}")
         named = [Identifier(self._schema, table) for table in tables]
         to = SQL(self.to_role).format(Identifier(role))
         usage = SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(self._schema), to)
@@ -199,6 +200,15 @@ class LibpqSession:
             return future.result()
         except psycopg2.Error as error:
             raise self._sort_error(error, bool(self._connection.closed)) from error
+
+    def _kept_alive(self) -> AbstractContextManager[None]:
+        """Show the server that this client is alive, also while it reads files in between two statements."""
+
+        def beat() -> None:
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+
+        return kept_alive(self._thread, beat)
 
     def _commit(self) -> None:
         """Commit. When the connection is lost before the answer, it is not known whether the server committed."""

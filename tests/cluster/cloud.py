@@ -35,12 +35,14 @@ from moto.secretsmanager.models import secretsmanager_backends
 from werkzeug.serving import make_server
 
 from cluster.authorization import Need, allows, needs
+from cluster.serverless_rules import ServerlessAccount
 
 ACCOUNT, REGION, NAME = "123456789012", "us-west-2", "sparkify-dwh"
 ENDPOINT = f"{NAME}.abc123xyz.{REGION}.redshift.amazonaws.com"
+SERVERLESS_ENDPOINT = f"{NAME}.{ACCOUNT}.{REGION}.redshift-serverless.amazonaws.com"
 CREATING, DELETING = ("creating", "creating"), ("final-snapshot", "deleting")
 # Asked directly: moto's own way of finding out whom a question is for lists 200 folders each time.
-SERVICES: tuple[Any, ...] = ("ec2", "glue", "iam", "redshift", "secretsmanager", "sts")
+SERVICES: tuple[Any, ...] = ("ec2", "glue", "iam", "redshift", "redshift-serverless", "secretsmanager", "sts")
 OUR_KEY, TESTS_KEY = "AKIAOURSUITE", "AKIATESTSOWN"
 PASSWORD, TEMPORARY = "Managed-1-by-aws", "temporary-password"
 
@@ -55,6 +57,7 @@ class Call:
 
 Fault = Callable[[Call], "str | None"]  # an error code, LOST, or None for no fault
 LOST = "(done, and the answer lost)"
+HTML = "(not done, and answered with a page)"  # by a proxy, or a service that fails [G boto/botocore#2463]
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Cloud:
     deleting: tuple[str, ...] = DELETING
     applying: int = 1  # looks until the role of an available cluster is in-sync
     unknown_role: int = 0  # CreateCluster calls until IAM knows a new role everywhere
+    unknown_group: int = 0  # AuthorizeSecurityGroupIngress calls until EC2 knows a new group everywhere
     lingering: int = 1  # DeleteSecurityGroup calls until a deleted cluster's network interfaces are gone
     passwords: dict[str, str] = field(default_factory=dict)  # what the database behind the endpoint takes
     calls: list[Call] = field(default_factory=list)
@@ -79,7 +83,18 @@ class Cloud:
     metadata: str = ""  # the instance metadata of the machine that the scripts run on; empty: it is none of EC2
     _apps: dict[str, Any] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
+    serverless: ServerlessAccount = field(init=False)
     lingerers: list[str] = field(default_factory=list)  # groups that a deleted cluster's network interfaces still hold
+
+    def __post_init__(self) -> None:
+        def groups() -> list[str]:
+            return [group for known in ec2_backends[ACCOUNT][REGION].groups.values() for group in known]
+
+        def release(groups: list[str]) -> None:
+            self.lingerers += groups * self.lingering
+
+        self.serverless = ServerlessAccount(ACCOUNT, REGION, self.passwords, groups, release)
+        self._apps["redshift-serverless"] = self.serverless.serve
 
     def client(self, service: str) -> Any:
         """Give a client of the tests' own, to look at the account and to put things into it."""
@@ -135,7 +150,7 @@ class Cloud:
 
     def changes(self) -> list[str]:
         """Give the actions that were asked for and are more than looking."""
-        looking = re.compile(r"\w+:(Describe|List|Get)")
+        looking = re.compile(r"[\w-]+:(Describe|List|Get|HEAD|GET)")
         return [call.action for call in self.calls if not looking.match(call.action)]
 
     def clusters(self) -> dict[str, Cluster]:
@@ -145,6 +160,12 @@ class Cloud:
     def cluster(self) -> Any:
         """Give the one cluster of our name."""
         return self.clusters()[NAME]
+
+    def go_on(self) -> None:
+        """Let everything that is slow be done at the next look."""
+        for cluster in self.clusters().values():
+            cast("Any", cluster).coming.clear()
+        self.serverless.hurry()
 
     def snapshots(self) -> list[dict[str, Any]]:
         """Give the snapshots that were taken by hand, final ones included."""
@@ -168,6 +189,7 @@ class Cloud:
     def all(self) -> dict[str, list[str]]:
         """Name everything that there is, to compare before with after."""
         return {
+            **self.serverless.all(),
             "clusters": sorted(self.clusters()),
             "roles": sorted(self.roles()),
             "groups": sorted(group["GroupName"] for group in self.groups()),
@@ -178,8 +200,21 @@ class Cloud:
         """Empty the account, and make it as slow and as undisturbed as a new one."""
         self.empty()
         fresh = Cloud()
-        for name in ("endpoint", "creating", "deleting", "applying", "unknown_role", "lingering", "passwords"):
+        for name in (
+            "endpoint",
+            "creating",
+            "deleting",
+            "applying",
+            "unknown_role",
+            "unknown_group",
+            "lingering",
+            "passwords",
+        ):
             setattr(self, name, getattr(fresh, name))
+        self.serverless = ServerlessAccount(
+            ACCOUNT, REGION, self.passwords, self.serverless.groups, self.serverless.release
+        )
+        self._apps["redshift-serverless"] = self.serverless.serve
         self.policy, self.service_role, self.keeps_tags = None, False, True
         self.unseen.clear()
         self.needed.clear()
@@ -192,6 +227,7 @@ class Cloud:
             things.clear()
         iam_backends[ACCOUNT]["aws"].roles.clear()
         secretsmanager_backends[ACCOUNT][REGION].secrets.clear()
+        self.serverless.empty()
         for groups in ec2_backends[ACCOUNT][REGION].groups.values():
             for number in [number for number, group in groups.items() if group.name != "default"]:
                 del groups[number]
@@ -435,7 +471,9 @@ class Cloud:
 
     def _refuse_used(self, group: str | None) -> None:
         """Refuse to delete a group in use [D ec2 DeleteSecurityGroup], also just after its cluster is gone [G]."""
-        if any(group in cluster.vpc_security_group_ids for cluster in self.clusters().values()):
+        used = [cluster.vpc_security_group_ids for cluster in self.clusters().values()]
+        used += [workgroup["securityGroupIds"] for workgroup in self.serverless.workgroups.values()]
+        if any(group in groups for groups in used):
             raise DependencyViolationError(f"resource {group} has a dependent object")
         if group in self.lingerers:
             self.lingerers.remove(group)
@@ -458,6 +496,9 @@ class Cloud:
         self.calls.append(call)
         code = self.fault(call) if self.fault else None
         code = code or (self._forbidden(call) if key == OUR_KEY else None)
+        if call.action == "ec2:AuthorizeSecurityGroupIngress" and self.unknown_group:
+            self.unknown_group -= 1
+            code = "InvalidGroup.NotFound"  # [D ec2 apireference query-api-troubleshooting, G hashicorp/packer#3627]
         if code is None:
             return list(app(environ, start_response))
         if code == LOST:
@@ -508,9 +549,11 @@ def _read_call(service: str, environ: Mapping[str, Any], body: bytes) -> Call:
 
 def _refusal(service: str, code: str) -> tuple[str, str, bytes]:
     """Write an error as the protocol of its service does."""
+    if code == HTML:
+        return "500 Error", "text/html", b"<!DOCTYPE html>\n<title>500</title>\n<h1>Internal Server Error</h1><br>\n"
     status = "500 Error" if code == "InternalFailure" else "400 Error"
     message = f"{code} by the test"
-    if service in ("glue", "secretsmanager"):
+    if service in ("glue", "redshift-serverless", "secretsmanager"):
         return status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     whole = f"<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from postgres_server import Server
 
+from redshift import users
+
 TEMPLATE = "redshift_standin_template"
 
 _OBJECTS = """
@@ -102,7 +104,7 @@ def prepare(server: Server) -> None:
         cursor.execute("SELECT pg_reload_conf()")
         cursor.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
     with server.connected(TEMPLATE) as cursor:
-        cursor.execute(_OBJECTS)
+        cursor.execute(_OBJECTS + users.OBJECTS)
 
 
 def make_database(server: Server, name: str, owner: str) -> None:
@@ -111,6 +113,7 @@ def make_database(server: Server, name: str, owner: str) -> None:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,))
         if not cursor.fetchone():
             cursor.execute(f'CREATE ROLE "{owner}" LOGIN CREATEDB CREATEROLE')
+        cursor.execute(f'GRANT pg_read_all_stats TO "{owner}"')  # what a superuser sees of other sessions
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE} OWNER "{owner}"')
 

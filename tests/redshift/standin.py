@@ -17,6 +17,7 @@ import ssl
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ from redshift.session import PARAMETERS, Session
 from redshift.wire import Backend, Channel, Gone, SqlError
 
 HOST = "sparkify-dwh.abc123xyz.us-west-2.redshift.amazonaws.com"
+# Named `<workgroup>.<account>.<region>...` [D] mgmt/serverless-connecting.html.
+SERVERLESS_HOST = "sparkify-dwh.123456789012.us-west-2.redshift-serverless.amazonaws.com"
 MOST_FAILED_LOGINS = 5  # [D] dg/max_failed_login_attempts.html
 # The default isolation is SNAPSHOT [D] dg/c_serial_isolation.html, which PostgreSQL calls REPEATABLE READ: there, too,
 # the snapshot is taken by the first query, and LOCK does not take it.
@@ -47,7 +50,8 @@ class RedshiftStandIn:
     """A cluster that answers on 127.0.0.1 under the name of its certificate, for as long as the block lasts.
 
     `statements` is every SQL text that reached it, in order; `failed_logins` counts them by user. `password` can be
-    changed while it runs, as a rotation does; `add_user` makes users that are not the administrator.
+    changed while it runs, as a rotation does; `add_user` makes users that are not the administrator. Under the name of
+    a workgroup it is Serverless.
     """
 
     def __init__(
@@ -62,10 +66,12 @@ class RedshiftStandIn:
         knows_role: Callable[[str], bool] = lambda _arn: True,
     ) -> None:
         self.postgres, self.database, self.user, self.host = postgres, database, user, host
+        self.serverless = ".redshift-serverless." in host
         self.password = secrets.token_urlsafe(12) + "aA1"
         self.store = Store(s3_endpoint, region)
         self.knows_role = knows_role
         self.failed_logins: dict[str, int] = {}
+        self.limits: dict[str, int] = {}  # of idle sessions, in seconds, by user
         self._users: dict[str, str] = {}
         self._locked: set[str] = set()
         self._statements: list[str] = []
@@ -120,7 +126,21 @@ class RedshiftStandIn:
             if not cursor.fetchone():
                 cursor.execute(f'CREATE ROLE "{name}" LOGIN')
 
+    def wait_for_sessions(self) -> None:
+        """Wait until everyone who connected has left; a session whose client was killed ends after its statement."""
+        for thread in self._threads[1:]:
+            thread.join()
+
     # ------------------------------------------------------------------------------------------- used by the sessions
+
+    def let_pass(self, seconds: int) -> int:
+        """Let time pass in which no client says anything: the sessions end whose limit it is over [D dg/r_ALTER_USER].
+        Gives their number."""
+        with self._guard:
+            going = [session for session in self._sessions.values() if session.ends_within(seconds)]
+        for session in going:
+            session.close()
+        return len(going)
 
     def log(self, sql: str) -> None:
         """Remember a SQL text."""
@@ -247,6 +267,10 @@ class RedshiftStandIn:
             return None
         channel.socket.settimeout(None)
         greeting = [wire.parameter(name, value) for name, value in PARAMETERS.items()]
-        named = wire.parameter("session_authorization", user)
-        channel.send((b"R", struct.pack("!i", 0)), *greeting, named, (b"K", backend.key), (b"Z", backend.status))
-        return Session(self, channel, backend, database)
+        authorized = wire.parameter("session_authorization", user)
+        channel.send((b"R", struct.pack("!i", 0)), *greeting, authorized, (b"K", backend.key), (b"Z", backend.status))
+        address, port = channel.socket.getpeername()
+        entry = {"event": "initiating session", "record_time": time.time(), "remote_host": address, "remote_port": port}
+        named = {"session_id": backend.pid, "database_name": database, "user_name": user}
+        self.record(database, connection_log=[{**entry, **named}])
+        return Session(self, channel, backend, database, user)

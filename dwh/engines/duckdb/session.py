@@ -12,7 +12,7 @@ from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_depende
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.duckdb.records import select_records
-from dwh.seam import Answer, Comment, Extract, Part, Piece, Row, Thing, Trace, Written
+from dwh.seam import Answer, Comment, Extract, Part, Piece, Row, Tell, Thing, Trace, Written, ignore
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -101,7 +101,12 @@ class DuckDbSession:
         return find_dependents(self, tables)
 
     @contextmanager
-    def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:  # noqa: ARG002
+    def transaction(
+        self,
+        lock: str | None = None,  # noqa: ARG002
+        patience: float = 0.0,  # noqa: ARG002
+        tell: Tell = ignore,  # noqa: ARG002
+    ) -> Iterator[None]:
         """Open a transaction. Only one process has the file open, so `lock` needs no statement here."""
         self._connection.execute(_JOIN_AS_WRITTEN)  # load_through cannot reset it in a failed transaction
         self._run("BEGIN TRANSACTION", ())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10
 LOGIN_SECONDS = 900  # the shortest that get_cluster_credentials allows; only signing in needs it
 CLUSTERS = ".redshift.amazonaws.com"  # <cluster>.<letters>.<region>.redshift.amazonaws.com[.cn]
+WORKGROUPS = ".redshift-serverless.amazonaws.com"  # <workgroup>.<account>.<region>.redshift-serverless.amazonaws.com
 
 
 class Unreachable(EnvironmentFailure):
@@ -30,12 +31,14 @@ class WrongPassword(EnvironmentFailure):
 
 
 class Place(NamedTuple):
-    """The host and port of a warehouse. `cluster` is its name in AWS, `secret_arn` the secret that AWS keeps for it."""
+    """The host and port of a warehouse. `cluster` is its name in AWS, with `serverless` that of a workgroup;
+    `secret_arn` is the secret that AWS keeps for it."""
 
     host: str
     port: int
     cluster: str = ""
     secret_arn: str = ""
+    serverless: bool = False
 
 
 class Login(NamedTuple):
@@ -48,14 +51,16 @@ class Login(NamedTuple):
 
 def given_place(settings: Cluster) -> Place:
     """Give the warehouse that [CLUSTER] HOST names."""
-    name = settings.host.split(".")[0] if CLUSTERS in settings.host else ""
-    return Place(settings.host, settings.db_port, name)
+    serverless = WORKGROUPS in settings.host
+    name = settings.host.split(".")[0] if serverless or CLUSTERS in settings.host else ""
+    return Place(settings.host, settings.db_port, name, serverless=serverless)
 
 
 def sign_in(account: Account, settings: Cluster, place: Place) -> Login:
     """Find user and password: [CLUSTER] DB_PASSWORD, else the admin secret that AWS keeps, else temporary ones.
 
-    In each case the session is that of [CLUSTER] DB_USER, so that all tables have one owner.
+    The session is that of [CLUSTER] DB_USER, so that all tables have one owner; only the temporary credentials of
+    Serverless are those of the IAM identity, who reads and loads by grants.
     """
     if settings.db_password:
         return Login(settings.db_user, settings.db_password, "[CLUSTER] DB_PASSWORD")
@@ -68,6 +73,8 @@ def sign_in(account: Account, settings: Cluster, place: Place) -> Login:
         raise ConfigError(
             f"no password for {place.host}", hint="[CLUSTER] DB_USER, and DB_PASSWORD in dwh.local.cfg (chmod 600)"
         )
+    if place.serverless:
+        return _sign_in_by_identity(account, settings, place)
     answer = account.ask(
         "redshift:GetClusterCredentials",
         ClusterIdentifier=place.cluster,
@@ -78,6 +85,18 @@ def sign_in(account: Account, settings: Cluster, place: Place) -> Login:
     )
     # the password belongs to the returned name: IAM:user [B]
     return Login(answer["DbUser"], Secret(answer["DbPassword"]), "temporary IAM credentials")
+
+
+def _sign_in_by_identity(account: Account, settings: Cluster, place: Place) -> Login:
+    """Get temporary credentials of Serverless. AWS gives them to the IAM identity that asks, who becomes a user of the
+    database [B GetCredentials]: no other user can be named."""
+    answer = account.ask(
+        "redshift-serverless:GetCredentials",
+        workgroupName=place.cluster,
+        dbName=settings.db_name,
+        durationSeconds=LOGIN_SECONDS,
+    )
+    return Login(answer["dbUser"], Secret(answer["dbPassword"]), "temporary IAM credentials")
 
 
 def connect(account: Account, settings: Cluster, place: Place, blocked: Callable[[], DwhError]) -> PgConnection:
