@@ -85,16 +85,21 @@ seconds_since() {
     echo "$((tenths / 10)).$((tenths % 10))s"
 }
 
-# The sample is for users without data: with settings that look elsewhere no data/ folder is made.
+# The sample is for users without data: with settings that look elsewhere no data/ folder is made. Settings that are
+# wrong are told by the first step; what else fails is shown here.
 looks_for_sample() {
     "$python" -c '
 import os, sys
 here, flags = sys.argv[1], sys.argv[2:]
 sys.path.insert(0, here)
 from dwh.settings.config import load_config
+from dwh.terminal.errors import DwhError
 from dwh.terminal.flags import warehouse_parser
-s3 = load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).s3
-sys.exit(s3.log_data + s3.song_data != (here + "/data/log_data", here + "/data/song_data"))' "$here" "$@" 2>/dev/null
+try:
+    s3 = load_config(warehouse_parser("run_all", None).parse_known_args(flags)[0].config, {}, os.environ).s3
+except DwhError:
+    sys.exit(1)
+sys.exit(s3.log_data + s3.song_data != (here + "/data/log_data", here + "/data/song_data"))' "$here" "$@"
 }
 
 # Prints the path of the report, as report.py names it.

@@ -264,7 +264,7 @@ def test_other_words_about_a_column_are_told_and_no_file_is_written(loaded: Ware
     other = spec._replace(columns=[spec.columns[0]._replace(doc="other words"), *spec.columns[1:]])
     with (
         patch.object(lake_tables, "TABLES_SHA256", "other"),
-        patch("export_lake.SPECS", [other, *lake_tables.SPECS[1:]]),
+        patch("star.iceberg_lake.SPECS", [other, *lake_tables.SPECS[1:]]),
     ):
         told = export(loaded)
         assert (told["written"], told["bytes_written"]) == (True, 0)
