@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dwh.beforehand import look_at_buckets, refuse_settings
 from dwh.script import Script, begin, until_free
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--from-snapshot: there are no snapshots on {engine.name}",
             hint="python conn_start.py     (docs/how-to/care.md tells how to put a backup back)",
         )
+    look_first(script)
     if script.args.dry_run:
         changes = engine.plan("start")
     else:
@@ -85,6 +87,15 @@ def patience(script: Script) -> float:
     if script.args.timeout is not None:
         return float(script.args.timeout)
     return max(script.engine.patience, float(script.args.wait))
+
+
+def look_first(script: Script) -> None:
+    """Raise an error for what can be seen before anything is made; on Redshift it would be billed."""
+    script.engine.check()
+    if script.engine.name == "redshift":
+        refuse_settings(script.config)
+        for note in look_at_buckets(script.config):
+            script.console.note(note)
 
 
 if __name__ == "__main__":

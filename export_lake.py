@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dwh.beforehand import refuse_glue
 from dwh.checks.run import only_reading
 from dwh.ownership.marks import Mark
 from dwh.script import Script, begin, refuse_others
 from dwh.terminal.console import run
-from dwh.terminal.errors import ConfigError, DataError, DwhError, EnvironmentFailure
+from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
 from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star import parquet_lake
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read in one transaction what changed in the star, write it, and commit table by table, export.json last."""
     script = begin("export_lake", parser(), argv, {"to": ("S3", "LAKE")})
     script.console.title(f"{script.config.s3.lake}, {script.engine.name}, {script.engine.place}")
-    refuse_glue(script)
+    refuse_glue(script.config)
     from dwh.lake.iceberg.places import open_store
     from dwh.lake.places import open_place, refuse_sources
 
@@ -122,15 +123,6 @@ def glue_of(script: Script) -> Glue | None:
     from dwh.lake.iceberg.glue import open_glue
 
     return open_glue(script.config)
-
-
-def refuse_glue(script: Script) -> None:
-    """Raise ConfigError when plain Parquet files were to be registered: Glue gets Iceberg tables."""
-    if script.config.lake.glue_database and script.config.lake.format == "parquet":
-        raise ConfigError(
-            "[LAKE] GLUE_DATABASE registers Iceberg tables, and FORMAT is parquet",
-            hint=("[LAKE] FORMAT = iceberg", "[LAKE] GLUE_DATABASE =     (empty: registered nowhere)"),
-        )
 
 
 def refuse_foreign(script: Script, session: Session, lake: IcebergLake) -> None:

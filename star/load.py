@@ -232,7 +232,7 @@ class StarLoader:
     def _refuses(self, files: Sequence[Pending]) -> bool:
         """Load files and roll back, to tell whether the engine refuses one of them."""
         try:
-            with self.session.transaction("loaded_files", self.wait):
+            with self.session.transaction("loaded_files", self.wait, self.console.say):
                 self._run(q.CREATE_INCOMING)
                 spool = self.spools.start()
                 self._spool(files, {file.source.path for file in files}, spool)
@@ -277,7 +277,7 @@ class StarLoader:
             nonlocal records
             records = number
 
-        with self.session.transaction("loaded_files", self.wait):
+        with self.session.transaction("loaded_files", self.wait, self.console.say):
             if not is_ours(self.session) or find_last(self.session) != self._last_load:
                 raise LedgerMoved("another session has just loaded into this warehouse", hint="the same command again")
             yield count_records

@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "lake": {"engines.duckdb", *ENGINES},
     "lake.iceberg": {"lake", "engines.duckdb", *ENGINES},
     "monitoring": SETTINGS,
+    "beforehand": SOURCES,
     "script": {"engines.choose", "monitoring", "ownership", *SOURCES},
 }
 FOLDERS = {room.replace(".", "/") for room in MAY_IMPORT}

@@ -10,15 +10,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from checker import check
 from postgres_server import Make, PostgresWarehouse, Server
 from warehouse import PATIENTLY, REPO, Running, Warehouse, event, lines, plays, song
 
-from dwh.terminal.errors import Busy
+from dwh.engines.choose import open_engine
+from dwh.settings.config import load_config
+from dwh.terminal.errors import Busy, EnvironmentFailure
+from star.load import StarLoader
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # libpq's message of this statement
 LOADS = 3
@@ -276,3 +280,82 @@ def test_tables_made_by_several_at_once_are_made_once(postgres: PostgresWarehous
     postgres.write("log_data/a.json", lines([event()]))
     assert postgres.etl()["rows"]["songplays"] == 1
     check(postgres)
+
+
+# ----------------------------------------------------------------------------------------------------------- the lock
+
+
+@contextmanager
+def holder(warehouse: PostgresWarehouse) -> Iterator[int]:
+    """Hold the lock of loads for the block, as another program does that is idle then; gives its session's number."""
+    with warehouse.server.connected() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+        cursor.execute("BEGIN")
+        cursor.execute(f"LOCK TABLE {warehouse.schema_name}.loaded_files IN EXCLUSIVE MODE")
+        yield pid
+        cursor.execute("ROLLBACK")
+
+
+def test_p192_who_waits_is_told_for_whom(postgres: PostgresWarehouse) -> None:
+    """At once: the session, its user, since when and from where."""
+    write_sources(postgres)
+    with ExitStack() as held:
+        pid = held.enter_context(holder(postgres))
+        with postgres.started("etl", *PATIENTLY) as etl:
+            said = etl.wait_for("waiting up to")
+            assert f"held by session {pid} of {postgres.server.user} since 20" in said
+            assert said.rstrip().endswith("UTC, from its server")
+            held.close()
+            assert etl.ended().code == 0
+
+
+def test_p192_who_does_not_wait_is_told_too(postgres: PostgresWarehouse) -> None:
+    """With the statement that ends that session, should its program be gone."""
+    write_sources(postgres)
+    with holder(postgres) as pid, pytest.raises(Busy) as raised:
+        postgres.etl()
+    assert f"held by session {pid} of" in raised.value.evidence[0]
+    assert any(f"pg_terminate_backend({pid})" in hint for hint in raised.value.hint)
+
+
+def test_p191_a_client_that_vanished_loses_the_lock(
+    postgres: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing more, and closes nothing: the server ends its session, and whoever waits gets the lock."""
+    monkeypatch.setattr("dwh.engines.postgres.session.VANISHED_SECONDS", 1)
+    write_sources(postgres)
+    engine = open_engine(load_config(str(postgres.config), {}, {}))
+    with (
+        closing(engine.connect(lambda _trace: None)) as vanished,
+        pytest.raises(EnvironmentFailure, match="was lost"),
+        vanished.transaction("loaded_files"),
+    ):
+        assert postgres.etl("--wait", "1h")["rows"]["songplays"] == 40
+        vanished.rows("SELECT 1")
+    check(postgres)
+
+
+def test_p191_a_client_that_reads_files_for_long_is_no_vanished_one(
+    postgres: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two statements of a load the server hears that its client is alive."""
+    monkeypatch.setattr("dwh.engines.lock.BEAT_SECONDS", 0.01)
+    write_sources(postgres)
+    spool = StarLoader._spool
+    beats: list[int] = []
+
+    def read_slowly(loader: StarLoader, *rest: Any) -> Any:
+        session: Any = loader.session
+        pid = session.rows("SELECT pg_backend_pid()")[0][0]
+        with postgres.server.connected() as cursor:
+            asked = ""
+            while asked != "SELECT 1":  # the query that the server has last seen of the load
+                cursor.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", (pid,))
+                asked = cursor.fetchone()[0]
+        beats.append(pid)
+        return spool(loader, *rest)
+
+    monkeypatch.setattr(StarLoader, "_spool", read_slowly)
+    assert postgres.etl()["rows"]["songplays"] == 40
+    assert beats

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from dwh.settings.config import Config
 
 WIDEST = 24
+# EC2 does not know a new group everywhere at once [D ec2 apireference query-api-troubleshooting: eventual consistency].
+UNKNOWN_GROUP = "InvalidGroup.NotFound"
+GROUP_SECONDS, GROUP_PAUSE = 60.0, 2.0
 # A group stays in use until the network interfaces of a deleted cluster are gone.
 RELEASE_SECONDS = 600.0
 
@@ -182,16 +185,26 @@ class Network:
         """Make one rule for each address, with one request."""
         port = self.settings.db_port
         ranges = [{"CidrIp": cidr, "Description": "conn_start.py"} for cidr in cidrs]
-        try:
-            self.account.ask(
-                "ec2:AuthorizeSecurityGroupIngress",
-                expected=("InvalidPermission.Duplicate",),
-                GroupId=group["GroupId"],
-                IpPermissions=[{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}],
-                TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": self.account.tags}],
-            )
-        except Declined:
-            return  # it exists: the answer to an earlier request was lost
+        for _ in self.account.looks(GROUP_SECONDS, GROUP_PAUSE):
+            try:
+                self.account.ask(
+                    "ec2:AuthorizeSecurityGroupIngress",
+                    expected=("InvalidPermission.Duplicate", UNKNOWN_GROUP),
+                    GroupId=group["GroupId"],
+                    IpPermissions=[{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}],
+                    TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": self.account.tags}],
+                )
+            except Declined as declined:
+                # the rule exists when the answer to an earlier request was lost
+                if declined.code == UNKNOWN_GROUP:
+                    unknown = declined
+                    continue
+            return
+        raise EnvironmentFailure(
+            f"AWS does not know security group {self.name}, which it has just made",
+            evidence=str(unknown),
+            hint="the same command again, in a minute",
+        )
 
     def _not_inside(self, elsewhere: str) -> ConfigError:
         where = f"it is in {elsewhere}" if elsewhere else "EC2's instance metadata does not answer here"

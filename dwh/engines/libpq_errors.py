@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 UNSORTED = "XX000"  # Redshift's SQLSTATE for most errors
 _CODE = re.compile(r"[0-9A-Z]{2}(?:[0-9A-Z]{3})?")  # a SQLSTATE or its class
 # Beginnings of SQLSTATEs, or pieces of the text of XX000; our class, our message, what to try.
-Case = tuple[tuple[str, ...], type[DwhError], str, str]
+Case = tuple[tuple[str, ...], type[DwhError], str, str | tuple[str, ...]]
 MAKING = ("another session is making tables in {place}", "the same command again")
 NEEDED = (
     "another view or table needs a table of this suite in {place}: nothing was removed",

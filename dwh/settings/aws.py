@@ -99,9 +99,10 @@ def refusal(code: str, operation: str, aws: Aws, detail: str = "") -> DwhError |
 def aws_error(error: Exception, operation: str, aws: Aws) -> DwhError:
     """Word an error of boto3: a refusal by its code, NotReady for what may work in a moment, else EnvironmentFailure.
 
-    `error` is a ClientError or another BotoCoreError; `operation` is the request.
+    `error` is a ClientError, another BotoCoreError, or a ResponseParserError; `operation` is the request.
     """
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, boto.ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
@@ -109,10 +110,15 @@ def aws_error(error: Exception, operation: str, aws: Aws) -> DwhError:
         known = refusal(code, operation, aws, detail)
         if known:
             return known
-        kind = NotReady if code in TRANSIENT else EnvironmentFailure
+        failed = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
+        kind = NotReady if code in TRANSIENT or failed else EnvironmentFailure
         return kind(f"AWS refused {operation}", evidence=f"{code}: {detail}", hint="the same command again, later")
     if isinstance(error, boto.NoRegionError):
         return ConfigError("no AWS region is set", hint="[AWS] REGION = us-west-2")
+    if isinstance(error, ResponseParserError):
+        # a proxy, or a service that fails, sends a page of HTML [G boto/botocore#2463]; its text shows the page
+        evidence = "the answer is no answer of AWS: a page of a proxy, perhaps"
+        return NotReady(f"AWS does not answer: {operation}", evidence=evidence, hint="the same command again, later")
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return NotReady(f"AWS does not answer: {operation}", evidence=str(error), hint="the same command again, later")
     return _signin_error(error, aws) or EnvironmentFailure(

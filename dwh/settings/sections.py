@@ -142,18 +142,35 @@ class Postgres(Section):
 
 
 class Cluster(Section):
-    """An Amazon Redshift cluster."""
+    """An Amazon Redshift cluster, or a Serverless warehouse."""
 
+    kind: str = setting(
+        "provisioned",
+        "provisioned: a cluster, billed by the hour; serverless: billed while a statement runs",
+        one_of("provisioned", "serverless"),
+    )
     identifier: str = setting(
         "sparkify-dwh",
-        "name of the cluster, in lower case; also the tag dwh-suite on everything made for it",
+        "name of the cluster, or of namespace and workgroup, in lower case; also the tag dwh-suite on everything made",
         read_identifier,
     )
     node_type: str = setting("ra3.large", "node type: ra3.large, rg.large and larger")
     num_nodes: int = setting("1", "number of nodes; ra3.4xlarge and larger need 2", read_positive)
+    base_rpu: int = setting("4", "Serverless: RPU that a statement begins with: 4, or a multiple of 8", read_positive)
+    max_rpu: int = setting("8", "Serverless: most RPU at once, a multiple of 8", read_positive)
+    max_rpu_hours: int | None = setting(
+        "16",
+        "Serverless: RPU-hours a day, beyond which AWS takes no query until the next day; off: no limit",
+        read_optional_integer,
+    )
     db_name: str = setting("dwh", "database")
     db_user: str = setting("awsuser", "admin user, who owns all tables")
     db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", read_secret)
+    login: str = setting(
+        "",
+        "who signs in: secret, password, db_user or iam (a guest); empty: the first of password, secret and db_user",
+        one_of("", "secret", "password", "db_user", "iam"),
+    )
     db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", read_positive)
     schema: str = setting("public", "schema of the tables")
     host: str = setting(

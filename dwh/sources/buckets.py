@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -102,7 +103,7 @@ class Buckets:
             given["credential_provider"] = self._credentials()
         return S3Store(
             bucket,
-            region=self._s3.region or self._find_region(bucket),
+            region=self._region_of(bucket),
             client_options={
                 "allow_http": endpoint.startswith("http://"),
                 "timeout": limit,
@@ -155,9 +156,17 @@ class Buckets:
 
         return provide
 
-    def _find_region(self, bucket: str) -> str:
-        """Ask for the region of a bucket: S3 answers even a user who may not read it. An error here is ignored: the
-        first real request reports it."""
+    def _region_of(self, bucket: str) -> str:
+        """Give the region to send requests to. An error here is ignored: the first real request reports it."""
+        with suppress(NoSuchBucket):
+            return self.find_region(bucket) or self.session.region_name or SOMEWHERE
+        return self.session.region_name or SOMEWHERE
+
+    def find_region(self, bucket: str) -> str:
+        """Give the region of a bucket: [S3] REGION, or what S3 says, which it tells even a user who may not read the
+        bucket [D s3 API_HeadBucket]; empty when it says nothing. Raises NoSuchBucket."""
+        if self._s3.region:
+            return self._s3.region
         from botocore import UNSIGNED
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
@@ -175,8 +184,10 @@ class Buckets:
         except ClientError as error:
             answer = error.response
         except (BotoCoreError, ValueError):
-            return region
-        return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", region))
+            return ""
+        if answer.get("Error", {}).get("Code") in ("404", "NoSuchBucket"):
+            raise _no_bucket(bucket, f"404 from s3:HeadBucket of {SCHEME}{bucket}")
+        return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
 
     def _failure(self, operation: str, path: S3Path, error: Exception) -> DwhError:
         """Word an error of obstore, whose text holds the S3 error code."""
@@ -184,11 +195,7 @@ class Buckets:
         code = _found(r"<Code>([^<]*)</Code>", text)
         asked = f"s3:{operation} of {path}"
         if code == "NoSuchBucket":
-            return NoSuchBucket(
-                f"no such bucket: {SCHEME}{path.bucket}",
-                evidence=f"{code} from {asked}",
-                hint=f"aws s3 ls {SCHEME}{path.bucket}     (a bucket of another owner answers AccessDenied)",
-            )
+            return _no_bucket(path.bucket, f"{code} from {asked}")
         if not code and type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
             code = "AccessDenied"
         known = refusal(code, asked, self._aws, _found(r"<Message>([^<]*)</Message>", text))
@@ -208,6 +215,14 @@ class Buckets:
             evidence=f"{asked}: {' '.join(text.split())[:SHOWN_ERROR]}",
             hint="the same command again; it continues, and loads nothing twice",
         )
+
+
+def _no_bucket(bucket: str, evidence: str) -> NoSuchBucket:
+    return NoSuchBucket(
+        f"no such bucket: {SCHEME}{bucket}",
+        evidence=evidence,
+        hint=f"aws s3 ls {SCHEME}{bucket}     (a bucket of another owner answers AccessDenied)",
+    )
 
 
 def _archived(path: S3Path, asked: str, storage_class: str) -> EnvironmentFailure:

@@ -18,7 +18,7 @@ import boto3
 import pytest
 from warehouse import Result, Warehouse
 
-from cluster.cloud import ENDPOINT, OUR_KEY, REGION, Cloud
+from cluster.cloud import ENDPOINT, OUR_KEY, REGION, SERVERLESS_ENDPOINT, Cloud
 from cluster.door import Door
 from dwh.cluster.account import Account
 from dwh.terminal.console import run
@@ -26,6 +26,20 @@ from dwh.terminal.console import run
 SESSION = boto3.Session(aws_access_key_id=OUR_KEY, aws_secret_access_key="CANARY-7f3-key", region_name=REGION)
 CLIENTS: dict[tuple[str, str, bool], Any] = {}
 ADDRESS = "203.0.113.7/32"
+BUCKETS = ("udacity-dend", "acme-dwh-work", "acme-lake", "other")
+
+
+class OnceMade:
+    """A boto3 session whose clients of S3 are made once a server: each costs more than all requests of a test."""
+
+    region_name = REGION
+    get_credentials = staticmethod(SESSION.get_credentials)
+
+    def client(self, service: str, *, endpoint_url: str, **given: Any) -> Any:
+        """Give the client."""
+        key = (endpoint_url, service, False)
+        CLIENTS[key] = CLIENTS.get(key) or SESSION.client("s3", endpoint_url=endpoint_url, **given)
+        return CLIENTS[key]
 
 
 @dataclass
@@ -35,6 +49,7 @@ class Rig:
     warehouse: Warehouse
     cloud: Cloud
     door: Door
+    kind: str = "provisioned"
 
     def configure(self, **sections: Mapping[str, object]) -> None:
         """Write dwh.cfg anew, with these keys on top."""
@@ -44,6 +59,7 @@ class Rig:
             AWS={"REGION": REGION},
             S3={**s3, "WORK": "s3://acme-dwh-work/work", "LAKE": "s3://acme-dwh-work/lake", **sections.pop("S3", {})},
             CLUSTER={
+                "KIND": self.kind,
                 "ALLOW_CIDR": ADDRESS,
                 "POLL_SECONDS": 0.01,
                 "SSLROOTCERT": self.door.ca_file,
@@ -100,6 +116,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return CLIENTS[key]
 
     monkeypatch.setattr("dwh.cluster.account.open_session", lambda _aws: SESSION)
+    monkeypatch.setattr("dwh.sources.buckets.open_session", lambda _aws: OnceMade())
     monkeypatch.setattr(Account, "_client", shared)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
 
@@ -108,6 +125,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def account() -> Iterator[Cloud]:
     """An AWS account that is up for all tests of this process."""
     with Cloud().up() as opened:
+        for bucket in BUCKETS:
+            opened.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         yield opened
 
 
@@ -120,9 +139,10 @@ def cloud(account: Cloud) -> Cloud:
 
 @pytest.fixture
 def door(cloud: Cloud, tmp_path: Path) -> Iterator[Door]:
-    """What answers at the endpoint of the cluster."""
-    with Door(cloud.passwords).open(tmp_path / "tls", ENDPOINT) as opened:
+    """What answers at the endpoint of the cluster, and of the workgroup."""
+    with Door(cloud.passwords).open(tmp_path / "tls", ENDPOINT, SERVERLESS_ENDPOINT) as opened:
         cloud.endpoint = (ENDPOINT, opened.port)
+        cloud.serverless.endpoint = (SERVERLESS_ENDPOINT, opened.port)
         yield opened
 
 

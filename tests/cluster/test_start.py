@@ -77,8 +77,8 @@ def test_p94_a_dry_run_changes_nothing(rig: Rig) -> None:
     plan = rig.call("conn_start", "--dry-run", "--json").json
     assert rig.cloud.changes() == []
     assert (plan["created"], plan["would_create"]) == (False, True)
-    assert [change[:6] for change in plan["changes"]] == ["= acco", "+ role", "+ port", "+ clus"]
-    assert "billed by the hour" in plan["changes"][-1]
+    assert [change[:6] for change in plan["changes"]] == ["= acco", "+ role", "+ port", "+ clus", "= pric"]
+    assert "billed by the hour" in plan["changes"][-2]
 
 
 @pytest.mark.parametrize("missing", ["rights", "role", "rule"])
@@ -470,14 +470,15 @@ def test_what_is_not_ours_is_left_alone(rig: Rig) -> None:
 
 
 def test_an_existing_warehouse_is_connected_to_and_nothing_else(rig: Rig) -> None:
-    """With HOST, user and password AWS is asked nothing: no start, no plan and no close makes or deletes."""
+    """With HOST, user and password AWS is asked for nothing but S3: no start, no plan and no close makes or deletes."""
     rig.cloud.passwords["ana"] = "Her-Password-1"
     host = {"HOST": ENDPOINT, "DB_PORT": rig.door.port, "DB_USER": "ana", "DB_PASSWORD": "Her-Password-1"}
     rig.configure(CLUSTER=host)
     started = rig.call("conn_start", "--json").json
     closed = rig.call("conn_close", "--yes", "--json").json
     rig.call("conn_start", "--dry-run")
-    assert (started["created"], rig.cloud.calls) == (False, [])
+    assert not started["created"]
+    assert {call.action for call in rig.cloud.calls} == {"s3:HEAD", "s3:GET"}
     assert [change[0] for change in started["changes"] + closed["changes"]] == ["=", "="]
     assert rig.door.logins == [("ana", "Her-Password-1")]
 

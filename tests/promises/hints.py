@@ -27,7 +27,7 @@ PLACEHOLDER = re.compile(r"\.\.\.|(?<![\w/])(?:PATH|FILE|FOLDER|ANOTHER_FOLDER|E
 COMMANDS = ("ls -la ", "git -C ", "sudo chown ",
             "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",
             "timedatectl", "chmod ", "sed ", "docker ", "df ", "mv ", "cat ", "bunzip2 ", "xz ", "zstd ",
-            "f=", "python -c ")  # fmt: skip
+            "f=", "python -c ", "SELECT pg_terminate_backend(")  # fmt: skip
 EDITS = ("fix ", "free ", "move ", "rename ", "report this", "the same command again", "ask ", "one of ", "fill both",
          "edit ", "close it", "on a company network: ", "s3://", "type ", "wait ", "choose ")  # fmt: skip
 NAMES = {name for _, name in declared_keys()} | set(SECTIONS) | {"DWH_PORT"}

@@ -46,6 +46,7 @@ class Store:
     def __init__(self, endpoint: str, region: str) -> None:
         self.region = region
         self._client = client(endpoint, region)
+        self.denied: tuple[str, ...] = ()  # places where the role has no rights, such as s3://bucket/prefix
 
     def check_region(self, bucket: str, named: str) -> None:
         """Raise SqlError unless the bucket is in the region that REGION names, or else in the cluster's."""
@@ -62,6 +63,7 @@ class Store:
         """Give an object's bytes. Raises SqlError; its `code` attribute of S3 is in the text."""
         from botocore.exceptions import ClientError
 
+        self._refuse(bucket, key, f"S3 key being read : s3://{bucket}/{key}")
         try:
             return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
         except ClientError as error:
@@ -83,12 +85,19 @@ class Store:
             raise self._failure(error, bucket, prefix) from error
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
-        """Write an object."""
+        """Write an object. Raises SqlError."""
+        self._refuse(bucket, key, "")  # what else an UNLOAD says of the place is not known [U]
         self._client.put_object(Bucket=bucket, Key=key, Body=content)
 
     def remove(self, bucket: str, key: str) -> None:
         """Remove an object."""
         self._client.delete_object(Bucket=bucket, Key=key)
+
+    def _refuse(self, bucket: str, key: str, context: str) -> None:
+        # [G embulk/embulk-output-jdbc#85, aws-samples/aws-redshift-spectrum-poc#3]
+        if f"s3://{bucket}/{key}".startswith(self.denied):
+            text = "S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid D14F,ExtRid AXDz=,CanRetry 1"
+            raise failure(text, context)
 
     @staticmethod
     def _failure(error: Exception, bucket: str, key: str) -> SqlError:

@@ -17,6 +17,7 @@ from redshift.refusals import UNSUPPORTED
 from redshift.sql_tokens import statements_of, tokens_of
 from redshift.tables import BYTES
 from redshift.unload import run_unload
+from redshift.users import limit_sessions
 from redshift.wire import Backend, Channel, Gone, SqlError
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ PARAMETERS = {  # [G psycopg/psycopg#122, sqlalchemy#9494]: PostgreSQL 8.0.2, an
 class Session:
     """One client's connection, and the connection to PostgreSQL that is its other half."""
 
-    def __init__(self, standin: RedshiftStandIn, client: Channel, backend: Backend, database: str) -> None:
-        self.standin, self.client, self.backend, self.database = standin, client, backend, database
+    def __init__(self, standin: RedshiftStandIn, client: Channel, backend: Backend, database: str, user: str) -> None:
+        self.standin, self.client, self.backend, self.database, self.user = standin, client, backend, database, user
+        self.limit = standin.limits.get(user, 0)  # seconds without a statement; 0: none
+        self._at_work = False
         # [D23] dg/PG_LAST_COPY_ID.html, PG_LAST_COPY_COUNT.html: -1 and 0 before the first
         self.numbers = dict.fromkeys(("pg_last_copy_id", "pg_last_query_id", "pg_last_unload_id"), -1)
         self.numbers |= dict.fromkeys(("pg_last_copy_count", "pg_last_unload_count"), 0) | {"version": 80002}
@@ -56,7 +59,9 @@ class Session:
                     return
                 if kind == b"Q":
                     self._cancelled.clear()
+                    self._at_work = True
                     self._answer(body.rstrip(b"\0").decode())
+                    self._at_work = False
                 else:
                     self._refuse_extended(kind)
 
@@ -64,6 +69,10 @@ class Session:
         """End both halves; an open transaction is rolled back."""
         self.client.close()
         self.backend.channel.close()
+
+    def ends_within(self, seconds: int) -> bool:
+        """Tell whether the session ends when nothing is said for so long."""
+        return bool(self.limit) and self.limit <= seconds and not self._at_work
 
     def cancel(self) -> None:
         """Cancel what runs."""
@@ -106,13 +115,21 @@ class Session:
             own = {"COPY", "UNLOAD", "TRUNCATE"} & set(first)
             if own and len(statements) > 1:
                 raise SqlError(UNSUPPORTED, f"the stand-in runs {own.pop()} only as a statement of its own")
-            if own and before != wire.FAILED:
+            if first == ["ALTER"] and tokens_of(statements[0])[1].upper == "USER" and before != wire.FAILED:
+                limit_sessions(self, statements[0])
+                self.client.send((b"C", b"ALTER USER\0"), (b"Z", self.backend.status))
+            elif own and before != wire.FAILED:
                 self._run_own(first[0], statements[0])
             else:
-                translated = [translate(statement, self.numbers) for statement in statements]
+                translated = [self._translated(statement) for statement in statements]
                 if before != wire.FAILED and len(translated) == 1:
                     self._try_casts(translated[0])
-                self._relay(";".join(translated))
+                if "svv_table_info" in sql and before == wire.IDLE:  # PostgreSQL counts up to a second late
+                    self.backend.ask("SELECT pg_stat_force_next_flush()")
+                if first[0] == "VACUUM":
+                    self._vacuum(translated[0])
+                else:
+                    self._relay(";".join(translated))
         except SqlError as error:
             self._fail(error, before)
 
@@ -130,7 +147,7 @@ class Session:
         self._deadline = time.monotonic() + limit / 1000 if limit else math.inf
         if word == "TRUNCATE":
             # commits the transaction it is in, and cannot be rolled back [D23] dg/r_TRUNCATE.html
-            self.backend.ask(translate(sql, self.numbers))
+            self.backend.ask(self._translated(sql))
             if self.backend.status == wire.IN_TRANSACTION:
                 self.backend.ask("COMMIT")
             self.client.send((b"C", b"TRUNCATE TABLE\0"), (b"Z", self.backend.status))
@@ -141,6 +158,15 @@ class Session:
             notices = [f"UNLOAD completed, {run_unload(self, sql)} record(s) unloaded successfully."]  # [G] text
         infos = [(b"N", SqlError("00000", notice, severity="INFO").body()) for notice in notices]
         self.client.send(*infos, (b"C", word.encode() + b"\0"), (b"Z", self.backend.status))
+
+    def _vacuum(self, sql: str) -> None:
+        """Run VACUUM, of which the whole cluster runs one at a time [D23] dg/r_VACUUM_command.html; the text is [U]."""
+        if not self.standin.vacuuming.acquire(blocking=False):
+            raise SqlError("XX000", "VACUUM is running")
+        try:
+            self._relay(sql)
+        finally:
+            self.standin.vacuuming.release()
 
     def _try_casts(self, sql: str) -> None:
         """Raise SqlError for a cast that some row its statement reads would fail: no condition need come first."""
@@ -160,6 +186,9 @@ class Session:
                 if error.code.startswith("22"):
                     raise
                 self._no_casts.add(query)  # it is none that can be asked alone: an aggregate, an outer column
+
+    def _translated(self, sql: str) -> str:
+        return translate(sql, self.numbers, serverless=self.standin.serverless)
 
     def _relay(self, sql: str) -> None:
         self.backend.relay(sql, self.client, self._edited)

@@ -329,8 +329,12 @@ def test_p77_the_policy_of_a_loader_is_what_a_load_asks_of_s3(
     original = Buckets.ask
 
     def watch(buckets: Buckets, operation: str, path: Any, action: Any) -> Any:
-        place = "WORK-BUCKET/work" if path.bucket == WORK else f"SOURCE-BUCKET/{path.key.split('/')[0]}"
-        asked.add((f"s3:{operation}", "SOURCE-BUCKET" if operation == "ListBucket" else f"{place}/*"))
+        own, place = path.bucket == WORK, f"SOURCE-BUCKET/{path.key.split('/')[0]}"
+        if own:
+            place = "WORK-BUCKET/work"
+            assert path.key.startswith(f"{warehouse.schema_name}/"), "what s3:prefix lets through"
+        listed = "WORK-BUCKET" if own else "SOURCE-BUCKET"
+        asked.add((f"s3:{operation}", listed if operation == "ListBucket" else f"{place}/*"))
         return original(buckets, operation, path, action)
 
     monkeypatch.setattr(Buckets, "ask", watch)

@@ -35,3 +35,17 @@ LEFT JOIN pg_description AS d ON d.objoid = c.oid AND d.classoid = 1259
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
 WHERE n.nspname = %s AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
 """
+# Who holds the lock of loads on a table; readers hold another one. Address and time of a session are shown to its own
+# user and to pg_monitor only. A client without an address is on the machine of the server.
+HOLDER = """
+SELECT a.pid, COALESCE(a.usename, a.backend_type), a.xact_start AT TIME ZONE 'UTC',
+    CASE WHEN a.client_addr IS NOT NULL THEN host(a.client_addr) WHEN a.xact_start IS NULL THEN '' ELSE 'its server' END
+FROM pg_namespace AS n
+JOIN pg_class AS c ON c.relnamespace = n.oid
+JOIN pg_database AS d ON d.datname = current_database()
+JOIN pg_locks AS l ON l.relation = c.oid AND l.database = d.oid AND l.granted AND l.mode <> 'AccessShareLock'
+JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE n.nspname = %s AND c.relname = %s
+ORDER BY a.xact_start
+LIMIT 1
+"""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.engine import open_file
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.libpq import LibpqSession
+from dwh.engines.lock import VANISHED_SECONDS, Holder, take_lock
 from dwh.engines.pieces import select_pieces
-from dwh.engines.postgres.catalog import COLUMNS, COMMENTS, CONTENTS
+from dwh.engines.postgres.catalog import COLUMNS, COMMENTS, CONTENTS, HOLDER
 from dwh.engines.postgres.export import Rows
 from dwh.engines.postgres.load import COPY_LINES, CREATE_LINES, DROP_LINES, EMPTY_LINES, Escaped, select_records
-from dwh.seam import Answer, Comment, Extract, Part, Piece, Thing, Trace, Written
+from dwh.seam import Answer, Comment, Extract, Part, Piece, Tell, Thing, Trace, Written, ignore
 from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
@@ -76,23 +77,40 @@ class PostgresSession(LibpqSession):
         return [Comment(*row) for row in self._run(COMMENTS, (self._schema,))[1]]
 
     @contextmanager
-    def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
+    def transaction(self, lock: str | None = None, patience: float = 0.0, tell: Tell = ignore) -> Iterator[None]:
         """Open a transaction. Without a lock it sees one state of the warehouse from beginning to end."""
-        self._run("BEGIN ISOLATION LEVEL READ COMMITTED" if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ", ())
+        if lock:
+            take_lock(lambda wait: self._begin_locked(lock, wait), lambda: self._find_holder(lock), patience, tell)
+        else:
+            self._run("BEGIN ISOLATION LEVEL REPEATABLE READ", ())
         try:
             self._run(_MORE_MEMORY, (f"{LOAD_MEMORY_KB}kB", LOAD_MEMORY_KB))
             self._run("SET LOCAL jit = off", ())  # each statement runs once: compiling them costs more than it saves
             if lock:
-                # 0 would mean to wait forever
-                self._run(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}", ())
-                self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
                 # for readers that block a DROP; autovacuum gives way within a second
                 self._run(f"SET LOCAL lock_timeout = {int(max(READER_SECONDS, patience) * 1000)}", ())
-            yield
+            with self._kept_alive() if lock else nullcontext():
+                yield
             self._commit()
         except BaseException:
             self._roll_back()
             raise
+
+    def _begin_locked(self, lock: str, wait: float) -> None:
+        try:
+            self._run("BEGIN ISOLATION LEVEL READ COMMITTED", ())
+            self._run(f"SET LOCAL idle_in_transaction_session_timeout = {VANISHED_SECONDS * 1000}", ())
+            # 0 would mean to wait forever
+            self._run(f"SET LOCAL lock_timeout = {max(1, int(wait * 1000))}", ())
+            self._run(f"LOCK TABLE {lock} IN EXCLUSIVE MODE", ())
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _find_holder(self, lock: str) -> Holder | None:
+        for pid, user, since, where in self._run(HOLDER, (self._schema, lock))[1]:
+            return Holder(pid, user, since, where)
+        return None
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load JSON lines: COPY reads every line as one text, SQL extracts the keys from it."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from dwh.engines.libpq_errors import MAKING, NEEDED, Case
-from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
+import re
+from typing import TYPE_CHECKING
 
+from dwh.engines.libpq_errors import MAKING, NEEDED, Case, server_error
+from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, RecordsRefused
+
+if TYPE_CHECKING:
+    import psycopg2
+
+# Texts of S3's refusal [D23 dg/s3serviceexception-error.html; G dbt-labs/redshift#62].
+DENIED = ("Access Denied", "is not authorized to perform")
 # SQLSTATE, or a piece of the text of XX000 [D23, G]; our class, our message, what to try.
 CASES: tuple[Case, ...] = (
     (("57014",), Busy, "a statement took too long on {place}", "the same command again, later"),
@@ -40,8 +48,29 @@ CASES: tuple[Case, ...] = (
         "the warehouse may not use the role of COPY",
         "[IAM_ROLE] ARN: it must trust redshift.amazonaws.com and redshift-serverless.amazonaws.com",
     ),
-    (("Access Denied",), EnvironmentFailure, "the role of COPY may not read [S3] WORK", "python conn_start.py"),
+    (DENIED, EnvironmentFailure, "the role of COPY may not read [S3] WORK", "python conn_start.py"),
     (("must be addressed using the specified endpoint",), EnvironmentFailure, "[S3] WORK is elsewhere", "[S3] REGION"),
     (("The specified S3 prefix",), EnvironmentFailure, "COPY found nothing under [S3] WORK", "the same command again"),
     (("Disk Full",), EnvironmentFailure, "{place} has run out of room", "[CLUSTER] NUM_NODES = more"),
 )
+# UNLOAD writes where COPY reads: the same texts are about another place and another right.
+UNLOAD_CASES: tuple[Case, ...] = (
+    (
+        DENIED,
+        EnvironmentFailure,
+        "the role of UNLOAD may not write to [S3] LAKE",
+        ("python conn_start.py", "[IAM_ROLE] ARN     (if it is set: that role needs s3:PutObject below LAKE)"),
+    ),
+    (("must be addressed using the specified endpoint",), EnvironmentFailure, "[S3] LAKE is elsewhere", "[S3] REGION"),
+)
+_READ = re.compile(r"S3 key being read : (s3://\S+)")  # [G embulk/embulk-output-jdbc#85]
+
+
+def sort_error(error: psycopg2.Error, place: str, *, lost: bool) -> DwhError:
+    """Word an error of Redshift, by the statement that it is about and the object that it names."""
+    asked = (error.cursor.query if error.cursor else None) or b""
+    unload = asked.lstrip().startswith(b"UNLOAD")
+    worded = server_error(error, place, "Redshift", (*UNLOAD_CASES, *CASES) if unload else CASES, lost=lost)
+    if not unload and (read := _READ.search(str(error))):
+        worded.evidence = (*worded.evidence, f"read: {read[1]}")
+    return worded

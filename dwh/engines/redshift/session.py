@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from dwh.engines.libpq import LibpqSession
-from dwh.engines.libpq_errors import server_error
+from dwh.engines.lock import Holder, take_lock
 from dwh.engines.pieces import select_pieces
-from dwh.engines.redshift.errors import CASES
+from dwh.engines.redshift.care import Care
+from dwh.engines.redshift.catalog import (
+    COMMENTS,
+    CONTENTS,
+    ELSEWHERE,
+    FIRST_LOAD_ERROR,
+    HOLDER,
+    HOLDER_ADDRESS,
+    IDLE_LIMIT,
+)
+from dwh.engines.redshift.errors import sort_error
+from dwh.engines.redshift.grantee import name_grantee
 from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Thing, Trace, Written
+from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Tell, Thing, Trace, Wear, Written, ignore
 from dwh.sources.files import is_remote
-from dwh.terminal.errors import Busy, EnvironmentFailure, RecordsRefused
+from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, RecordsRefused
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
@@ -29,51 +40,16 @@ if TYPE_CHECKING:
 
 # COPY retries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
 STATEMENT_SECONDS = 3600
+# A session of the admin that does nothing ends after this, so a client that has vanished loses the lock of loads. It is
+# longer than on PostgreSQL, where it counts within a load only: people use this user in SQL tools.
+IDLE_SECONDS = 3600
 LOCK_SECONDS = 2.0  # a free lock is granted at once, but the network takes time
-FIRST_LOAD_ERROR = """
-SELECT file_name, line_number, column_name, error_message
-FROM sys_load_error_detail
-WHERE session_id = pg_backend_pid()
-ORDER BY query_id DESC, file_name, line_number
-LIMIT 1
-"""
 # LOCK blocks readers too [D23 dg/r_LOCK.html], and every session reads the ledger: so loads lock a separate table.
 LOCK_TABLE = "dwh_lock"
 CREATE_LOCK = """
 CREATE TABLE IF NOT EXISTS dwh_lock (
     held INTEGER
 )
-"""
-# Things that share names with tables [D23 dg/c_schemas-and-tables], and others that keep a schema from being dropped.
-CONTENTS = """
-SELECT CASE WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'relation' END,
-    CAST(c.relname AS VARCHAR(128))
-FROM pg_class AS c
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relkind NOT IN ('i', 't')
-UNION
-SELECT 'function', CAST(p.proname AS VARCHAR(128)) || '()'
-FROM pg_proc AS p
-JOIN pg_namespace AS n ON n.oid = p.pronamespace
-WHERE n.nspname = %s
-ORDER BY 1, 2
-"""
-# Who may comment is the owner or a superuser; 1259 is pg_class [D23 dg/r_COMMENT.html].
-COMMENTS = """
-SELECT CAST(c.relname AS VARCHAR(128)), COALESCE(CAST(a.attname AS VARCHAR(128)), ''), d.description
-FROM pg_namespace AS n
-JOIN pg_class AS c ON c.relnamespace = n.oid
-JOIN pg_user AS u ON u.usename = current_user
-LEFT JOIN pg_description AS d ON d.objoid = c.oid AND d.classoid = 1259
-LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
-WHERE n.nspname = %s AND c.relkind = 'r' AND (c.relowner = u.usesysid OR u.usesuper)
-"""
-# Tables and views of all users in this database, except those of the engine.
-ELSEWHERE = """
-SELECT table_type, table_schema, table_name
-FROM svv_tables
-WHERE table_schema NOT IN ('information_schema', 'catalog_history') AND SUBSTRING(table_schema, 1, 3) <> 'pg_'
-ORDER BY table_schema, table_name
 """
 
 
@@ -93,8 +69,6 @@ class RedshiftSession(LibpqSession):
     reads_objects = True
     exports_to_s3 = True
     dialect = "redshift"
-    find_role = "SELECT 1 FROM svv_roles WHERE role_name = %s"  # [D dg/r_SVV_ROLES.html]
-    to_role = "ROLE {}"  # [D dg/r_GRANT.html]
     extra_tables: Mapping[str, str] = {LOCK_TABLE: CREATE_LOCK}
 
     def __init__(
@@ -105,14 +79,14 @@ class RedshiftSession(LibpqSession):
         storage: Storage,
         place: str,
     ) -> None:
-        super().__init__(
-            connection, trace, schema, lambda error, lost: server_error(error, place, "Redshift", CASES, lost=lost)
-        )
+        super().__init__(connection, trace, schema, lambda error, lost: sort_error(error, place, lost=lost))
         self._storage = storage
         self._place = place
+        self._care = Care(self._run, schema)
         self._filled: set[str] = set()
         self._temporary: set[str] = set()
-        self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
+        self._locked = self._swept = False
+        self._limit(STATEMENT_SECONDS)
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         """Run one statement."""
@@ -144,23 +118,34 @@ class RedshiftSession(LibpqSession):
         if not self.has_schema():
             self.execute_alone("CREATE SCHEMA IF NOT EXISTS {}", self._schema)
 
+    def end_idle_sessions(self, user: str) -> None:
+        """Have sessions of a user end after IDLE_SECONDS without a statement, unless the user has a limit already. Only
+        a superuser may do that [D dg/r_ALTER_USER.html]."""
+        if not any(limit for (limit,) in self._run(IDLE_LIMIT, (user,))[1]):
+            self.execute_alone(f"ALTER USER {{}} SESSION TIMEOUT {IDLE_SECONDS}", user)
+
     @contextmanager
-    def transaction(self, lock: str | None = None, patience: float = 0.0) -> Iterator[None]:
+    def transaction(self, lock: str | None = None, patience: float = 0.0, tell: Tell = ignore) -> Iterator[None]:
         """Open a transaction. With the default isolation, SNAPSHOT, two loads would collide silently
-        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. ANALYZE follows the
-        commit."""
+        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. Statistics
+        follow the commit."""
         self._filled.clear()
-        self._run("BEGIN", ())
+        if lock:
+            take_lock(self._begin_locked, self._find_holder, patience, tell)
+            self._locked = True
+        else:
+            self._run("BEGIN", ())
         try:
-            if lock:
-                self._lock(patience)
-            yield
+            with self._kept_alive():
+                yield
             self._commit()
         except BaseException:
             self._roll_back()
             raise
-        for table in sorted(self._filled - self._temporary) if lock else ():
-            self._run(f"ANALYZE {table}", ())
+        finally:
+            self._locked = False
+        if lock:
+            self._care.refresh(sorted(self._filled - self._temporary))
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load through WORK. COPY cuts a value longer than its column; the rules of sql_queries.py then refuse it,
@@ -171,7 +156,7 @@ class RedshiftSession(LibpqSession):
         paths = [part.path for part in parts if not is_remote(part.path) and Path(part.path).stat().st_size]
         if not paths:
             return
-        work = self._storage.work()
+        work = self._work()
         with work.upload(paths, list(keys)) as upload:
             self._copy(table, list(keys.values()), upload, work.region)
             self._recount(table, keys, upload)
@@ -193,14 +178,36 @@ class RedshiftSession(LibpqSession):
             query = self._bind(*select_pieces(extract, [piece]))
             yield piece, self._unload.piece(extract, query, piece, target)
 
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:
+        """Give how worn these tables are, to a superuser and whom it let see that."""
+        states = self._care.look(tables)
+        return None if states is None else [state.wear for state in states]
+
+    def tend(self, tables: Sequence[str]) -> list[str]:
+        """Free the room of deleted rows where they are many; tell what was done, and what failed after a load."""
+        return self._care.tend(tables)
+
+    def _grantee(self, role: str) -> str:
+        """Say how GRANT names a role, or a user. Raises ConfigError when there is neither."""
+        return name_grantee(self._run, role)
+
     @property
     def _unload(self) -> Unload:
         return Unload(self._run, self._storage.buckets, self._storage.role)
 
+    def _work(self) -> WorkPrefix:
+        """Give WORK. Whoever holds the lock of loads removes first what killed runs of this warehouse left there: no
+        other run can be using it."""
+        work = self._storage.work()
+        if self._locked and not self._swept:
+            work.remove(work.find_leftovers())
+            self._swept = True
+        return work
+
     def _load_object(self, table: str, keys: Mapping[str, str], part: Part) -> None:
         """Let the warehouse read one object of the source itself; its rows get the id of their file afterwards."""
         own = {key: column for key, column in keys.items() if not key.startswith(OUR_KEYS)}
-        work = self._storage.work()
+        work = self._work()
         with work.name(part.path, list(own)) as upload:
             self._copy(table, list(own.values()), upload, work.region_of(part.path))
             (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
@@ -248,17 +255,34 @@ class RedshiftSession(LibpqSession):
         if empty:
             raise _miscounted(table, f"{', '.join(empty)}: values in the source, none in the table")
 
-    def _lock(self, patience: float) -> None:
-        """Take the lock of loads, for at most `patience` seconds: LOCK has no NOWAIT here, so a time-out ends it."""
-        wait = max(LOCK_SECONDS, patience)
-        self._run("SET statement_timeout TO %s", (int(wait * 1000),))
+    def _begin_locked(self, wait: float) -> None:
+        """Begin a transaction with the lock of loads: LOCK has no NOWAIT here, so a time-out ends it."""
         try:
-            self._run(f"LOCK {LOCK_TABLE}", ())
+            self._run("BEGIN", ())
+            try:
+                self._limit(max(LOCK_SECONDS, wait))
+                self._run(f"LOCK {LOCK_TABLE}", ())
+                self._limit(STATEMENT_SECONDS)
+            except BaseException:
+                self._roll_back()
+                raise
         except Busy:
+            self._limit(STATEMENT_SECONDS)  # whether a rollback takes SET back is not documented
             raise Busy(
                 f"another session is loading into {self._place}", hint="the same command again with --wait 5m"
             ) from None
-        self._run("SET statement_timeout TO %s", (STATEMENT_SECONDS * 1000,))
+
+    def _limit(self, limit: float) -> None:
+        self._run("SET statement_timeout TO %s", (int(limit * 1000),))
+
+    def _find_holder(self) -> Holder | None:
+        """Find out who holds the lock of loads. Other users' transactions, and addresses, are shown to superusers."""
+        for pid, user, since in self._run(HOLDER, (self._schema, LOCK_TABLE))[1]:
+            with suppress(DwhError):
+                for (address,) in self._run(HOLDER_ADDRESS, (pid,))[1]:
+                    return Holder(pid, user.strip(), since, address.strip())
+            return Holder(pid, user.strip(), since, "")
+        return None
 
 
 def _miscounted(table: str, evidence: str) -> EnvironmentFailure:

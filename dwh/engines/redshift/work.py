@@ -1,32 +1,41 @@
 """The input of COPY: our records as gzip objects under [S3] WORK, the manifest that names them, and the JSONPaths file.
 
+They lie under WORK/<warehouse>/<run>/. A run that was killed leaves them there: the next load of the same warehouse,
+and conn_close.py, remove what is not their own. Other warehouses may have the same WORK.
+
 COPY does not split a JSON file, and a file costs it more than a record: so the suite writes a few objects of 8 to
-64 MB, a multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html].
+64 MB, a multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html]. Where slices are not known, as on
+Serverless, the objects are smaller, so that there are enough of them for whatever computes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from dwh.seam import Address
 from dwh.sources.buckets import Buckets, S3Path, split
 from dwh.sources.jsonpaths import write_paths
 from dwh.sources.objects import in_threads, read_opening
 from dwh.terminal.errors import ConfigError, RecordsRefused
 
 PIECE = 128 * 1024 * 1024  # bytes of JSON: 8 to 20 MB as gzip, measured on the sample
+SMALL_PIECE = 32 * 1024 * 1024  # bytes of JSON: 2 to 5 MB as gzip; at least 1 MB each is advised [D23, the same page]
 WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
 CHUNK = 1024 * 1024  # bytes
 LEVEL = 1  # of gzip: twice the speed of the default for a tenth more bytes
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 LOOKED_AT = 100  # records at the beginning of a piece whose keys are noted
-PREFIX = "dwh-load"
+LONGEST_NAME = 80  # characters of a warehouse in a key, before its digest
 
 
 class Upload(NamedTuple):
@@ -48,15 +57,34 @@ class Piece(NamedTuple):
     end: int
 
 
-class WorkPrefix:
-    """The prefix that the warehouse reads from and we write to. Raises ConfigError when there is none."""
+def name_warehouse(address: Address) -> str:
+    """Name a warehouse in a key: readable, and different for each address."""
+    digest = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:12]
+    readable = re.sub(r"[^a-z0-9]+", "-", "-".join(address.values()).lower())
+    return f"{readable[:LONGEST_NAME].strip('-')}-{digest}"
 
-    def __init__(self, buckets: Buckets, location: str, slices: int) -> None:
+
+def name_run() -> str:
+    """Name this run in a key; no other run has the same name."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+class WorkPrefix:
+    """The prefix that the warehouse reads from and we write to. `warehouse` and `run` are their names in a key.
+
+    Raises ConfigError when there is none."""
+
+    def __init__(self, buckets: Buckets, location: str, slices: int | None, warehouse: str, run: str) -> None:
         if not location:
             raise ConfigError("[S3] WORK is empty; COPY reads what we write there", hint="[S3] WORK = s3://bucket/work")
         self._buckets = buckets
         self._place = split(location)
         self._slices = slices
+        self._of_warehouse = f"{self._place.key}/{warehouse}/".lstrip("/")
+        self._of_run = f"{self._of_warehouse}{run}/"
+
+    def __str__(self) -> str:
+        return self._url(self._of_warehouse)
 
     @property
     def region(self) -> str:
@@ -66,6 +94,24 @@ class WorkPrefix:
     def region_of(self, path: str) -> str:
         """Give the region of a bucket."""
         return str(self._buckets.open(split(path).bucket).config["region"])
+
+    def find_leftovers(self) -> list[str]:
+        """List the keys of objects that other runs of this warehouse have left here. They are in use while a load is
+        running: only who holds the lock of loads, or knows that there is no warehouse any more, may remove them."""
+        import obstore
+
+        store, place = self._buckets.open(self._place.bucket), S3Path(self._place.bucket, self._of_warehouse)
+
+        def list_all() -> list[str]:
+            pages = obstore.list(store, self._of_warehouse)
+            return [meta["path"] for page in pages for meta in page]
+
+        return [key for key in self._buckets.ask("ListBucket", place, list_all) if not key.startswith(self._of_run)]
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that is gone already is no error."""
+        if keys:
+            self._remove(keys)
 
     @contextmanager
     def name(self, path: str, keys: Sequence[str]) -> Iterator[Upload]:
@@ -106,7 +152,7 @@ class WorkPrefix:
             self._remove([*pieces, manifest, jsonpaths])
 
     def _new_folder(self) -> str:
-        return f"{self._place.key}/{PREFIX}-{uuid.uuid4().hex}".lstrip("/")
+        return f"{self._of_run}{uuid.uuid4().hex}"
 
     def _put_names(self, manifest: str, urls: Sequence[str], jsonpaths: str, keys: Sequence[str]) -> None:
         self._put(jsonpaths, write_paths(keys))
@@ -135,11 +181,12 @@ class WorkPrefix:
         self._buckets.ask("DeleteObject", self._place, lambda: obstore.delete(store, list(keys)))
 
 
-def cut(path: str, slices: int) -> list[Piece]:
-    """Cut a file into pieces of whole lines: one when it is small, else a multiple of the slices."""
+def cut(path: str, slices: int | None) -> list[Piece]:
+    """Cut a file into pieces of whole lines: one when it is small, else a multiple of the slices; where those are not
+    known (None), by size alone."""
     size = Path(path).stat().st_size
-    number = -(-size // PIECE)
-    if size > WORTH_SPREADING:
+    number = -(-size // (PIECE if slices else SMALL_PIECE))
+    if slices and size > WORTH_SPREADING:
         number = -(-number // slices) * slices
     ends = []
     with Path(path).open("rb") as lines:
