@@ -231,9 +231,9 @@ def newest(loader: StarLoader) -> str | None:
 
 
 def finish(script: Script, loader: StarLoader, work: Work) -> int:
-    """Let readers see what was loaded, and print the object of --json."""
+    """Let readers see what was loaded, care for the tables, and print the object of --json."""
     if not script.args.dry_run:
-        script.publish(loader.session, OURS)
+        script.settle(loader.session, OURS, loaded=bool(loader.loads))
     rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
     # of a star that did not change nothing is counted, unless --json asks
     counted = {"rows": count_rows(loader), "newest": newest(loader)} if script.console.json or loader.loads else {}

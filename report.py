@@ -44,11 +44,12 @@ def parser() -> ScriptParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run all queries in one transaction, draw the pictures, and write the page."""
     script = begin("report", parser(), argv, {"to": ("REPORT", "PATH")})
-    from star.checks import CHECKS, choose_quick
+    from star.checks import checks_of, choose_quick
 
     console, target = script.console, Path(script.config.report.path)
     console.title(f"{near(target)}, {script.engine.name}, {script.engine.place}")
-    checks = choose_quick(CHECKS) if script.args.quick else CHECKS
+    checks = checks_of(script.engine.name)
+    checks = choose_quick(checks) if script.args.quick else checks
     asked = ask(script, checks, target)
     size = write(script, target, compose(script, *asked))
     statuses = [result.status for result in asked[0]]
@@ -87,7 +88,7 @@ def ask(
 
 def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]], reasons: Sequence[Reason]) -> str:
     """Make the page from the results."""
-    from star.checks import CHECKS
+    from star.checks import checks_of
     from star.report.page import judge, render
     from star.report.queries import ENGINE, LATEST_LOAD, TABLES
     from star.report.reconciliation import DIFFERENCES, FILES, PAGES, reconcile
@@ -98,7 +99,7 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
     no_plays = pages[0][0] if pages else 0
     flows = reconcile(files, dict(answers[DIFFERENCES.name]), no_plays, dict(answers[TABLES.name]))
     ran = {result.check.name for result in results}
-    not_run = [check.name for check in CHECKS if check.name not in ran]
+    not_run = [check.name for check in checks_of(script.engine.name) if check.name not in ran]
     context: dict[str, Any] = {
         "verdict": judge(results, flows, not_run),
         "not_run": not_run,

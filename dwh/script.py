@@ -52,6 +52,13 @@ class Script(NamedTuple):
         if copy := session.publish(ours):
             self.console.say(f"readers: {near(copy)}")
 
+    def settle(self, session: Session, ours: Ours, *, loaded: bool) -> None:
+        """After the last commit let readers see it; when something was loaded, the engine then cares for its tables.
+        Whatever comes of that, the loads are stored."""
+        self.publish(session, ours)
+        for told in session.tend(list(ours.tables)) if loaded else ():
+            self.console.say(told)
+
     def command(self, *flags: str) -> str:
         """Give the command of this run again with these flags, to show to the user."""
         return self.console.call.again(*flags)

@@ -67,6 +67,7 @@ SLOW_FILES = {
     "test_bench.py",
     "test_tls.py",
     "test_glue.py",
+    "test_guests.py",
     "test_lake_readers.py",
     "test_scripts.py",
     "test_hints.py",

@@ -88,6 +88,9 @@ class Kind(Protocol):
         Raises EnvironmentFailure when a snapshot is asked for and what was found was not made from it.
         """
 
+    def price(self, described: Mapping[str, Any] | None) -> str:
+        """Say in one line what it costs, as AWS describes it, or a snapshot of it; None: as the settings have it."""
+
     def ensure(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> Change:
         """Make it if it is missing, change what differs from the settings, and wait until it can be connected to.
 

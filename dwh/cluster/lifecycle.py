@@ -40,10 +40,11 @@ class Lifecycle:
         self.network.check()
 
     def plan_start(self, snapshot: str = "") -> list[Change]:
-        """Say what `start` would do. Raises its errors, also for a role of our name that is not ours."""
+        """Say what `start` would do, and what it costs. Raises its errors, also for a role of our name, not ours."""
         self.check()
         found, source = self.warehouse.look(), self._source(snapshot)
-        return [self._account(), self.role.plan(), self.network.plan(), self.warehouse.plan(found, source)]
+        price = Change("=", self.warehouse.price(found.described if found else source), beside=True)
+        return [self._account(), self.role.plan(), self.network.plan(), self.warehouse.plan(found, source), price]
 
     def start(self, tell: Tell, patience: float, snapshot: str = "") -> list[Change]:
         """Make what is missing and wait until the warehouse is up. Running it again changes nothing.

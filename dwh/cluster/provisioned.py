@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account, Declined
 from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, Found, Kind, Snapshot, Stage, Surroundings
 from dwh.cluster.limits import check_names, check_nodes
+from dwh.cluster.price import price_line
 from dwh.cluster.snapshots import Snapshots, in_words, refuse_other_source, restore_request
 from dwh.cluster.watching import GOING, UP, await_available, await_gone, broken
 from dwh.seam import Change, Tell
@@ -105,6 +107,12 @@ class Provisioned(Kind):
         if found.public != self.settings.public:
             return Change("~", f"{what}; from now on {'PUBLIC' if self.settings.public else PRIVATE}")
         return Change("=", f"{what}, {'PUBLIC' if self.settings.public else 'not public'}")
+
+    def price(self, described: Mapping[str, Any] | None) -> str:
+        """Say what the nodes cost until it is closed."""
+        seen = described or {"NodeType": self.settings.node_type, "NumberOfNodes": self.settings.num_nodes}
+        nodes = str(seen["NodeType"]), int(seen.get("NumberOfNodes", 1))
+        return price_line("provisioned", *nodes, self.account.region)
 
     def ensure(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> Change:
         """Make the cluster if it is missing, and wait until it is available and has its role.

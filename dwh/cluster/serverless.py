@@ -3,6 +3,7 @@ what that costs. All three are made, changed and deleted by the name [CLUSTER] I
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, SOURCE_TAG, Found, 
 from dwh.cluster.limits import check_names, check_rpus
 from dwh.cluster.namespace_snapshots import NamespaceSnapshots
 from dwh.cluster.part import CONFLICT, GOING, INVALID, UP, Part
+from dwh.cluster.price import price_line
 from dwh.cluster.workgroup import Workgroups
 from dwh.seam import Change, Tell
 from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, NotReady
@@ -87,6 +89,10 @@ class Serverless(Kind):
         changed = self.workgroups.differences(group)
         what = f"Serverless warehouse {self.name}, {self.workgroups.words(group)}, {found.status}"
         return Change("~", f"{what}; from now on {', '.join(changed)}") if changed else Change("=", what)
+
+    def price(self, described: Mapping[str, Any] | None) -> str:  # noqa: ARG002
+        """Say what the capacity of the settings costs while a statement runs: a start gives it that capacity."""
+        return price_line("serverless", "", self.settings.base_rpu, self.account.region)
 
     def ensure(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> Change:
         """Make what is missing of the two parts and the limit, change what differs, and wait until all is available

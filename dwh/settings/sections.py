@@ -166,6 +166,11 @@ class Cluster(Section):
     db_name: str = setting("dwh", "database")
     db_user: str = setting("awsuser", "admin user, who owns all tables")
     db_password: Secret = setting("", "admin password; empty: AWS makes, keeps and rotates one", read_secret)
+    login: str = setting(
+        "",
+        "who signs in: secret, password, db_user or iam (a guest); empty: the first of password, secret and db_user",
+        one_of("", "secret", "password", "db_user", "iam"),
+    )
     db_port: int = setting("5439", "port: 5431 to 5455 or 8191 to 8215", read_positive)
     schema: str = setting("public", "schema of the tables")
     host: str = setting(

@@ -121,7 +121,7 @@ def one_of(*choices: str) -> Parse:
 
     def parse(text: str, _folder: Path) -> str:
         if text.lower() not in choices:
-            raise ValueError(" or ".join(choices))
+            raise ValueError(" or ".join(filter(None, choices)))
         return text.lower()
 
     return parse

@@ -445,8 +445,7 @@ def test_p203_a_kind_that_may_not_be_looked_for_is_told(rig: Rig, kind: str) -> 
 
 
 def restore(rig: Rig, snapshot: str) -> str:
-    """Restore as a person does; gives what is said of the warehouse. The door answers no query: the totals are proved
-    in tests/redshift/test_sequence.py."""
+    """Restore as a person does; gives what is said of it. The door answers no query: test_sequence.py proves totals."""
     with patch("conn_start.prove_totals", lambda _script: []):
         return str(rig.call("conn_start", "--from-snapshot", snapshot, "--json").json["changes"][-1])
 

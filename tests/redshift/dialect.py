@@ -43,6 +43,10 @@ def translate(sql: str, session: Mapping[str, int], *, serverless: bool = False)
         return "ANALYZE " + " ".join(t.text for t in tokens[1 : _until(tokens, "PREDICATE", "ALL")])
     if first == "BEGIN" or (first == "START" and tokens[1].upper == "TRANSACTION"):
         return _begin(tokens)
+    if first == "GRANT":  # TO ROLE r, and GRANT ROLE r [D] dg/r_GRANT.html
+        return " ".join(t.text for t in tokens if t.upper != "ROLE")
+    if first == "CREATE" and [t.upper for t in tokens[-2:]] == ["PASSWORD", "DISABLE"]:  # [D] dg/r_CREATE_USER.html
+        return " ".join(t.text for t in tokens[: _until(tokens, "WITH", "PASSWORD")])
     text = create_table(sql, tokens) if first in ("CREATE", "ALTER") and "TABLE" in at_top(tokens[:5]) else sql
     return _rewritten(text, session)
 

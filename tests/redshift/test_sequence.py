@@ -51,8 +51,11 @@ def standin(account: Cloud, postgres_server: Server, kind: str) -> Iterator[Reds
             arn = str(default or account.serverless.namespaces[NAME]["defaultIamRoleArn"])
         return arn.rpartition("/")[2] in account.roles()
 
+    def ticket(name: str) -> tuple[str, str] | None:
+        return (account.passwords[name], account.signs_in_as[name]) if name in account.signs_in_as else None
+
     host = ENDPOINT if kind == "provisioned" else SERVERLESS_ENDPOINT
-    with RedshiftStandIn(postgres_server, account.url, host=host, knows_role=known) as standin:
+    with RedshiftStandIn(postgres_server, account.url, host=host, knows_role=known, tickets=ticket) as standin:
         standin.password = PASSWORD
         account.endpoint = account.serverless.endpoint = (host, standin.port)
         yield standin
@@ -216,6 +219,42 @@ def test_p162_the_whole_sequence_twice_keeps_its_lake(
     }
     assert json.loads(manifest)["warehouse"] == {"engine": "redshift", **place}
     assert json.loads(manifest)["export"] == 2
+
+
+OWNED_BY = """
+SELECT c.relname
+FROM pg_class AS c
+JOIN pg_roles AS r ON r.oid = c.relowner
+WHERE r.rolname = 'IAM:ana'
+"""
+
+
+def test_p208_an_aws_identity_loads_by_grants_and_owns_nothing(
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn
+) -> None:
+    """The admin makes cluster and tables and lets the identity in; from then on the identity loads, checks and exports.
+    It makes no table, though everybody may make one in the schema `public`."""
+    s3 = moto_s3.client(account.url)
+    s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
+    s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
+    public = warehouse.config.read_text().replace("SCHEMA = sparkify", "SCHEMA = public")
+    warehouse.config.write_text(public.replace("[S3]\n", "[S3]\nLAKE = s3://acme-work/lake\n"))
+    run(warehouse, account, "conn_start")
+    as_guest = {**account.environment, "DWH_CLUSTER_LOGIN": "iam"}
+    made = warehouse.run("create_tables", env=as_guest)
+    assert (made.code, "owns no tables" in made.err) == (2, True), made.err
+    made = warehouse.run("create_tables", "--grant-loaders", "IAM:ana", env=account.environment)
+    assert made.code == 0, made.err
+    for script in ("create_tables", "etl", "sql_validate", "export_lake"):
+        done = warehouse.run(script, env=as_guest)
+        assert done.code == 0, f"{script}: {done.out}{done.err}"
+    with standin.postgres.connected(standin.database) as cursor:
+        cursor.execute("SELECT COUNT(*) FROM public.songplays")
+        assert cursor.fetchone() == (3,)
+        cursor.execute(OWNED_BY)
+        assert cursor.fetchall() == []
+    assert parse_all(standin.statements) == {}
+    run(warehouse, account, "conn_close", "--yes", "--no-snapshot")
 
 
 # -------------------------------------------------------------------------------------------- the settings of the docs

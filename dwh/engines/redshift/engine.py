@@ -10,8 +10,9 @@ from dwh.cluster.account import Account
 from dwh.cluster.lifecycle import Lifecycle
 from dwh.cluster.whereabouts import own_address, own_seat
 from dwh.engines.libpq import server_name
-from dwh.engines.redshift.connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
+from dwh.engines.redshift.connect import CONNECT_SECONDS, Unreachable, connect
 from dwh.engines.redshift.leftovers import remove_leftovers, tell_leftovers
+from dwh.engines.redshift.login import ADMIN, Place, check_login, given_place
 from dwh.engines.redshift.session import LOCK_TABLE, RedshiftSession, Storage
 from dwh.engines.redshift.work import WorkPrefix, name_run, name_warehouse
 from dwh.engines.removal import Place as SchemaPlace
@@ -66,11 +67,14 @@ class RedshiftEngine(Engine):
 
     def check(self) -> None:
         """Raise ConfigError for settings that AWS or this suite refuse."""
+        check_login(self.settings)
         if self._lifecycle:
             self._lifecycle.check()
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change: asks AWS, changes nothing."""
+        if action == "start":
+            self._check_login()
         if self._lifecycle is None:
             left = self._tell_leftovers() if action != "start" else []
             if action != "delete" or ours is None:
@@ -87,6 +91,7 @@ class RedshiftEngine(Engine):
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it cannot be made or reached.
         """
+        self._check_login()
         if self._lifecycle:
             changes = self._lifecycle.start(tell, self.patience, self.snapshot)
         else:
@@ -101,7 +106,7 @@ class RedshiftEngine(Engine):
             with session:
                 tell(f"signed in as {session.user} over TLS, verified")
                 session.make_schema()
-                if self._lifecycle:
+                if self._lifecycle and session.owns_tables:
                     session.end_idle_sessions(self.settings.db_user)
             return changes
         raise failure
@@ -141,7 +146,18 @@ class RedshiftEngine(Engine):
 
     def _session(self, trace: Callable[[Trace], None] = lambda _trace: None) -> RedshiftSession:
         storage = Storage(self._work, self._buckets, self._role())
-        return RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session = RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session.owns_tables = self.settings.login != "iam"
+        return session
+
+    def _check_login(self) -> None:
+        """Raise ConfigError, before anything is made, for a LOGIN by which nobody could use it afterwards."""
+        check_login(self.settings)
+        if self.settings.login == "iam" and self._lifecycle and self._lifecycle.look() is None:
+            raise ConfigError(
+                f"{self.place} is not there yet, and a user of LOGIN = iam owns nothing: it would have no tables",
+                hint=ADMIN,
+            )
 
     @property
     def _schema(self) -> SchemaPlace:
