@@ -259,9 +259,9 @@ class RedshiftStandIn:
         channel.socket.settimeout(None)
         greeting = [wire.parameter(name, value) for name, value in PARAMETERS.items()]
         named = wire.parameter("session_authorization", user)
-        channel.send((b"R", struct.pack("!i", 0)), *greeting, named, (b"K", backend.key), (b"Z", backend.status))
         address, port = channel.socket.getpeername()
         entry = {"event": "initiating session", "record_time": time.time(), "remote_host": address, "remote_port": port}
-        named = {"session_id": backend.pid, "database_name": database, "user_name": user}
-        self.record(database, connection_log=[{**entry, **named}])
+        whose = {"session_id": backend.pid, "database_name": database, "user_name": user}
+        self.record(database, connection_log=[{**entry, **whose}])
+        channel.send((b"R", struct.pack("!i", 0)), *greeting, named, (b"K", backend.key), (b"Z", backend.status))
         return Session(self, channel, backend, database, user)
