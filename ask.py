@@ -89,7 +89,9 @@ def read_limit(text: str | None, *, table: bool) -> int:
     if text is None:
         return TABLE_ROWS if table else 0
     if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise ConfigError(f"--limit {text}: a whole number is expected", hint=f"python ask.py --limit {TABLE_ROWS}")
+        raise ConfigError(
+            f"--limit {text}: a whole number is expected", hint=f"the same command again with --limit {TABLE_ROWS}"
+        )
     return int(text)
 
 
@@ -109,7 +111,9 @@ def find_asked(
     if question is not None:
         return Asked("SQL", question, None)
     if file is None and sys.stdin.isatty():
-        raise ConfigError("nothing is asked", hint=("python ask.py --list", 'python ask.py "SELECT ..."'))
+        raise ConfigError(
+            "nothing is asked", hint=("python ask.py --list", 'python ask.py "SELECT count(*) FROM songplays"')
+        )
     return Asked(file or "stdin", read_sql(file or "-"), None)
 
 

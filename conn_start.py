@@ -4,7 +4,7 @@ A second run changes nothing. On DuckDB this makes the database file, on Redshif
   python conn_start.py                make what is missing, wait until it can be used
   python conn_start.py --dry-run      show what would be made
   python conn_start.py --from-snapshot latest     make the cluster from its last final snapshot (Redshift)
-  python conn_start.py --timeout 5m   give up sooner, while another program holds it or a cluster is being made
+  python conn_start.py --timeout 5m   wait for a program that holds it; give up sooner while a cluster is being made
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dwh.beforehand import look_at_buckets, refuse_settings
 from dwh.script import Script, begin, until_free
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
-from dwh.terminal.flags import ScriptParser, duration, warehouse_parser
+from dwh.terminal.flags import ScriptParser, duration, wait_flag, warehouse_parser
 from dwh.terminal.wording import seconds
 from star.restored import prove_totals
 
@@ -34,8 +34,9 @@ def parser() -> ScriptParser:
         "--timeout",
         metavar="TIME",
         type=duration,
-        help="give up waiting after this (default: 1m on postgres, else 30m)",
+        help="give up waiting after this (default: 0s on duckdb, 1m on postgres, 30m on redshift)",
     )
+    wait_flag(p)
     p.how.add_argument("--no-wait", action="store_true", help="do not wait: exit code 4 until it is available")
     return p
 
@@ -55,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if script.args.dry_run:
         changes = engine.plan("start")
     else:
-        if script.args.no_wait or script.args.timeout is not None:
-            engine.patience = 0.0 if script.args.no_wait else script.args.timeout
+        engine.patience = patience(script)
         changes = until_free(lambda: engine.start(console.say), engine.patience, console)
         if engine.snapshot:
             changes += prove_totals(script)
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.result(
         "nothing was changed"
         if script.args.dry_run
-        else f"ready in {seconds(console.elapsed)}   next: python {'etl' if engine.snapshot else 'create_tables'}.py"
+        else f"ready in {seconds(console.elapsed)}   next: {script.next('etl' if engine.snapshot else 'create_tables')}"
     )
     new = any(change.mark == "+" and not change.beside for change in changes)
     console.finish(
@@ -78,6 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
     )
     return 0
+
+
+def patience(script: Script) -> float:
+    """Give how long to wait, in seconds: --timeout, or what the engine takes by itself, or longer with --wait."""
+    if script.args.no_wait:
+        return 0.0
+    if script.args.timeout is not None:
+        return float(script.args.timeout)
+    return max(script.engine.patience, float(script.args.wait))
 
 
 def look_first(script: Script) -> None:

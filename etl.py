@@ -9,7 +9,7 @@ Files already loaded are skipped, changed files are loaded again, a load is all 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ from dwh.script import Script, begin
 from dwh.settings.secrets import without_credentials
 from dwh.sources.files import is_under
 from dwh.sources.ledger import Entry, Work, cut_loads, find_work, is_unread, refuse_other_sources
-from dwh.sources.listing import SETTINGS, Listing, describe_passed_over, only_passed_over, refuse_shared_places
+from dwh.sources.listing import refuse_shared_places
 from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError, WrongValue
 from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
+from star.load_queries import SELECT_NEWEST_PLAY
 from star.owner import OURS, require_ours
+from star.telling import tell_unread, tell_unread_keys, tell_work
 
 if TYPE_CHECKING:
     from star.load import StarLoader
@@ -111,16 +113,8 @@ def load_all(script: Script, loader: StarLoader, work: Work) -> int:
                 loaded = f"{count(done.files, 'file')}  {count(done.records, 'record')}  {seconds(done.seconds)}"
                 script.console.say(f"load {number}/{len(cut)}  {loaded}")
     finally:
-        tell_unread_keys(script, loader)
+        tell_unread_keys(script, loader.unread)
     return tell_result(script, loader, work)
-
-
-def tell_unread_keys(script: Script, loader: StarLoader) -> None:
-    """Name the keys that are not read because of their case, also after a record was refused because it lacks one."""
-    for key, seen in loader.unread.all().items():
-        files = ("at least " if seen.at_least else "") + count(seen.files, f"{key.kind[:-1]} file")
-        found = f"the key {key.key} in {files}, such as {seen.example}"
-        script.console.note(f"{found}, is not read: upper and lower case matter, write {key.spelling}")
 
 
 def rebuild_when_due(script: Script, loader: StarLoader) -> None:
@@ -138,14 +132,15 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     if not going:
         raise ConfigError(
             f"no file was loaded from {path}",
-            hint="python etl.py --dry-run     (shows a file that is gone)",
+            hint=f"{script.next('etl', '--dry-run')}     (shows a file that is gone)",
         )
     names = script.sources.names
     read_again = [entry.path for entry in going if not is_unread(entry, script.locations, names)]
     still_there = script.sources.existing(read_again, path)
     if still_there:
         raise ConfigError(
-            f"{still_there[0]} is still there: the next run would load it again", hint="move it out of the source first"
+            f"{still_there[0]} is still there: the next run would load it again",
+            hint=f"move {still_there[0]} out of the source first",
         )
     if script.args.dry_run:
         script.console.result(f"would drop {count(len(going), 'file')}; nothing was changed")
@@ -168,51 +163,12 @@ def named_in_ledger(text: str) -> str:
             raise WrongValue("the path of a file or folder that is gone")
         return ledger_path(text, Path.cwd())
     except WrongValue as error:
-        meant = error.instead or ("PATH",)
+        ways = [f"the same command again with --forget {shlex.quote(right)}" for right in error.instead]
         raise ConfigError(
             f"--forget {without_credentials(text)}",
             evidence=f"expected: {error}",
-            hint=[f"python etl.py --forget {shlex.quote(right)}" for right in meant],
+            hint=ways or "python etl.py --dry-run     (shows a file that is gone)",
         ) from error
-
-
-def tell_unread(script: Script, listings: Mapping[str, Listing]) -> None:
-    """Name the folders without files to read, and count the files that were passed over.
-
-    Raises EnvironmentFailure for a place whose files are all passed over; an empty place is not an error.
-    """
-    names = script.sources.names
-    for kind, places in script.locations.items():
-        for place in places:
-            if not any(is_under(file.path, place) for file in listings[kind].files):
-                passed_over = [path for path in listings[kind].passed_over if is_under(path, place)]
-                if passed_over:
-                    raise only_passed_over(place, SETTINGS[kind], passed_over, names)
-                script.console.note(f"{place} holds no file to read ({names})")
-    passed_over = [path for listing in listings.values() for path in listing.passed_over]
-    if passed_over:
-        script.console.note(describe_passed_over(passed_over, names))
-    for path in passed_over if script.args.verbose else ():
-        script.console.detail(f"passed over: {path}")
-
-
-def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
-    """Report the files that were found, before anything is loaded."""
-    if work.pending:
-        script.console.say(
-            f"{count(work.new, 'new file')}, {work.changed:,} changed, {work.already_loaded:,} already loaded"
-        )
-    if work.vanished:
-        gone = f"{count(len(work.vanished), 'file')} gone from the source, rows kept"
-        script.console.note(f"{gone}: {work.vanished[0].path} (to drop them: python etl.py --forget PATH)")
-    if work.unread:
-        left = f"{count(len(work.unread), 'loaded file')} no longer read because of the name, rows kept"
-        script.console.note(f"{left}: {work.unread[0].path} (to drop them: python etl.py --forget PATH)")
-    rejected = sorted(entry.path for entry in ledger if entry.status == "rejected")
-    if rejected:
-        script.console.note(
-            f"{count(len(rejected), 'file')} could not be read, tried again when changed: {rejected[0]}"
-        )
 
 
 def show_plan(script: Script, loader: StarLoader, work: Work) -> int:
@@ -250,7 +206,8 @@ def tell_result(script: Script, loader: StarLoader, work: Work) -> int:
     others = f", {count(loader.other_plays, 'other play')} under the same key" if loader.other_plays else ""
     console.result(f"{done}{others} in {seconds(console.elapsed)}", colour="green")
     if others:
-        console.note('some of them have no row; see: python sql_validate.py --only "songplays: no other play"')
+        see = script.next("sql_validate", "--only", "songplays: no other play")
+        console.note(f"some of them have no row; see: {see}")
     return finish(script, loader, work)
 
 
@@ -267,31 +224,38 @@ def count_rows(loader: StarLoader) -> dict[str, int]:
     return {table: rows[table] for table in COUNTED}
 
 
+def newest(loader: StarLoader) -> str | None:
+    """Give the time of the newest play in UTC, as ISO writes it; None without a play."""
+    [(found,)] = loader.session.rows(SELECT_NEWEST_PLAY)
+    return found and f"{found:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def finish(script: Script, loader: StarLoader, work: Work) -> int:
-    """Let readers see what was loaded, and print the object of --json."""
+    """Let readers see what was loaded, care for the tables, and print the object of --json."""
     if not script.args.dry_run:
-        script.publish(loader.session, OURS)
-    if script.console.json:
-        rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
-        script.console.finish(
-            {
-                "engine": script.engine.name,
-                "run_id": loader.run_id,
-                "seconds": round(script.console.elapsed, 3),
-                "files": {
-                    "new": work.new,
-                    "changed": work.changed,
-                    "vanished": len(work.vanished),
-                    "already_loaded": work.already_loaded,
-                    "rejected": rejected,
-                    "passed_over": work.passed_over,
-                },
-                "rows": count_rows(loader),
-                "loads": [load._asdict() for load in loader.loads],
-                "other_plays": loader.other_plays,
-                "unread_keys": [{**key._asdict(), **seen._asdict()} for key, seen in loader.unread.all().items()],
-            }
-        )
+        script.settle(loader.session, OURS, loaded=bool(loader.loads))
+    rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
+    # of a star that did not change nothing is counted, unless --json asks
+    counted = {"rows": count_rows(loader), "newest": newest(loader)} if script.console.json or loader.loads else {}
+    script.console.finish(
+        {
+            "engine": script.engine.name,
+            "run_id": loader.run_id,
+            "seconds": round(script.console.elapsed, 3),
+            "files": {
+                "new": work.new,
+                "changed": work.changed,
+                "vanished": len(work.vanished),
+                "already_loaded": work.already_loaded,
+                "rejected": rejected,
+                "passed_over": work.passed_over,
+            },
+            **counted,
+            "loads": [load._asdict() for load in loader.loads],
+            "other_plays": loader.other_plays,
+            "unread_keys": [{**key._asdict(), **seen._asdict()} for key, seen in loader.unread.all().items()],
+        }
+    )
     return 0
 
 

@@ -23,7 +23,7 @@ from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
 from dwh.terminal.flags import ScriptParser, take_over_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star import parquet_lake
-from star.lake import ROWS, add_up
+from star.lake import ROWS, add_up_digests
 from star.lake_formats import refuse_other_format
 from star.lake_tables import EVERYTHING, EXTRACTS, SPECS, describe_origin, find_changes, plan_table
 from star.loads import has_run
@@ -250,7 +250,7 @@ def check(script: Script, lake: IcebergLake) -> int:
     with script.connected(script.args.wait, read_only=True) as session, only_reading(session):
         refuse_missing_tables(script, session)
         origin = describe_origin(session, script.engine.address)
-        totals = {table: add_up(session, table) for table in EXTRACTS}
+        totals = {table: add_up_digests(session, table) for table in EXTRACTS}
     wrong = compare(script, lake, lake.pins, totals)
     for table, found in wrong.items():
         script.console.result(f"{'fail' if found else 'ok':<5} {table:<10} {totals[table][ROWS]:>12,} rows")
@@ -282,7 +282,7 @@ def compare(
     with open_reader(partial(copies, lake.store), script.config.duckdb, lake.store.location) as reader:
         for table, expected in totals.items():
             if table in pins.tables and not wrong[table]:
-                found, damaged = reader.read(table, pins.tables[table].files, partial(add_up, table=table))
+                found, damaged = reader.read(table, pins.tables[table].files, partial(add_up_digests, table=table))
                 wrong[table] = damaged or differing(expected, found)
     return wrong
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+from dwh.terminal.commands import Call
 from dwh.terminal.console import Console, run
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
 from dwh.terminal.flags import ScriptParser
@@ -57,7 +58,7 @@ BROWSERS = ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:63.0) Gecko/20100101 F
             '"Mozilla/5.0 (iPhone; CPU iPhone OS 12_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"')
 
 # The first songs of every sample: number of the artist, artist_name, artist_location, title, duration, year.
-QUIRKY_SONGS: tuple[tuple[int, str, str | int, str, float, int], ...] = (
+QUIRKY_SONGS = (
     (0, "The Copper Teapots", "Leeds, England", "Ferry to Nowhere", 214.73914, 2004),
     (0, "The Copper Teapots feat. Ines Morrow", "", "Rain on the Gantry", 187.21915, 0),  # one artist, several names
     (1, "Kerosene Almanac", "", "Left/Right", 199.91465, 0),  # PRETTY_PRINTED
@@ -105,17 +106,19 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def refuse(order: argparse.Namespace) -> None:
+def refuse(order: argparse.Namespace, call: Call) -> None:
     """Raise ConfigError for an impossible size, and for a target that already holds such data."""
     for size, (default, least) in SIZES.items():
         if (number := getattr(order, size)) < least:
             raise ConfigError(
-                f"--{size} {number} is less than {least}", hint=f"python make_sample.py --{size} {default}"
+                f"--{size} {number} is less than {least}", hint=f"the same command again with --{size} {default}"
             )
     for path in (order.target, order.target / "song_data", order.target / "log_data"):
         if path.exists() and (not path.is_dir() or (path != order.target and any(path.iterdir()))):
             other = order.target.parent / f"{order.target.resolve().name}-sample"
-            raise ConfigError(f"{path} already exists, nothing was written", hint=f"python make_sample.py {other}")
+            raise ConfigError(
+                f"{path} already exists, nothing was written", hint=call.instead(str(order.target), str(other))
+            )
 
 
 def heavy_tail(rng: Random, items: Sequence[Item]) -> Callable[[], Item]:
@@ -198,7 +201,8 @@ def members(order: argparse.Namespace) -> Iterator[tuple[str, str, list[int]]]:
 class Service:
     """The music service: who comes and what is played. Keeps the level of every user from day to day."""
 
-    def __init__(self, order: argparse.Namespace, songs: list[Song]) -> None:
+    def __init__(self, order: argparse.Namespace, songs: list[Song], advance: Callable[[int], None]) -> None:
+        self.advance = advance
         self.rng = rng = Random(f"{order.seed} events")
         self.guest = event_line(auth="Logged Out", userId="")
         elsewhere, crowd = list(tunes_elsewhere(rng, songs)), list(members(order))
@@ -210,6 +214,7 @@ class Service:
 
     def visit(self, day: int, second: int, length: int) -> Iterator[Event]:
         """Yield the events of one visit. A change of level that is due opens it."""
+        self.advance(length)
         rng, member = self.rng, self.next_member()
         level, changes = self.level[member], self.changes[member]
         self.sessions = session = self.sessions + 1
@@ -242,16 +247,17 @@ class Service:
         return sorted(event for second, length in sorted(visits) for event in self.visit(day, second, length))
 
 
-def files(order: argparse.Namespace) -> Iterator[tuple[str, Iterable[str]]]:
+def files(order: argparse.Namespace, advance: Callable[[int], None]) -> Iterator[tuple[str, Iterable[str]]]:
     """Yield path and text of every file; the events of one day at a time are in memory."""
     songs = list(catalogue(order))
     for number in range(len(songs)):
+        advance(1)
         together = songs[number : number + (2 if number + 1 == SHARES_A_FILE else 1)]
         texts = [json.dumps(song, indent=4 if number == PRETTY_PRINTED else None) for song in together]
         if number != SHARES_A_FILE:
             track = made_up_id("TRA", "128", number)
             yield f"song_data/{track[2]}/{track[3]}/{track[4]}/{track}.json", ["\n".join(texts)]
-    service, days = Service(order, songs), [FIRST_DAY + timedelta(number) for number in range(order.days)]
+    service, days = Service(order, songs, advance), [FIRST_DAY + timedelta(number) for number in range(order.days)]
     edges = [0, *accumulate(WEEKDAY_WEIGHTS[day.weekday()] * service.rng.randint(80, 120) for day in days)]
     for day, (before, after) in zip(days, pairwise(order.events * edge // edges[-1] for edge in edges), strict=True):
         if after > before:
@@ -270,12 +276,12 @@ def lines(events: list[Event]) -> Iterator[str]:
         newline = "\n"
 
 
-def write(order: argparse.Namespace, folder: Path) -> dict[str, list[int]]:
+def write(order: argparse.Namespace, folder: Path, advance: Callable[[int], None]) -> dict[str, list[int]]:
     """Write the sample into a new folder and return the sizes of the files, in song_data and in log_data."""
     sizes: dict[str, list[int]] = {"song_data": [], "log_data": []}
     for kind in sizes:
         (folder / kind).mkdir(parents=True)
-    for path, pieces in files(order):
+    for path, pieces in files(order, advance):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with (folder / path).open("w", encoding="ascii", newline="") as file:
             file.writelines(pieces)
@@ -286,18 +292,21 @@ def write(order: argparse.Namespace, folder: Path) -> dict[str, list[int]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the sample beside the target, then move it there."""
     order = parser().parse_args(argv)
-    console, target = Console("make_sample", order), order.target.resolve()
+    console, target = Console("make_sample", order, argv or ()), order.target.resolve()
     unfinished = target.with_name(f"{target.name}.partial-{os.getpid()}")
     try:
-        refuse(order)
+        refuse(order, console.call)
         console.title(f"{order.target}: {count(order.songs, 'song')}, {count(order.events, 'event')}")
-        songs, logs = write(order, unfinished).values()
+        with console.progress("making", order.songs + order.events, "records") as advance:
+            songs, logs = write(order, unfinished, advance).values()
         for kind in ("song_data", "log_data") if target.exists() else (".",):
             (unfinished / kind).replace(target / kind)
     except OSError as error:
-        raise EnvironmentFailure(
-            f"{target} cannot be written", evidence=str(error), hint="python make_sample.py ELSEWHERE"
-        ) from error
+        import tempfile  # not at the top: --help does not need it
+
+        other = Path(tempfile.gettempdir(), target.name)
+        hint = console.call.instead(str(order.target), str(other))
+        raise EnvironmentFailure(f"{target} cannot be written", evidence=str(error), hint=hint) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     sizes = {"songs": order.songs, "events": order.events, "files": len(songs + logs), "bytes": sum(songs + logs)}

@@ -9,6 +9,7 @@ The page works offline, and shows no listener's name or id. It changes nothing i
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -43,17 +44,19 @@ def parser() -> ScriptParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run all queries in one transaction, draw the pictures, and write the page."""
     script = begin("report", parser(), argv, {"to": ("REPORT", "PATH")})
-    from star.checks import CHECKS, choose_quick
+    from star.checks import checks_of, choose_quick
 
     console, target = script.console, Path(script.config.report.path)
     console.title(f"{near(target)}, {script.engine.name}, {script.engine.place}")
-    checks = choose_quick(CHECKS) if script.args.quick else CHECKS
+    checks = checks_of(script.engine.name)
+    checks = choose_quick(checks) if script.args.quick else checks
     asked = ask(script, checks, target)
     size = write(script, target, compose(script, *asked))
     statuses = [result.status for result in asked[0]]
     found = {status: statuses.count(status) for status in ("ok", "warn", "fail")}
     if found["fail"]:
-        console.note(f"{found['fail']:,} checks failed, as the top of the page shows; see: python sql_validate.py")
+        see = script.next("sql_validate")
+        console.note(f"{found['fail']:,} checks failed, as the top of the page shows; see: {see}")
     console.result(f"{near(target)}, {size / 1e6:.1f} MB in {seconds(console.elapsed)}")
     took = round(console.elapsed, 3)
     console.finish(
@@ -85,7 +88,7 @@ def ask(
 
 def compose(script: Script, results: Sequence[Result], answers: dict[str, list[Row]], reasons: Sequence[Reason]) -> str:
     """Make the page from the results."""
-    from star.checks import CHECKS
+    from star.checks import checks_of
     from star.report.page import judge, render
     from star.report.queries import ENGINE, LATEST_LOAD, TABLES
     from star.report.reconciliation import DIFFERENCES, FILES, PAGES, reconcile
@@ -96,7 +99,7 @@ def compose(script: Script, results: Sequence[Result], answers: dict[str, list[R
     no_plays = pages[0][0] if pages else 0
     flows = reconcile(files, dict(answers[DIFFERENCES.name]), no_plays, dict(answers[TABLES.name]))
     ran = {result.check.name for result in results}
-    not_run = [check.name for check in CHECKS if check.name not in ran]
+    not_run = [check.name for check in checks_of(script.engine.name) if check.name not in ran]
     context: dict[str, Any] = {
         "verdict": judge(results, flows, not_run),
         "not_run": not_run,
@@ -182,11 +185,18 @@ def write(script: Script, target: Path, page: str) -> int:
     return len(data)
 
 
+def _beside(target: Path) -> str:
+    """Give a place for the report where everybody may write."""
+    import tempfile
+
+    return os.path.join(tempfile.gettempdir(), target.name)
+
+
 def _not_written(target: Path, error: OSError) -> ConfigError:
     return ConfigError(
         f"{target} cannot be written",
         evidence=str(error),
-        hint=("[REPORT] PATH = report.html", "python report.py --to FILE"),
+        hint=("[REPORT] PATH = report.html", f"the same command again with --to {shlex.quote(_beside(target))}"),
     )
 
 

@@ -13,14 +13,17 @@ The first run makes .venv. It also makes a sample in data/, when the settings lo
   ./run_all.sh                       everything, on DuckDB
   ./run_all.sh --keep                the same, and the warehouse stays up
   ./run_all.sh --json | jq .script   one JSON object a script, a line each
+  ./run_all.sh -q --wait 30m --log-file nightly.log     for a scheduler: errors only, and patient
 
   --keep           do not run conn_close.py
   --always-close   run conn_close.py after a failed or stopped step too (for unattended runs)
   --take-over      replace lake and report even if a warehouse at another place wrote them: once, after a move
+  --wait TIME      how long each script waits for another program, such as 30m
   --yes            accepted; no question is asked, as it closes only what this run made
   -h, --help       show this and exit
 
-Passed to every script: --config FILE, --engine NAME, -q, -v, --json, --no-color, --log-file FILE (python etl.py --help).
+Passed to every script: --config FILE, --engine NAME, -q, -v, --json, --no-color, --log-file FILE, --metrics FILE
+(python etl.py --help). The commands of [NOTIFY] run once, at the end.
 SPARKIFY_VENV=FOLDER in the environment: use a virtual environment there instead of .venv beside this script.
 SPARKIFY_PYTHON=python3.12 in the environment: use that Python instead of the newest of 3.11 to 3.14.
 
@@ -41,8 +44,33 @@ misused() {
     fail 2 "run_all.sh: $1" "./run_all.sh --help"
 }
 
+# Prints lines on stderr, with -q only those that matter (`tell`), and writes them to the log, each with its time.
 say() {
     [ -n "$quiet" ] || printf '%s\n' "$1" >&2
+    log INFO "$1"
+}
+
+tell() {
+    printf '%s\n' "$2" >&2
+    log "$1" "$2"
+}
+
+log() { # LEVEL TEXT
+    [ -n "$log_file" ] || return 0
+    (
+        umask 077
+        printf '%s\n' "$2" | while IFS= read -r line; do
+            [ -z "$line" ] || printf '%s %s %-7s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$SPARKIFY_RUN_ID" "$1" "$line"
+        done >>"$log_file"
+    ) 2>/dev/null || true
+}
+
+# Quotes a word for a shell, when it needs that.
+quoted() {
+    case $1 in
+    *[!A-Za-z0-9_./=:-]* | '') printf "'%s'" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")" ;;
+    *) printf '%s' "$1" ;;
+    esac
 }
 
 # Tenths of a second where date has nanoseconds, else whole seconds.
@@ -79,7 +107,25 @@ sys.path.insert(0, here)
 from dwh.settings.config import load_config
 from dwh.terminal.flags import warehouse_parser
 from dwh.terminal.wording import near
-print(near(Path(load_config(warehouse_parser("run_all", None).parse_args(flags).config, {}, os.environ).report.path)))' "$here" "$@"
+print(near(Path(load_config(warehouse_parser("run_all", None).parse_known_args(flags)[0].config, {}, os.environ).report.path)))' "$here" "$@"
+}
+
+# Runs the command of [NOTIFY], once for all scripts.
+notify() {
+    "$python" -c '
+import os, sys
+here, steps, run_id, code, at, seconds, *flags = sys.argv[1:]
+sys.path.insert(0, here)
+from dwh.monitoring.runs import end_sequence
+from dwh.settings.config import load_config
+from dwh.terminal.errors import DwhError
+from dwh.terminal.flags import warehouse_parser
+try:
+    config = load_config(warehouse_parser("run_all", None).parse_known_args(flags)[0].config, {}, os.environ)
+except DwhError:
+    sys.exit() # the first script has said it
+told = {"script": "run_all", "run_id": run_id, "exit_code": int(code), "seconds": float(seconds)}
+end_sequence(config, told | ({"failed": at} if int(code) else {}), steps, print)' "$here" "$steps" "$SPARKIFY_RUN_ID" "$@"
 }
 
 # Runs a script; leaves its name in `step` and its exit code in `code`, and adds its line to the table.
@@ -92,12 +138,14 @@ run_step() {
 }
 
 started=$(now) keep='' always='' take_over='' quiet='' stopped='' table='' value_of=''
+log_file='' wait='' given='' engine_given=''
 newline='
 '
 for arg do # the arguments for the scripts are put back, in order
     shift
-    case $value_of$arg in
-    --config | --engine | --log-file) value_of=$arg && continue ;;
+    arg=${value_of:+$value_of=}$arg
+    case $arg in
+    --config | --engine | --log-file | --metrics | --wait) value_of=$arg && continue ;;
     -h | --help) usage && exit 0 ;;
     --keep) keep=1 ;;
     --always-close) always=1 ;;
@@ -105,7 +153,16 @@ for arg do # the arguments for the scripts are put back, in order
     --yes) ;;
     -q | --quiet) quiet=-q && set -- "$@" -q ;;
     -v | -vv | --verbose | --json | --no-color) set -- "$@" "$arg" ;;
-    --config?* | --engine?* | --log-file?*) set -- "$@" "${value_of:+$value_of=}$arg" ;;
+    --wait=?*) wait=$arg ;;
+    --log-file=?*) log_file=${arg#*=} && set -- "$@" "$arg" ;;
+    --metrics=?*) set -- "$@" "$arg" ;;
+    --engine=?*) engine_given=1 given="$given $(quoted "$arg")" && set -- "$@" "$arg" ;;
+    --config=?*)
+        set -- "$@" "$arg"
+        # the commands at the end are for the folder of the scripts
+        case $PWD:$arg in "$here":* | *:--config=/*) ;; *) arg=--config=$PWD/${arg#*=} ;; esac
+        given="$given $(quoted "$arg")"
+        ;;
     *) misused "unknown argument $arg" ;;
     esac
     value_of=''
@@ -116,6 +173,11 @@ done
 trap 'exit 130' INT TERM
 setup_venv requirements.txt >&2
 
+# The scripts are one run: one id in the log and the ledger, one command of [NOTIFY], which gets what each of them told.
+SPARKIFY_RUN_ID=$(date -u +%Y%m%d-%H%M%S)
+steps=$(mktemp 2>/dev/null) || fail 3 "no temporary file can be made in ${TMPDIR:-/tmp}" "TMPDIR=/another/folder $0"
+trap 'rm -f "$steps"' EXIT
+
 # The running step gets Ctrl-C itself, rolls back and exits 130; this shell waits for it, then stops.
 trap 'stopped=1' INT TERM
 code=0
@@ -123,8 +185,10 @@ if [ ! -e "$here/data" ] && looks_for_sample "$@"; then
     run_step make_sample ${quiet:+"$quiet"} "$here/data" >&2
 fi
 # This run may close a warehouse only if it makes it. If the plan fails, conn_start fails too, and says why.
-plan=$("$python" "$here/conn_start.py" "$@" --dry-run --json 2>/dev/null) || plan=''
+plan=$("$python" "$here/conn_start.py" "$@" --dry-run --json --log-file /dev/null 2>/dev/null) || plan=''
 engine=$(printf '%s\n' "$plan" | sed -n 's/.*"engine": "\([a-z]*\)".*/\1/p')
+export SPARKIFY_RUN_ID SPARKIFY_RUN_STEPS="$steps"
+[ -z "$wait" ] || set -- "$@" "$wait"
 for next in conn_start create_tables etl sql_validate export_lake report; do
     [ "$code" -eq 0 ] || break
     case $next in
@@ -151,20 +215,22 @@ say "$newline$table${open:+  conn_close      not run: $open$newline}"
 
 took=$(seconds_since "$started")
 if [ "$failed" -ne 0 ]; then
-    echo "$at ended with exit code $failed, the rest was not run; $took" >&2
-    [ -z "$open" ] || [ "$at" = conn_start ] || echo "the warehouse was left open for inspection" >&2
+    tell ERROR "$at ended with exit code $failed, the rest was not run; $took"
+    [ -z "$open" ] || [ "$at" = conn_start ] || tell ERROR "the warehouse was left open for inspection"
 elif [ "$engine" = duckdb ]; then
     by_hand='. .venv/bin/activate'
     [ "$PWD/.venv" = "$venv" ] || by_hand="cd '$here' && . '$venv/bin/activate'"
     say "done in $took. Look at it:      $(report_path "$@")
               Step by step:    $by_hand
-              Load new files:  python etl.py                     (loads only what is new)
-              Check it again:  python sql_validate.py
-              Remove it all:   python conn_close.py --delete-data"
+              Load new files:  python etl.py$given                     (loads only what is new)
+              Check it again:  python sql_validate.py$given
+              Remove it all:   python conn_close.py$given --delete-data"
 else
     say "done in $took. Look at it: $(report_path "$@")"
 fi
 if [ -n "$open" ] && [ "$engine" = redshift ]; then
-    echo "redshift is billed while it is up; to end it: python conn_close.py --engine redshift" >&2
+    [ -n "$engine_given" ] || given="$given --engine redshift"
+    tell WARNING "redshift is billed while it is up; to end it: python conn_close.py$given"
 fi
+notify "$failed" "$at" "${took%s}" "$@" >&2
 exit "$failed"

@@ -4,7 +4,8 @@
 #   ./run_tests.sh                            everything except the groups below
 #   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
 #   ./run_tests.sh --lint                     ruff, mypy, shellcheck, zizmor, actionlint, and no test
-#   ./run_tests.sh --slow                     tests with many processes, servers and stand-ins; CI runs these too
+#   ./run_tests.sh --slow                     tests with many processes, servers and stand-ins; CI runs these too. The
+#                                             programs that read the lake are set up first, once, in .venv-readers
 #   ./run_tests.sh --promises                 the long tests: faults at every call, hundreds of kills, memory
 #
 # The exit code is that of the first check that fails; the others still run.
@@ -43,7 +44,7 @@ lint() {
 case ${1:-} in
 '') lint && set -- -n auto ;;
 --lint) lint && exit "$first" ;;
---slow) shift && set -- -n auto -m 'slow and not promises' "$@" ;;
+--slow) shift && check setup_readers && set -- -n auto -m 'slow and not promises' "$@" ;;
 --promises) shift && set -- -n auto -m promises --durations 10 "$@" ;;
 esac
 check "$python" -m pytest "$@"

@@ -4,10 +4,14 @@
 #
 #   setup_venv FILE    makes .venv (or the folder $SPARKIFY_VENV names) when it is missing, broken, or older than FILE,
 #                      and sets `python` to its interpreter. It does nothing when the stamp of the last run still fits.
+#   setup_readers      makes .venv-readers (or the folder $SPARKIFY_READERS_VENV names) in the same way, and leaves
+#                      `python` as it is: the programs of others that the tests let read the lake, 1.3 GB.
 #
-# It uses the newest Python that has wheels of all packages in requirements.txt, or the one that $SPARKIFY_PYTHON names.
+# Both use the newest Python that has wheels of all packages in requirements.txt, or requirements-readers.txt, or the
+# one that $SPARKIFY_PYTHON names.
 
 SUPPORTED='3.14 3.13 3.12 3.11' # newest first
+wheels=requirements.txt # the packages of which only wheels are installed; part of every set-up
 
 fail() { # CODE MESSAGE HINT: an error in the form of the suite
     printf 'error: %s\n  try: %s\n' "$2" "$3" >&2
@@ -21,9 +25,9 @@ supported_version() {
     case " $SUPPORTED " in *" $version "*) ;; *) return 1 ;; esac
 }
 
-# The installed requirements and their Python. requirements.txt is part of every set-up.
+# The installed requirements and their Python.
 venv_stamp() {
-    cat "$here/requirements.txt" "$here/$1" | cksum
+    cat "$here/$wheels" "$here/$1" | cksum
     "$venv/bin/python" -V 2>&1 || true
 }
 
@@ -56,8 +60,8 @@ install_into_venv() { # PYTHON ARGUMENTS: uses PYTHON's pip where the environmen
 # Only wheels of the packages that the scripts need: a Python that is too new must fail at once, not after half an hour
 # of compiling.
 install_requirements() { # PYTHON FILE: leaves pip's error in `said`
-    said=$(install_into_venv "$1" --only-binary :all: -r "$here/requirements.txt" 2>&1) || return 1
-    [ "$2" = requirements.txt ] || said=$(install_into_venv "$1" -r "$here/$2" 2>&1)
+    said=$(install_into_venv "$1" --only-binary :all: -r "$here/$wheels" 2>&1) || return 1
+    [ "$2" = "$wheels" ] || said=$(install_into_venv "$1" -r "$here/$2" 2>&1)
 }
 
 # An index that does not answer offers no wheels either; pip then reports that it is retrying.
@@ -87,7 +91,7 @@ make_venv() { # FILE
         case $code in
         0) ;;
         2) unable="$unable $version" && continue ;;
-        *) fail 3 "$venv cannot be made" "SPARKIFY_VENV=/another/folder $0" ;;
+        *) fail 3 "$venv cannot be made" "$variable=/another/folder $0" ;;
         esac
         tried="$tried $version"
         install_requirements "$each" "$file" && return
@@ -108,18 +112,28 @@ fits() {
     [ -z "${SPARKIFY_PYTHON:-}" ] || [ "$("$python" -V 2>&1)" = "$("$SPARKIFY_PYTHON" -V 2>&1)" ]
 }
 
-setup_venv() {
-    venv=${SPARKIFY_VENV:-$here/.venv}
+setup_venv() { # FILE
+    set_up "$1" .venv SPARKIFY_VENV "${SPARKIFY_VENV:-}"
+}
+
+setup_readers() (
+    wheels=requirements-readers.txt
+    set_up "$wheels" .venv-readers SPARKIFY_READERS_VENV "${SPARKIFY_READERS_VENV:-}"
+)
+
+set_up() { # FILE FOLDER VARIABLE CHOSEN: CHOSEN is what VARIABLE holds, a folder to take instead of FOLDER
+    variable=$3
+    venv=${4:-$here/$2}
     case $venv in /*) ;; *) venv=$PWD/$venv ;; esac
     python=$venv/bin/python
     stamp=$venv/$1.stamp
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(venv_stamp "$1")" ] && { [ -z "${SPARKIFY_PYTHON:-}" ] || fits; }; then
         return
     fi
-    if [ -n "${SPARKIFY_VENV:-}" ] && [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
-        fail 2 "SPARKIFY_VENV is $venv, which is not a virtual environment" "SPARKIFY_VENV=$venv/venv"
+    if [ -n "$4" ] && [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
+        fail 2 "$variable is $venv, which is not a virtual environment" "$variable=$venv/venv"
     fi
-    [ -n "${quiet:-}" ] || echo "setting up .venv (once) ..." >&2
+    [ -n "${quiet:-}" ] || echo "setting up $2 (once) ..." >&2
     if ! fits; then
         make_venv "$1"
     elif ! install_requirements "${SPARKIFY_PYTHON:-python3}" "$1"; then

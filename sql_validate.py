@@ -19,7 +19,7 @@ from dwh.terminal.console import run
 from dwh.terminal.errors import ConfigError
 from dwh.terminal.flags import ScriptParser, wait_flag, warehouse_parser
 from dwh.terminal.wording import count
-from star.checks import CHECKS, choose_quick
+from star.checks import checks_of, choose_quick
 from star.tables import refuse_missing_tables
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def parser() -> ScriptParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the checks in one transaction, show each result, fail when a check failed."""
     script = begin("sql_validate", parser(), argv)
-    checks = choose(CHECKS, script.args.only)
+    checks = choose(checks_of(script.engine.name), script.args.only)
     if script.args.quick:
         checks = choose_quick(checks)
     if not checks:
-        raise ConfigError("--quick leaves out all that --only names", hint="python sql_validate.py --quick")
+        raise ConfigError("--quick leaves out all that --only names", hint=script.next("sql_validate", "--quick"))
     if script.args.list:
         return list_checks(script.console, checks)
     script.console.title(f"{count(len(checks), 'check')}, {script.engine.name}, {script.engine.place}")

@@ -52,6 +52,7 @@ SCRIPTS = {
         JsonKey("files.rejected", "integer", "files that could not be read at all"),
         JsonKey("files.passed_over", "integer", "files of the source whose names are not read"),
         JsonKey("rows.*", "integer", "rows of each table after the run"),
+        JsonKey("newest", "text", "the time of the newest play, in UTC"),
         JsonKey("loads[].load_id", "integer", "a committed load, as in the table loads"),
         JsonKey("loads[].files", "integer", "files that it read"),
         JsonKey("loads[].records", "integer", "records that it read"),

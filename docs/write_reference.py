@@ -23,7 +23,7 @@ from docs import json_keys  # noqa: E402
 from dwh.ownership.tables import columns_of  # noqa: E402
 from dwh.settings.sections import SECTIONS, declared_keys  # noqa: E402
 from dwh.terminal.errors import MEANINGS  # noqa: E402
-from star.checks import CHECKS  # noqa: E402
+from star.checks import checks_of  # noqa: E402
 
 PLACE = ROOT / "docs" / "reference"
 ON_THE_WAREHOUSE = ("conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "ask", "conn_close")
@@ -218,7 +218,8 @@ def write_checks() -> Iterator[str]:
         "break a check, and its SQL. [Settings](settings.md#checks) move the limits.",
     )
     rows = (
-        (check.name, severity_of(check.severity, check.tolerated), check.what, _command(check.fix)) for check in CHECKS
+        (check.name, severity_of(check.severity, check.tolerated), check.what, _command(check.fix))
+        for check in checks_of("redshift")
     )
     yield from table("check|severity|what it promises|try", rows)
 

@@ -88,8 +88,31 @@ def write_table(answer: Answer, rows: Cut, stream: TextIO) -> None:
     drawn = StringIO()
     measured = Console(width=10**6, color_system=None).measure(table).maximum
     width = min(measured, shutil.get_terminal_size().columns) if stream.isatty() else measured
+    if _least_width(answer, taken, shown) > width:
+        _write_records(answer, shown, stream)
+        return
     Console(file=drawn, width=width, color_system=None, legacy_windows=False).print(table)
     stream.writelines(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines())
+    stream.flush()
+
+
+def _least_width(answer: Answer, taken: Sequence[Row], shown: Sequence[Sequence[str]]) -> int:
+    """Give the width below which a number of the table would be cut: texts can be cut, numbers must not."""
+    widths = []
+    for number in range(len(answer.columns)):
+        numbers = any(isinstance(row[number], int | float | Decimal) for row in taken)
+        widths.append(max((len(texts[number]) for texts in shown), default=1) if numbers else 1)
+    return sum(widths) + 2 * len(widths)
+
+
+def _write_records(answer: Answer, shown: Sequence[Sequence[str]], stream: TextIO) -> None:
+    """Write each row as lines of a name and a value, for a terminal on which the table does not fit."""
+    width = max(len(printable(name)) for name in answer.columns)
+    for texts in shown:
+        stream.writelines(
+            f"{printable(name):<{width}}  {text}\n" for name, text in zip(answer.columns, texts, strict=True)
+        )
+        stream.write("\n")
     stream.flush()
 
 
@@ -129,7 +152,9 @@ def write_parquet(answer: Answer, rows: Cut, target: Path, settings: DuckDb) -> 
         os.replace(unfinished, target)
     except OSError as error:
         raise ConfigError(
-            f"{target} cannot be written", evidence=str(error), hint="python ask.py --list     (or another --parquet)"
+            f"{target} cannot be written",
+            evidence=str(error),
+            hint="the same command again with --parquet answer.parquet",
         ) from error
     finally:
         with suppress(OSError):
@@ -141,7 +166,10 @@ def _refuse_other_file(target: Path) -> None:
         raise FileNotFoundError(f"there is no folder {target.parent}")
     with suppress(FileNotFoundError), target.open("rb") as file:
         if file.read(len(PARQUET)) not in (b"", PARQUET):
-            raise ConfigError(f"{target} is not a Parquet file, and was not changed", hint="another --parquet")
+            raise ConfigError(
+                f"{target} is not a Parquet file, and was not changed",
+                hint="the same command again with --parquet answer.parquet",
+            )
 
 
 def _as_line(row: Sequence[object]) -> str:

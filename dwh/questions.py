@@ -61,17 +61,17 @@ class Question(NamedTuple):
         for name in given.keys() - known.keys():
             takes = ", ".join(f"--{each}" for each in known) or "nothing"
             raise ConfigError(f"{self.name} has no --{name}: it takes {takes}", hint="python ask.py --list")
-        values = {name: _read(self, parameter, given.get(name)) for name, parameter in known.items()}
+        values = {name: _read(parameter, given.get(name)) for name, parameter in known.items()}
         return _USED.sub("%s", self.sql), [values[name] for name in _USED.findall(self.sql)]
 
 
-def _read(question: Question, parameter: Parameter, given: str | None) -> object:
+def _read(parameter: Parameter, given: str | None) -> object:
     try:
         return TYPES[parameter.type](parameter.default if given is None else given)
     except ValueError as error:
         raise ConfigError(
             f"--{parameter.name} {given}: {error} is expected",
-            hint=f"python ask.py {question.name} --{parameter.name} {parameter.default}",
+            hint=f"the same command again with --{parameter.name} {parameter.default}",
         ) from None
 
 

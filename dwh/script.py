@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dwh.ownership.marks import Mark, in_words
 from dwh.sources.listing import SETTINGS, Listing
 from dwh.sources.places import Sources
-from dwh.terminal.console import Console, end_with
+from dwh.terminal.console import Console, at_end, end_with
 from dwh.terminal.errors import Busy, EnvironmentFailure, NotReady
 from dwh.terminal.flags import ScriptParser
+from dwh.terminal.log import rotate
 from dwh.terminal.wording import near, seconds
 
 if TYPE_CHECKING:
@@ -50,11 +52,20 @@ class Script(NamedTuple):
         if copy := session.publish(ours):
             self.console.say(f"readers: {near(copy)}")
 
+    def settle(self, session: Session, ours: Ours, *, loaded: bool) -> None:
+        """After the last commit let readers see it; when something was loaded, the engine then cares for its tables.
+        Whatever comes of that, the loads are stored."""
+        self.publish(session, ours)
+        for told in session.tend(list(ours.tables)) if loaded else ():
+            self.console.say(told)
+
     def command(self, *flags: str) -> str:
-        """Give the command that runs this script with the same settings and these flags, to show to the user."""
-        given = {"--config": self.args.config and str(self.config.path), "--engine": self.args.engine}
-        same = [word for flag, value in given.items() if value for word in (flag, value)]
-        return shlex.join(["python", f"{self.console.script}.py", *same, *flags])
+        """Give the command of this run again with these flags, to show to the user."""
+        return self.console.call.again(*flags)
+
+    def next(self, script: str, *flags: str) -> str:
+        """Give the command that runs another script with the same settings, to show to the user."""
+        return self.console.call.other(script, *flags)
 
     @property
     def locations(self) -> dict[str, Sequence[str]]:
@@ -81,13 +92,17 @@ def begin(
     args = parser.parse_args(argv)
     # imported only now: --help takes a third of the time that these take
     from dwh.engines.choose import open_engine
+    from dwh.monitoring.runs import Ended, refuse_metrics, tell_others
     from dwh.settings.config import load_config
 
     overrides = {("WAREHOUSE", "ENGINE"): args.engine} | {
         key: getattr(args, flag) for flag, key in (flags or {}).items()
     }
     config = load_config(args.config, overrides, os.environ)
-    console = Console(name, args)
+    if args.log_file is not None and config.log.keep_days is not None:
+        rotate(args.log_file, config.log.keep_days, datetime.now(UTC).date())
+    console = Console(name, args, argv or ())
+    refuse_metrics(args.metrics)
     for note in config.notes:
         console.note(note)
     for (section, key), origin in config.origins.items():
@@ -95,6 +110,7 @@ def begin(
             console.detail(f"[{section}] {key} from {origin}")
     engine = open_engine(config)
     end_with(engine.last_word)
+    at_end(partial(tell_others, Ended(name, args, config, lambda: engine.address, console.run_id, console.warn)))
     return Script(args, config, console, engine, Sources(config.s3, config.aws))
 
 
@@ -125,13 +141,12 @@ def refuse_others(script: Script, what: str, mark: Mark, has_run: Callable[[str]
         return
     if mark.address is None and mark.run_id and has_run(mark.run_id):
         return
-    same = ("--to", script.args.to) if script.args.to else ()
     named = in_words(mark.address) if mark.address else "version 0.1, from a load that this warehouse does not know"
     raise EnvironmentFailure(
         f"{what} was not written by this warehouse; it was not changed",
         evidence=(f"written by: {named}", f"this warehouse: {in_words(own)}"),
         hint=(
             script.command("--to", another),
-            f"{script.command(*same, '--take-over')}     (after a move of the warehouse: replaces it permanently)",
+            f"{script.command('--take-over')}     (after a move of the warehouse: replaces it permanently)",
         ),
     )

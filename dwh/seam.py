@@ -105,6 +105,19 @@ class Answer(NamedTuple):
     rows: Iterator[Row]
 
 
+class Wear(NamedTuple):
+    """A table, its rows, and how many of these are deleted and still take room."""
+
+    table: str
+    rows: int
+    deleted: int
+
+    @property
+    def is_worn(self) -> bool:
+        """Tell whether more than a fifth of the rows are deleted."""
+        return self.deleted * 5 > self.rows
+
+
 class Part(NamedTuple):
     """A file an engine loads. `file_id` is None when the records in it name their own file."""
 
@@ -130,8 +143,8 @@ class Ours(NamedTuple):
 class Session(Protocol):
     """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids. `reads_files`: it
     loads a large local file from where it is; `reads_objects`: a large object of S3. `exports_to_s3`: it writes Parquet
-    only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `extra_tables` maps the names
-    of further tables that a load needs to the statements that make them, one column a line.
+    only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `owns_tables`: this user is
+    no guest. `extra_tables` maps further tables that a load needs to the statements that make them, one column a line.
 
     Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
@@ -140,6 +153,7 @@ class Session(Protocol):
     reads_objects: bool
     exports_to_s3: bool
     has_roles: bool
+    owns_tables: bool
     extra_tables: Mapping[str, str]
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
@@ -219,10 +233,15 @@ class Session(Protocol):
         then removes the files.
         """
 
-    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
-        """Let a role read these tables, and nothing more; again changes nothing. Only where `has_roles`.
+    def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
+        """Let a role (Redshift: or user) read `reads`, and read, add to and delete from `changes`: nothing more. Again
+        changes nothing. Only where `has_roles`. Raises ConfigError when there is no such role."""
 
-        Raises ConfigError when there is no such role."""
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:
+        """Give the wear of these tables. None where the engine reuses room by itself, or this user may not know."""
+
+    def tend(self, tables: Sequence[str]) -> list[str]:
+        """Care for these tables after loads, in no transaction. Gives what was done or failed, in words: no error."""
 
     def publish(self, ours: Ours) -> Path | None:
         """Let readers see what is committed, where they read a copy: gives its path when it was written anew, None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -46,7 +46,6 @@ from star.refusals import (
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
-REPORT_EVERY = 500  # files, between two moves of the progress line
 _MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
 STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
 CAREFUL_STEPS = len((*q.WIDEN_INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS))
@@ -76,7 +75,7 @@ class StarLoader:
         self.arrivals = Arrivals(sources, spools, console, direct_bytes)
         self.quarantine = settings.on_bad_line == "quarantine"
         self.wait = wait
-        self.run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        self.run_id = console.run_id
         self.loads, self.left = list[Load](), set[str]()
         self.other_plays, self.unread = 0, Sightings()
         self._given_up: dict[str, str] = {}  # files that look good but cannot be loaded, and why
@@ -140,23 +139,24 @@ class StarLoader:
 
     def _try(self, files: Sequence[Pending], careful: set[str]) -> None:
         spool = self.spools.start()
-        with self._transaction("load", files=len(files)) as count_records:
+        with ExitStack() as shown, self._transaction("load", files=len(files)) as count_records:
             self._run(q.CREATE_INCOMING)
             incoming = self._spool(files, careful, spool)
             self.unread.note(spool.unread, incoming)
             count_records(sum(records for _, records in incoming.values()))
             all_good = not careful and not spool.faults  # as far as we know yet
             steps = (STEPS + (0 if all_good else CAREFUL_STEPS)) if is_large(files) else 0
-            with self.console.progress("loading", steps, "steps") as self._advance:
-                if all_good:
-                    self._stage_good(spool)
-                else:
-                    self._load_spooled(spool)
-                    self._recount(careful)
-                    self._refuse(incoming, careful)
-                    self._run(q.STAGE_RECORDS)
-                self._name_going([file.replaces for file in files if file.replaces is not None], spool)
-                self._rebuild_touched()
+            # the line stays until the commit has ended, which may take long
+            self._advance = shown.enter_context(self.console.progress("loading", steps, "steps"))
+            if all_good:
+                self._stage_good(spool)
+            else:
+                self._load_spooled(spool)
+                self._recount(careful)
+                self._refuse(incoming, careful)
+                self._run(q.STAGE_RECORDS)
+            self._name_going([file.replaces for file in files if file.replaces is not None], spool)
+            self._rebuild_touched()
             changed = self.arrivals.changed(file.source for file in files)
             if changed:
                 raise LeaveOut(changed)
@@ -181,8 +181,7 @@ class StarLoader:
                     raise ReadAgain({source.path}) from None
                 incoming[file_id] = source.path, records
                 rows.append((file_id, kind, source.path, source.fingerprint, records, status))
-                if not len(rows) % REPORT_EVERY:
-                    advance(REPORT_EVERY)
+                advance(1)
         part = spool.add_rows("files", (dict(zip(q.FILE_KEYS, row, strict=True)) for row in rows))
         self.session.load("incoming_files", q.FILE_KEYS, [part])
         return incoming

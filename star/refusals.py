@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from dwh.seam import Session
 
 NEARLY_ALL = 0.9  # of the records of a kind
-QUARANTINE = "python etl.py --on-bad-line quarantine     (sets bad records aside in rejected_lines, loads the rest)"
+ASIDE = "     (sets bad records aside in rejected_lines, loads the rest)"
+QUARANTINE = f"the same command again with --on-bad-line quarantine{ASIDE}"
 OWN_KEYS = {"songs": q.SONG_KEYS, "events": q.EVENT_KEYS}
 CAREFUL_KEYS = {kind: {**q.PROVENANCE_KEYS, **q.FAULT_KEYS, **own} for kind, own in OWN_KEYS.items()}
 SHOWN_TEXT = 60  # characters of a bad record

@@ -67,6 +67,10 @@ SLOW_FILES = {
     "test_bench.py",
     "test_tls.py",
     "test_glue.py",
+    "test_guests.py",
+    "test_lake_readers.py",
+    "test_scripts.py",
+    "test_hints.py",
 }
 SLOW_TESTS = {
     "test_axe_finds_nothing_wrong",
@@ -112,6 +116,7 @@ LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the o
 SLOW_VARIANTS = ("[redshift", "-s3]")
 SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
+    "test_the_page_names_the_versions_that_are_tested",
     "test_commands_print_what_the_page_shows[README.md]",
     "test_a_whole_life[redshift]",
     "test_p173_a_reader_beside_a_load_reads_the_copy[ask]",
@@ -201,19 +206,22 @@ def real_warehouse(real_source: Path, tmp_path_factory: pytest.TempPathFactory, 
 
 @pytest.fixture(scope="session")
 def make(postgres_server: Server) -> Iterator[Make]:
-    """Make an empty warehouse with its tables in a folder, on the named engine. Redshift is a stand-in."""
-    opened: list[Any] = []
+    """Make an empty warehouse with its tables in a folder, on the named engine. Redshift is a stand-in, of a cluster or
+    of Serverless."""
+    opened: dict[str, Any] = {}
     with ExitStack() as closing:
 
         def warehouse(root: Path, engine: str) -> Warehouse:
             if engine == "postgres":
                 return PostgresWarehouse(root, server=postgres_server).create()
-            if engine == "redshift":
+            if engine.startswith("redshift"):
+                from redshift.standin import HOST, SERVERLESS_HOST
                 from redshift.warehouse_on_redshift import RedshiftWarehouse, cloud
 
-                if not opened:
-                    opened.append(closing.enter_context(cloud(postgres_server)))
-                return RedshiftWarehouse(root, cloud=opened[0]).create()
+                if engine not in opened:
+                    host = SERVERLESS_HOST if engine == "redshift-serverless" else HOST
+                    opened[engine] = closing.enter_context(cloud(postgres_server, host))
+                return RedshiftWarehouse(root, cloud=opened[engine]).create()
             return Warehouse(root).create()
 
         yield warehouse

@@ -45,8 +45,9 @@ MAY_IMPORT = {
     "answers": {"engines.duckdb", *SPOOL},  # DuckDB writes its Parquet
     "lake": {"engines.duckdb", *ENGINES},
     "lake.iceberg": {"lake", "engines.duckdb", *ENGINES},
+    "monitoring": SETTINGS,
     "beforehand": SOURCES,
-    "script": {"engines.choose", "ownership", *SOURCES},
+    "script": {"engines.choose", "monitoring", "ownership", *SOURCES},
 }
 FOLDERS = {room.replace(".", "/") for room in MAY_IMPORT}
 

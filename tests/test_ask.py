@@ -251,6 +251,9 @@ def test_a_table_is_fitted_to_the_terminal(small: Warehouse) -> None:
     sql = "SELECT repeat('long ', 9) AS words, 123456789 AS a, 223456789 AS b, 323456789 AS c, repeat('x', 9) AS x"
     narrow = small.run_on_terminal("ask", sql, env={"COLUMNS": "44"}).out
     assert all(number in narrow for number in ("123456789", "223456789", "323456789"))
+    numbers = ", ".join(f"{number}23456789 AS n{number}" for number in range(1, 9))
+    tall = small.run_on_terminal("ask", f"SELECT {numbers}, 'x' AS word", env={"COLUMNS": "60"}).out.splitlines()
+    assert [line.split() for line in tall if "23456789" in line] == [[f"n{n}", f"{n}23456789"] for n in range(1, 9)]
     sql = f"SELECT repeat('long ', 40) AS words /* {'x' * 9} */"
     wide = small.call("ask", sql).out
     assert ("long " * 40).rstrip() + "\n" in wide

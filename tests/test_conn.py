@@ -6,7 +6,7 @@ import os
 
 import duckdb
 import pytest
-from warehouse import Warehouse, event
+from warehouse import REPO, Warehouse, event
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_the_first_start_makes_the_file(bare: Warehouse) -> None:
     assert done.code == 0
     assert bare.database.exists()
     assert done.out.startswith("  + ")
-    assert "next: python create_tables.py" in done.out
+    assert f"next: python {REPO}/create_tables.py --config {bare.config}" in done.out
 
 
 def test_the_second_start_changes_nothing(loaded: Warehouse) -> None:

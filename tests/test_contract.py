@@ -19,7 +19,7 @@ from worlds import World, every_tie, expected_star, worlds
 
 from dwh.terminal.errors import Busy, DataError, EnvironmentFailure
 
-ENGINES = ("duckdb", "postgres", "redshift")
+ENGINES = ("duckdb", "postgres", "redshift", "redshift-serverless")
 LOG, SONGS = "log_data/case.json", "song_data/case.json"
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from checker import check
-from warehouse import MARKER, STAR_COLUMNS, TABLES, Warehouse, event, song
+from warehouse import MARKER, REPO, STAR_COLUMNS, TABLES, Warehouse, event, song
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_all_tables_are_created(started: Warehouse) -> None:
     assert done.code == 0
     assert sorted({name for name, *_ in started.schema()}) == sorted([*TABLES, MARKER])
     assert set(TABLES) <= set(re.findall(r"\w+", done.out))
-    assert "next: python etl.py" in done.out
+    assert f"next: python {REPO}/etl.py --config {started.config}" in done.out
 
 
 @pytest.mark.parametrize("table", STAR_COLUMNS)
@@ -87,7 +87,7 @@ def test_a_new_column_of_staging_is_refused(loaded: Warehouse, table: str, colum
     done = loaded.run("create_tables")
     assert (done.code, loaded.schema()) == (2, before)
     assert f"{table} has no column {column}" in done.err
-    assert "  try: python create_tables.py --recreate" in done.err
+    assert f"  try: python {REPO}/create_tables.py --config {loaded.config} --recreate" in done.err
 
 
 def test_recreate_adds_a_missing_column_of_staging(loaded: Warehouse) -> None:
@@ -154,7 +154,7 @@ def test_a_missing_database_is_named(bare: Warehouse) -> None:
     """Without a database file the message names conn_start.py."""
     done = bare.run("create_tables")
     assert done.code == 3
-    assert "  try: python conn_start.py" in done.err
+    assert f"  try: python {REPO}/conn_start.py --config {bare.config}" in done.err
 
 
 def test_a_held_database_is_busy(started: Warehouse) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = ("test", "slow", "promises", "lint", "format", "docs", "bench", "help")
-SCRIPTS = ("dev", "run_tests.sh", "setup_venv.sh", "requirements.txt", "requirements-dev.txt")
+PACKAGES = ("requirements.txt", "requirements-dev.txt", "requirements-readers.txt")
+SCRIPTS = ("dev", "run_tests.sh", "setup_venv.sh", *PACKAGES)
 
 # Stands in for the Python of the environment and for each tool in it: notes how it was called, and fails when FAIL is
 # in that call.
@@ -60,20 +61,24 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """A folder whose name would do harm in a shell that does not quote; nothing has to be installed."""
-    folder, venv = tmp_path / "a desk's $(touch harm)", tmp_path / "env"
-    (venv / "bin").mkdir(parents=True)
-    folder.mkdir()
+    folder, venv, readers = tmp_path / "a desk's $(touch harm)", tmp_path / "env", tmp_path / "readers"
+    for made in (folder, venv / "bin", readers / "bin"):
+        made.mkdir(parents=True)
     for name in SCRIPTS:
         shutil.copy(ROOT / name, folder)
     for tool in ("python", "shellcheck", "zizmor", "actionlint"):
         (venv / "bin" / tool).write_text(STUB)
         (venv / "bin" / tool).chmod(0o755)
-    environ = {"PATH": f"{venv / 'bin'}:{os.environ['PATH']}", "SPARKIFY_VENV": str(venv), "CALLS": f"{tmp_path}/calls"}
-    stamp = subprocess.run(
-        ["sh", "-c", "here=. venv=$SPARKIFY_VENV && . ./setup_venv.sh && venv_stamp requirements-dev.txt"],
-        cwd=folder, env=environ, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    (venv / "requirements-dev.txt.stamp").write_text(stamp.stdout)
+    shutil.copy(venv / "bin/python", readers / "bin")
+    (readers / "pyvenv.cfg").touch()
+    environ = {"PATH": f"{venv / 'bin'}:{os.environ['PATH']}", "CALLS": f"{tmp_path}/calls"}
+    environ |= {"SPARKIFY_VENV": str(venv), "SPARKIFY_READERS_VENV": str(readers)}
+    for place, wheels, name in ((venv, PACKAGES[0], PACKAGES[1]), (readers, PACKAGES[2], PACKAGES[2])):
+        stamp = subprocess.run(
+            ["sh", "-c", f'here=. venv="{place}" && . ./setup_venv.sh && wheels={wheels} && venv_stamp {name}'],
+            cwd=folder, env=environ, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        (place / f"{name}.stamp").write_text(stamp.stdout)
     return Desk(folder, environ)
 
 
@@ -101,6 +106,19 @@ def test_each_task_runs_its_command(desk: Desk, words: list[str], calls: list[st
 def test_a_task_ends_with_the_exit_code_of_its_command(desk: Desk, task: str) -> None:
     """What a command of a task fails with is what ./dev fails with."""
     assert desk.run(task, FAIL="python").returncode == 7
+
+
+def test_the_slow_tests_run_without_the_programs_that_read_the_lake(desk: Desk) -> None:
+    """What cannot be installed is an error with the code of a missing environment; the other tests run all the same."""
+    stamp = Path(desk.environ["SPARKIFY_READERS_VENV"], "requirements-readers.txt.stamp")
+    stamp.unlink()
+    done = desk.run("slow", FAIL="pip install")
+    assert (done.returncode, desk.calls()[-1]) == (3, "python -m pytest -n auto -m slow and not promises")
+    assert "error: the packages in requirements-readers.txt cannot be installed\n" in done.stderr
+    assert not stamp.exists()
+    assert desk.run("slow").returncode == 0
+    assert stamp.exists()
+    assert sum("pip install" in call for call in desk.calls()) == 2, "and the first time nothing else was tried"
 
 
 def test_lint_goes_on_after_a_failure_and_keeps_its_exit_code(desk: Desk) -> None:

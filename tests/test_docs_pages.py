@@ -248,6 +248,26 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert broken == []
 
 
+# A pattern below a table of the lake, or below all of them.
+PATTERN_OVER_THE_LAKE = re.compile(
+    r"(?:lake|data|songplays|users|songs|artists|time)/[^\s'\"`)]*[*?][^\s'\"`)]*\.?(?:parquet|['\"`])"
+)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_p187_no_page_reads_the_lake_by_a_pattern(path: Path) -> None:
+    """Files of older exports lie beside the current ones, so that a pattern over them is never right."""
+    assert PATTERN_OVER_THE_LAKE.findall(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["read_parquet('lake/songplays/data/*.parquet')", 'scan("lake/*/data/**")', "`users/data/2018-1?.parquet`"]
+)
+def test_a_pattern_over_the_lake_is_seen(line: str) -> None:
+    """However it is written."""
+    assert PATTERN_OVER_THE_LAKE.search(line)
+
+
 def test_links_and_anchors_are_found() -> None:
     """Links around pictures, in angle brackets and in HTML are links; those in code are not."""
     page = "# A, b: `c`!\n## A\n## A\n[x](a.md#b) ![y](<p q.png>) `[no](no.md)` [![i](i.png)](j.md)\n"

@@ -470,7 +470,7 @@ def test_missing_tables(bare: Warehouse) -> None:
     bare.write(LOG, plays(1))
     done = bare.run("etl")
     assert done.code == 3
-    assert "  try: python create_tables.py" in error_lines(done)
+    assert f"  try: python {REPO}/create_tables.py --config {bare.config}" in error_lines(done)
 
 
 def test_a_missing_database(bare: Warehouse) -> None:
@@ -478,7 +478,7 @@ def test_a_missing_database(bare: Warehouse) -> None:
     bare.write(LOG, plays(1))
     done = bare.run("etl")
     assert done.code == 3
-    assert "  try: python conn_start.py" in error_lines(done)
+    assert f"  try: python {REPO}/conn_start.py --config {bare.config}" in error_lines(done)
     assert not bare.database.exists()
 
 

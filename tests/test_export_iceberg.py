@@ -16,8 +16,8 @@ from unittest.mock import patch
 
 import duckdb
 import pytest
-from postgres_server import Make
-from redshift.warehouse_on_redshift import WORK, RedshiftWarehouse
+from postgres_server import Make, Server
+from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
 from reference_star import Star, in_order
 from warehouse import NOON, REPO, STAR_QUERIES, Warehouse, event, song
 
@@ -85,23 +85,24 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 class Lake:
-    """The lake of a warehouse, and a full export of the same star beside it."""
+    """The lake of a warehouse, in a folder or in S3, and a full export of the same star beside it."""
 
-    def __init__(self, warehouse: Warehouse, root: Path) -> None:
+    def __init__(self, warehouse: Warehouse, root: Path, place: Cloud | None) -> None:
         self.warehouse = warehouse
         self.root = root
+        self.place = place
         self.number = 0
         self.folder = root
 
     def export(self, *argv: str, to: str = "lake") -> tuple[dict[str, Any], Path]:
         """Export, and give what is printed, and a folder that holds the lake."""
-        if not isinstance(self.warehouse, RedshiftWarehouse):
+        if self.place is None:
             return export(self.warehouse, "--to", str(self.root / to), *argv), self.root / to
-        prefix = f"lakes/{self.warehouse.schema_name}/{to}"
-        keys = {k: v for k, v in self.warehouse.place.environment.items() if k.startswith("AWS_")}
+        prefix = f"lakes of {self.root.name}/it's 50%/{to}"
+        keys = {k: v for k, v in self.place.environment.items() if k.startswith("AWS_")}
         told = self.warehouse.call("export_lake", "--json", "--to", f"s3://{WORK}/{prefix}", *argv, env=keys).json
         self.number += 1
-        folder, client = self.root / f"fetched-{self.number}", self.warehouse.place.client()
+        folder, client = self.root / f"fetched-{self.number}", self.place.client()
         for item in client.list_objects_v2(Bucket=WORK, Prefix=f"{prefix}/").get("Contents", ()):
             path = folder / item["Key"].removeprefix(f"{prefix}/")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,13 +140,21 @@ def touches(path: str, pieces: tuple[str, ...]) -> bool:
     return any(piece.startswith(own) or own.startswith(piece) for piece in pieces)
 
 
-@pytest.mark.parametrize("engine", ["duckdb", "postgres", "redshift"])
+@pytest.fixture(scope="module")
+def some_cloud(postgres_server: Server) -> Iterator[Cloud]:
+    """S3 by moto."""
+    with cloud(postgres_server) as made:
+        yield made
+
+
+@pytest.mark.parametrize("place", ["duckdb", "postgres", "duckdb-s3", "postgres-s3", "redshift-s3"])
 def test_p181_after_every_kind_of_load_the_lake_is_what_a_full_export_writes(
-    make: Make, engine: str, tmp_path: Path
+    make: Make, place: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Row by row, and in the same pieces; the files of other days stay."""
-    warehouse = load(make(tmp_path / "w", engine))
-    lake = Lake(warehouse, tmp_path)
+    warehouse = load(make(tmp_path / "w", place.partition("-")[0]))
+    in_s3 = request.getfixturevalue("some_cloud") if place.endswith("-s3") else None
+    lake = Lake(warehouse, tmp_path, warehouse.place if isinstance(warehouse, RedshiftWarehouse) else in_s3)
     lake.is_the_star_after("2018-11", "2018-12-02", "2018-12-03")
 
     def step(*planned: str, **files: list[dict[str, Any]]) -> None:
@@ -399,10 +408,16 @@ def test_a_file_that_is_gone_is_written_again(loaded: Warehouse) -> None:
         ("songplays", "UPDATE songplays SET user_id = user_id + 1 WHERE session_id = 1"),
         ("users", "UPDATE users SET last_seen = last_seen + INTERVAL 1 MILLISECOND"),
         ("time", "DELETE FROM time WHERE day = 2"),
+        ("songplays", "UPDATE songplays SET level = 'paid' WHERE session_id = 1"),
+        ("users", "UPDATE users SET first_name = 'Eva'"),
+        ("users", "UPDATE users SET gender = '', level = level || gender"),
+        ("songs", "UPDATE songs SET year = 0 WHERE year IS NULL"),
+        ("songs", "UPDATE songs SET title = CASE title WHEN 'Undo' THEN 'Army' ELSE 'Undo' END"),
     ],
 )
 def test_check_names_the_table_that_differs(loaded: Warehouse, table: str, change: str) -> None:
-    """What was changed by hand is found, and put right by --again."""
+    """What was changed by hand is found, and put right by --again: also a text of the same length, a value that went
+    into another column, 0 in the place of NULL, and two values that have changed places."""
     export(loaded)
     loaded.rows(change)
     assert export(loaded)["written"] is False
@@ -410,6 +425,57 @@ def test_check_names_the_table_that_differs(loaded: Warehouse, table: str, chang
     assert done.code == 1
     assert f"differs from the star in {table}\n" in done.err
     export(loaded, "--again")
+    assert export(loaded, "--check")["ok"] is True
+
+
+@pytest.mark.parametrize("place", ["postgres", "redshift-s3"])
+def test_check_finds_what_was_changed_by_hand_on_every_engine(make: Make, place: str, tmp_path: Path) -> None:
+    """And takes no value of any kind for another one: the same text of a row is made of it everywhere."""
+    warehouse = load(make(tmp_path / "w", place.partition("-")[0]))
+    odd = {
+        "firstName": "a\\b'c\"",
+        "lastName": None,
+        "location": "Zürich, 東京 🎵",
+        "userAgent": "x,-|y",
+        "length": 0.1,
+    }
+    warehouse.write("log_data/odd.json", [on_day(2, 123, **odd, userId="9"), on_day(30, 120, **odd, userId="")])
+    numbers = {"artist_latitude": -0.000005, "artist_longitude": None, "artist_location": ""}
+    warehouse.write("song_data/odd.json", [song("S9", title="", artist_id="A9", duration=1e-7, **numbers)])
+    warehouse.etl()
+    lake = Lake(warehouse, tmp_path, warehouse.place if isinstance(warehouse, RedshiftWarehouse) else None)
+    lake.export()
+    assert lake.export("--check")[0]["ok"] is True
+    warehouse.rows("UPDATE songplays SET level = 'paid' WHERE session_id = 1")
+    assert lake.export()[0]["written"] is False
+    with pytest.raises(DataError, match=r"differs from the star in songplays$"):
+        lake.export("--check")
+    lake.export("--again")
+    assert lake.export("--check")[0]["ok"] is True
+
+
+def test_an_export_of_an_older_copy_for_readers_is_the_older_star_whole(loaded: Warehouse) -> None:
+    """[DUCKDB] READERS_COPY: the lake goes back to what the copy holds, and forward when that has been renewed."""
+    lake = loaded.root / "lake"
+    with_copy: dict[str, object] = {"READERS_COPY": "readers.duckdb"}
+
+    def load_more(day: int, **settings: object) -> Star:
+        loaded.configure(DUCKDB=settings)
+        loaded.write(f"log_data/more-{day}.json", [on_day(day, 60 + day, firstName=f"Ada {day}"), on_day(2, 90 + day)])
+        loaded.etl()
+        return loaded.star()
+
+    older = load_more(31, **with_copy)
+    newer = load_more(32)
+    for settings, expected in (({}, newer), (with_copy, older), ({}, newer), (with_copy, older)):
+        loaded.configure(DUCKDB=settings)
+        assert export(loaded)["written"] is True
+        assert read_lake(lake) == expected
+        assert export(loaded, "--check")["ok"] is True
+        assert export(loaded)["written"] is False
+    newest = load_more(33, **with_copy)
+    export(loaded)
+    assert read_lake(lake) == newest
     assert export(loaded, "--check")["ok"] is True
 
 

@@ -858,7 +858,7 @@ def test_a_place_that_cannot_be_written_is_named(loaded: Warehouse, tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentFailure, match="cannot be read or written") as raised:
         loaded.call("export_lake", "--to", str(tmp_path / "file" / "lake"))
-    assert raised.value.hint == ("python export_lake.py --to FOLDER",)
+    assert raised.value.hint == ("the same command again with --to lake_2",)
 
 
 def test_a_full_disk_is_named(loaded: Warehouse) -> None:

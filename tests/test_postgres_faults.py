@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from checker import check
 from postgres_server import Make, PostgresWarehouse, Server
-from warehouse import PATIENTLY, Running, Warehouse, event, lines, plays, song
+from warehouse import PATIENTLY, REPO, Running, Warehouse, event, lines, plays, song
 
 from dwh.engines.choose import open_engine
 from dwh.settings.config import load_config
@@ -110,7 +110,7 @@ def test_an_unanswered_commit_is_told_and_found_out_by_the_next_run(postgres: Po
         assert proxy.cut == 1
     assert done.code == 3, done.err
     assert "it is unknown whether this was stored" in done.err
-    assert "try: the same command again" in done.err
+    assert f"try: python {REPO}/etl.py --config" in done.err
     assert "Traceback" not in done.err
     wait_until_alone(postgres)
     check(postgres)

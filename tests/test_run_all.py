@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["conn_start", "create_tables", "etl", "sql_validate", "export_lake", "report", "conn_close"]
 SHELL_SCRIPTS = ["dev", "run_all.sh", "run_tests.sh", "setup_venv.sh", ".ci/run"]
 # What a run leaves in the folder of the suite, and what is no part of it; `lake` and `data` are also names of rooms.
-LEFT_THERE = (".git", ".venv", "data", "data.partial-*", "report.html", "lake", "dwh.local.cfg", ".hypothesis")
+LEFT_THERE = (".git", ".venv*", "data", "data.partial-*", "report.html", "lake", "dwh.local.cfg", ".hypothesis")
 ANYWHERE = shutil.ignore_patterns("*.duckdb*", "__pycache__", ".*_cache")
 BAD_EVENT = '{"page":"NextSong","ts":"yesterday","sessionId":1,"itemInSession":0}\n'
 
@@ -289,6 +290,43 @@ def test_every_step_gets_the_flags_in_order(stubs: Suite) -> None:
     assert stubs.calls()[-len(STEPS) :] == [f"{step} {passed}" for step in STEPS[:-1]] + [f"conn_close {passed} --yes"]
 
 
+def test_every_step_waits(stubs: Suite) -> None:
+    """--wait goes to every script; making the sample takes no other program."""
+    assert stubs.run("-q", "--wait", "30m").code == 0
+    assert stubs.calls()[-len(STEPS) :] == [
+        *(f"{step} -q --wait=30m" for step in STEPS[:-1]),
+        "conn_close -q --wait=30m --yes",
+    ]
+
+
+def test_p214_a_whole_run_is_told_once_and_its_lines_are_dated(stubs: Suite) -> None:
+    """[NOTIFY] runs once for all scripts, with the step that failed; the log has the lines of run_all.sh too."""
+    keep = "import sys; open('told.jsonl', 'a').write(sys.stdin.read() + chr(10))"
+    command = shlex.join([sys.executable, "-c", keep])
+    (stubs.folder / "dwh.local.cfg").write_text(f"[NOTIFY]\nON_FAILURE = {command}\nON_SUCCESS = {command}\n")
+    failed, done = stubs.run("--log-file=n.log", FAIL="etl"), stubs.run("-q")
+    told = [json.loads(line) for line in (stubs.folder / "told.jsonl").read_text().splitlines()]
+    assert (failed.code, done.code) == (3, 0)
+    assert [(each["script"], each["ok"], each["exit_code"]) for each in told] == [
+        ("run_all", False, 3),
+        ("run_all", True, 0),
+    ]
+    assert told[0]["failed"] == "etl"
+    logged = (stubs.folder / "n.log").read_text().splitlines()
+    pattern = rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ {told[0]['run_id']} (INFO   |ERROR  ) \S?.*"
+    assert [line for line in logged if not re.fullmatch(pattern, line)] == []
+    assert any("ERROR   etl ended with exit code 3" in line for line in logged)
+    assert (stubs.folder / "n.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_commands_at_the_end_have_the_settings(stubs: Suite) -> None:
+    """--config and --engine as they were given, quoted; the engine is named once."""
+    run = stubs.run("--config", "a b.cfg", "--engine=redshift", PLAN=CLUSTER_IS_THERE)
+    assert run.err.splitlines()[-1].endswith("python conn_close.py '--config=a b.cfg' --engine=redshift")
+    run = stubs.run("--config", "my.cfg")
+    assert "python conn_close.py --config=my.cfg --delete-data" in run.err
+
+
 def test_only_what_is_replaced_is_taken_over(stubs: Suite) -> None:
     """--take-over goes to the two scripts that have it."""
     assert stubs.run("--take-over", "-q").code == 0
@@ -369,7 +407,9 @@ def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere
     assert run.out.split() == STEPS  # what making the sample prints would be no JSON
 
 
-@pytest.mark.parametrize("flags", [["--nope"], ["again"], ["--config"], ["--keep", "--always-close"]])
+@pytest.mark.parametrize(
+    "flags", [["--nope"], ["again"], ["--config"], ["--wait-for", "5m"], ["--keep", "--always-close"]]
+)
 def test_a_wrong_call_is_refused_before_anything_runs(stubs: Suite, flags: list[str]) -> None:
     """An unknown flag, a missing value or a contradiction is exit 2, in the form of the suite's errors."""
     run = stubs.run(*flags)
@@ -385,7 +425,7 @@ def test_help_names_every_flag_and_needs_no_python(stubs: Suite) -> None:
     assert run.code == 0
     assert [
         flag
-        for flag in ("--keep", "--always-close", "--take-over", "--yes", "[REPORT] PATH", "SPARKIFY_VENV")
+        for flag in ("--keep", "--always-close", "--take-over", "--wait", "--yes", "[REPORT] PATH", "SPARKIFY_VENV")
         if flag not in run.out
     ] == []
 
@@ -437,11 +477,11 @@ class Machine:
         lacking = without.split()
         self.add(name, PYTHON % (lacking[0], lacking[-1]))
 
-    def set_up(self, **environ: str) -> Run:
-        """Set the environment up as run_all.sh does, and print what Python there says of itself."""
-        program = (
-            'here=$PWD; . ./setup_venv.sh; setup_venv requirements.txt; "$python" -c "import sys; print(sys.prefix)"'
-        )
+    def set_up(self, then: str = "", **environ: str) -> Run:
+        """Set the environment up as run_all.sh does, then do more, and print what Python there says of itself."""
+        program = f"""here=$PWD; . ./setup_venv.sh; setup_venv requirements.txt; {then or ":"}
+"$python" -c "import sys; print(sys.prefix)"
+"""
         kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "HOME"))}
         done = subprocess.run(
             ["sh", "-euc", program], cwd=self.folder, env={**kept, "PATH": str(self.tools), **environ},
@@ -472,6 +512,24 @@ def test_set_up_happens_once(machine: Machine) -> None:
     assert [(run.code, run.out.strip()) for run in runs] == [(0, str(machine.folder / ".venv"))] * 2, runs[0].err
     assert [run.err for run in runs] == ["setting up .venv (once) ...\n", ""]
     assert (machine.folder / "uv.txt").read_text() == "venv --quiet\npip install\n"
+
+
+def test_what_reads_the_lake_has_an_environment_of_its_own(machine: Machine) -> None:
+    """Beside ours, with its own packages and none of ours; made once, and our Python stays the one that is used."""
+    machine.add_python(without="ensurepip pip")
+    machine.add("uv", (machine.tools / "uv").read_text().replace('"$1 $2"', '"$*"'))
+    (machine.folder / "requirements-readers.txt").write_text("# nothing\n")
+    runs = [machine.set_up("setup_readers"), machine.set_up("setup_readers")]
+    assert [(run.code, run.out.strip()) for run in runs] == [(0, str(machine.folder / ".venv"))] * 2, runs[0].err
+    assert runs[0].err == "setting up .venv (once) ...\nsetting up .venv-readers (once) ...\n"
+    assert runs[1].err == ""
+    installed = re.findall(r"--python (.+?)/bin/python .*-r .*/(.+)$", (machine.folder / "uv.txt").read_text(), re.M)
+    own = str(machine.folder / ".venv-readers")
+    assert installed == [(str(machine.folder / ".venv"), "requirements.txt"), (own, "requirements-readers.txt")]
+    shutil.rmtree(own)
+    (machine.folder / "home").mkdir()
+    refused = machine.set_up("setup_readers", SPARKIFY_READERS_VENV="home")
+    assert (refused.code, "error: SPARKIFY_READERS_VENV is " in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("damage", ["requirements", "python", "half", "killed"])

@@ -10,10 +10,13 @@ import contextlib
 import fcntl
 import importlib
 import io
+import itertools
 import json
 import os
 import pty
+import re
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -255,6 +258,7 @@ class Warehouse:
             timeout=WATCHDOG,
             check=False,
         )
+        assert_commands_are_complete(done.args, f"{done.stdout}\n{done.stderr}")
         return Result(done.returncode, done.stdout, done.stderr)
 
     @contextlib.contextmanager
@@ -391,6 +395,20 @@ def _read_terminal(descriptor: int, until: str | None = None) -> str:
     text = shown.decode("utf-8", "replace")
     assert until is None or until in text, f"{until!r} was not shown: {text}"
     return text
+
+
+def assert_commands_are_complete(called: Sequence[str], said: str) -> None:
+    """P210, for every script that a test runs: each command that it tells has --config and --engine as they were given
+    (but of make_sample.py, which takes neither), and names the script by a path from the folder it was started in."""
+    if not called[1:] or not called[1].startswith(str(REPO)) or "--json" in called:
+        return
+    given = [pair for pair in itertools.pairwise(called) if pair[0] in ("--config", "--engine")]
+    for script, rest in re.findall(r"(?:try|next|end it|continue|see|rows|sure): python (\S+\.py)(.*)", said):
+        assert Path(script).is_absolute(), f"{script} is not found from another folder"
+        words = shlex.split(rest.rstrip(")"))
+        # a config that is not there is told with its right name
+        missing = [flag for flag, word in given if (word if Path(word).exists() else flag) not in words]
+        assert not missing or "make_sample" in script, f"python {script}{rest} lacks {', '.join(missing)}"
 
 
 def failure(warehouse: Warehouse, *argv: str) -> DwhError:

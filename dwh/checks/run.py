@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ def choose(checks: Sequence[Check], names: Sequence[str] | None) -> Sequence[Che
 
             known = [check.name for check in checks] + [check.name.partition(":")[0] for check in checks]
             close = difflib.get_close_matches(name, known, n=1)
-            hint = f'python sql_validate.py --only "{close[0]}"' if close else "python sql_validate.py --list"
+            again = f"the same command again with --only {shlex.quote(close[0])}" if close else ""
+            hint = again or "python sql_validate.py --list"
             raise ConfigError(f"no check has a name that begins with {name}", hint=hint)
     return [check for check in checks if not names or check.name.startswith(tuple(names))]

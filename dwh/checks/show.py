@@ -21,7 +21,7 @@ def list_checks(console: Console, checks: Sequence[Check]) -> int:
     """Name the checks and say what each promises."""
     width = max(len(check.name) for check in checks)
     for check in checks:
-        console.result(f"{check.severity}  {check.name:<{width}}  {check.what}")
+        console.result(f"{check.severity}s  {check.name:<{width}}  {check.what}")
     listed = [{"name": check.name, "what": check.what, "severity": check.severity} for check in checks]
     console.finish({"checks": listed})
     return 0
@@ -37,7 +37,10 @@ def show(console: Console, result: Result, width: int) -> None:
         )
     for reason in result.reasons:
         example = "  ".join(f"{name}={value}" for name, value in reason.example.items())
-        console.result(f"        {reason.found:,}  {reason.reason}" + (f", such as {example}" if example else ""))
+        console.result(
+            f"        {reason.found:,}  {console.call.complete(reason.reason)}"
+            + (f", such as {example}" if example else "")
+        )
     if result.status == "fail" and console.verbosity:
         for line in (*check.offending.strip().splitlines(), *check.balance.strip().splitlines()):
             console.result(f"        | {line}")
@@ -92,5 +95,5 @@ def write_junit(path: str, results: Sequence[Result], console: Console) -> None:
     try:
         ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
-        hint = "python sql_validate.py --junit checks.xml"
+        hint = "the same command again with --junit checks.xml"
         raise ConfigError(f"{path} cannot be written", evidence=str(error), hint=hint) from error

@@ -9,6 +9,5 @@ Other rooms use:
 
     account      Account, Declined
     lifecycle    Lifecycle
-    watching     GOING, UP
     whereabouts  own_address, own_seat
 """

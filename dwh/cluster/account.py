@@ -152,7 +152,7 @@ def _said(error: ClientError) -> tuple[str, str]:
     return str(said.get("Code", "")), str(said.get("Message", ""))
 
 
-# Error codes of CreateCluster and similar actions [B redshift/2012-12-01], our class, our message, what to try.
+# Error codes of CreateCluster, CreateWorkgroup and the like [B], our class, our message, what to try.
 _CASES: tuple[tuple[Collection[str], type[DwhError], str, str | Sequence[str]], ...] = (
     (
         ("ClusterQuotaExceeded", "NumberOfNodesQuotaExceeded", "NumberOfNodesPerClusterLimitExceeded"),
@@ -165,6 +165,18 @@ _CASES: tuple[tuple[Collection[str], type[DwhError], str, str | Sequence[str]], 
         EnvironmentFailure,
         "AWS has no free nodes of that type in {region} now",
         ("[CLUSTER] NODE_TYPE = ra3.xlplus     (another type)", "[AWS] REGION = another"),
+    ),
+    (
+        ("ServiceQuotaExceededException",),
+        EnvironmentFailure,
+        "this account has reached its limit of Redshift Serverless in {region}",
+        ("aws service-quotas list-service-quotas --service-code redshift-serverless", "[AWS] REGION = another"),
+    ),
+    (
+        ("InsufficientCapacityException",),
+        EnvironmentFailure,
+        "AWS has no free capacity for Redshift Serverless in {region} now",
+        ("the same command again, later", "[AWS] REGION = another"),
     ),
     (
         ("ClusterSubnetGroupNotFoundFault",),

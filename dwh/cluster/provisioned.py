@@ -2,78 +2,32 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account, Declined
-from dwh.cluster.snapshots import SNAPSHOT_DAYS, Snapshot, Snapshots, in_words, refuse_other_source, restore_request
+from dwh.cluster.kind import PRIVATE, PUBLIC, SNAPSHOT_DAYS, Found, Kind, Snapshot, Stage, Surroundings
+from dwh.cluster.limits import check_names, check_nodes
+from dwh.cluster.price import price_line
+from dwh.cluster.snapshots import Snapshots, in_words, refuse_other_source, restore_request
 from dwh.cluster.watching import GOING, UP, await_available, await_gone, broken
 from dwh.seam import Change, Tell
-from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure, NotReady
+from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, NotReady
 
 if TYPE_CHECKING:
     from dwh.settings.config import Config
-    from dwh.settings.sections import Cluster
 
-# What CreateCluster takes [B redshift/2012-12-01].
-_NAME = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,61}[a-z0-9]|[a-z]")
-_PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[!-~]{8,64}")
-_PORTS = (*range(5431, 5456), *range(8191, 8216))
-_GONE_TYPES = ("dc1.", "dc2.", "ds1.", "ds2.")
-_FROM_TWO_NODES = ("ra3.4xlarge", "ra3.16xlarge")  # [D23 mgmt/working-with-clusters.html]
+# Slices of a node [D23 mgmt/working-with-clusters.html; ra3.large G]; those of the rg types are not known [U].
+SLICES = {"ra3.large": 2, "ra3.xlplus": 2, "ra3.4xlarge": 4, "ra3.16xlarge": 16}
+LEAST_SLICES = 2
 
 
-class Surroundings(NamedTuple):
-    """The resources beside a cluster: the ARN of its role, the id of its security group, the snapshot it is made
-    from."""
-
-    role: str
-    group: str
-    snapshot: Snapshot | None = None
-
-
-def check_settings(settings: Cluster) -> None:
-    """Raise ConfigError for settings that AWS would refuse, before any request."""
-    if not _NAME.fullmatch(settings.identifier):
-        raise ConfigError(
-            f"[CLUSTER] IDENTIFIER = {settings.identifier} cannot be the name of a cluster",
-            evidence="1 to 63 of a-z, 0-9 and -; a letter first, no - at the end, no two in a row",
-            hint="[CLUSTER] IDENTIFIER = sparkify-dwh",
-        )
-    for key, name in (("DB_NAME", settings.db_name), ("DB_USER", settings.db_user)):
-        if name != name.lower():
-            raise ConfigError(
-                f"[CLUSTER] {key} = {name} has capital letters, which Redshift does not take",
-                hint=f"[CLUSTER] {key} = {name.lower()}",
-            )
-    if settings.node_type.startswith(_GONE_TYPES):
-        raise ConfigError(
-            f"[CLUSTER] NODE_TYPE = {settings.node_type}: AWS no longer makes clusters of that type",
-            evidence="DC2 answers `Invalid node type` since June 2025; DS2 and DC1 were gone before it",
-            hint="[CLUSTER] NODE_TYPE = ra3.large",
-        )
-    if settings.node_type in _FROM_TWO_NODES and settings.num_nodes < 2:
-        raise ConfigError(
-            f"[CLUSTER] NODE_TYPE = {settings.node_type} needs at least two nodes",
-            hint=("[CLUSTER] NUM_NODES = 2", "[CLUSTER] NODE_TYPE = ra3.large"),
-        )
-    if settings.db_port not in _PORTS:
-        raise ConfigError(
-            f"[CLUSTER] DB_PORT = {settings.db_port}: a cluster listens on 5431 to 5455 or 8191 to 8215",
-            hint="[CLUSTER] DB_PORT = 5439",
-        )
-    password = settings.db_password.reveal()
-    if password and (not _PASSWORD.fullmatch(password) or set(password) & set("'\"\\/@")):
-        raise ConfigError(
-            "[CLUSTER] DB_PASSWORD is not a password that Redshift accepts",
-            evidence="8 to 64 printable characters, a-z, A-Z and 0-9 among them, none of ' \" \\ / @ and blank",
-            hint="[CLUSTER] DB_PASSWORD =     (empty: AWS makes one and keeps it)",
-        )
-
-
-class Provisioned:
+class Provisioned(Kind):
     """The cluster. `seen` is its last known status: empty when there is no cluster, None before the first look."""
+
+    noun = "cluster"
+    serverless = False
 
     def __init__(self, account: Account, config: Config) -> None:
         self.account = account
@@ -82,8 +36,28 @@ class Provisioned:
         self.snapshots = Snapshots(account, config)
         self.seen: str | None = None
 
-    def look(self) -> dict[str, Any] | None:
+    @property
+    def slices(self) -> int:
+        """Give the slices of all nodes; the least that is known for a node type that is not."""
+        return SLICES.get(self.settings.node_type, LEAST_SLICES) * self.settings.num_nodes
+
+    @property
+    def is_up(self) -> bool:
+        """Tell whether it was available when AWS was last asked."""
+        return self.seen in UP
+
+    def check(self) -> None:
+        """Raise ConfigError for settings that AWS would refuse. Sends no request."""
+        check_names(self.settings)
+        check_nodes(self.settings)
+
+    def look(self) -> Found | None:
         """Describe the cluster of our name; None when there is none. Raises EnvironmentFailure when it is not ours."""
+        found = self.describe()
+        return self._found(found) if found else None
+
+    def describe(self) -> dict[str, Any] | None:
+        """Give AWS's description of the cluster of our name, as `look` does."""
         try:
             action = "redshift:DescribeClusters"
             found = self.account.ask(action, expected=("ClusterNotFound",), ClusterIdentifier=self.name)["Clusters"]
@@ -103,49 +77,59 @@ class Provisioned:
             )
         return dict(found[0]) if found else None
 
-    def find(self) -> list[dict[str, Any]]:
+    def find(self) -> list[Found]:
         """Find the clusters with our tag, under any name."""
         answer = self.account.ask("redshift:DescribeClusters", TagKeys=[TAG], TagValues=[self.account.suite])
         # AWS matches every combination of keys and values, so the pair is checked again
         found = [cluster for cluster in answer.get("Clusters", []) if self.account.owns(cluster)]
         self.seen = str(found[0]["ClusterStatus"]) if found else ""
-        return found
+        return [self._found(cluster) for cluster in found]
 
-    def plan(self, cluster: dict[str, Any] | None, snapshot: Snapshot | None = None) -> Change:
+    def choose(self, snapshot: str) -> Snapshot:
+        """Find the snapshot that a new cluster is made from, as `Snapshots.choose` does."""
+        return self.snapshots.choose(snapshot)
+
+    def plan(self, found: Found | None, snapshot: Snapshot | None = None) -> Change:
         """Say what `ensure` would do with the cluster as it was described.
 
         Raises EnvironmentFailure when a snapshot is asked for and the cluster was not made from it.
         """
         wanted = f"{self.settings.num_nodes} x {self.settings.node_type}"
-        if cluster is None or cluster["ClusterStatus"] in GOING:
-            public = _PUBLIC if self.settings.public else _PRIVATE
+        if found is None or found.stage == "going":
+            public = PUBLIC if self.settings.public else PRIVATE
             made = f"{wanted}, encrypted" if snapshot is None else in_words(snapshot)
             return Change("+", f"cluster {self.name}, {made}, {public}; billed by the hour")
-        refuse_other_source(cluster, snapshot)
-        nodes = f"{cluster.get('NumberOfNodes', 1)} x {cluster.get('NodeType')}"
-        what = f"cluster {self.name}, {nodes}, {cluster['ClusterStatus']}"
+        refuse_other_source(found.described, snapshot)
+        nodes = f"{found.described.get('NumberOfNodes', 1)} x {found.described.get('NodeType')}"
+        what = f"cluster {self.name}, {nodes}, {found.status}"
         if nodes != wanted:
             what += f"; [CLUSTER] asks for {wanted}, but this suite does not resize a cluster"
-        if bool(cluster.get("PubliclyAccessible")) != self.settings.public:
-            return Change("~", f"{what}; from now on {'PUBLIC' if self.settings.public else _PRIVATE}")
+        if found.public != self.settings.public:
+            return Change("~", f"{what}; from now on {'PUBLIC' if self.settings.public else PRIVATE}")
         return Change("=", f"{what}, {'PUBLIC' if self.settings.public else 'not public'}")
 
-    def ensure(self, cluster: dict[str, Any] | None, around: Surroundings, tell: Tell, patience: float) -> Change:
+    def price(self, described: Mapping[str, Any] | None) -> str:
+        """Say what the nodes cost until it is closed."""
+        seen = described or {"NodeType": self.settings.node_type, "NumberOfNodes": self.settings.num_nodes}
+        nodes = str(seen["NodeType"]), int(seen.get("NumberOfNodes", 1))
+        return price_line("provisioned", *nodes, self.account.region)
+
+    def ensure(self, found: Found | None, around: Surroundings, tell: Tell, patience: float) -> Change:
         """Make the cluster if it is missing, and wait until it is available and has its role.
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it will never be available.
         """
-        change = self.plan(cluster, around.snapshot)
+        change = self.plan(found, around.snapshot)
         if change.mark == "+" and not self._create(around, tell):
             change = self.plan(self.look(), around.snapshot)
-        found = await_available(self, tell, patience)
-        if bool(found.get("PubliclyAccessible")) != self.settings.public:
+        cluster = await_available(self, tell, patience)
+        if bool(cluster.get("PubliclyAccessible")) != self.settings.public:
             tell("making it public" if self.settings.public else "making it private")
             self.account.ask(
                 "redshift:ModifyCluster", ClusterIdentifier=self.name, PubliclyAccessible=self.settings.public
             )
-            found = await_available(self, tell, patience)
-        if around.role not in [role["IamRoleArn"] for role in found.get("IamRoles", [])]:
+            cluster = await_available(self, tell, patience)
+        if around.role not in [role["IamRoleArn"] for role in cluster.get("IamRoles", [])]:
             tell("giving it the role")
             self.account.ask(
                 "redshift:ModifyClusterIamRoles",
@@ -156,18 +140,43 @@ class Provisioned:
         await_available(self, tell, patience, role=around.role)
         return change
 
-    def delete(self, cluster: dict[str, Any], tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
+    def await_gone(self, name: str, tell: Tell, patience: float) -> None:
+        """Wait until there is no cluster of this name. Raises Busy when `patience` seconds are over."""
+        await_gone(self, name, tell, patience)
+
+    def delete(self, found: Found, tell: Tell, patience: float, *, snapshot: bool) -> list[Change]:
         """Delete our cluster and wait until it is gone; billing ends then.
 
         AWS cannot delete a cluster that is being made or changed [B InvalidClusterState]: this waits for that.
         """
-        name, asked = cluster["ClusterIdentifier"], ""
-        going = cluster["ClusterStatus"] in GOING
+        asked, going = "", found.stage == "going"
         if not going:
-            asked = self._ask_to_delete(name, tell, patience, snapshot=snapshot)
-        await_gone(self, name, tell, patience)
-        kept = self.snapshots.taken_of(cluster, asked, tell) if asked or going else []
-        return [*kept, Change("-", f"cluster {name}, billing has ended")]
+            asked = self._ask_to_delete(found.name, tell, patience, snapshot=snapshot)
+        self.await_gone(found.name, tell, patience)
+        kept = self.snapshots.taken_of(found.described, asked, tell) if asked or going else []
+        return [*kept, Change("-", f"cluster {found.name}, billing has ended")]
+
+    def last_word(self, place: str) -> str:
+        """Say that the cluster is up and billed, or may be, and how to end that; empty when there is none."""
+        end = "to end it: python conn_close.py --engine redshift"
+        if self.seen == "":
+            return ""
+        if self.seen is None:
+            return f"if {place} is up, it is billed by the hour; {end}"
+        if self.seen in GOING:
+            return f"{place} is being deleted; to make sure: python conn_close.py --engine redshift"
+        if self.seen in UP:
+            return f"{place} is up and billed by the hour; {end}"
+        go_on = "to continue: python conn_start.py --engine redshift"
+        return f"{place} ({self.seen}) is billed by the hour; {end}; {go_on}"
+
+    def _found(self, cluster: dict[str, Any]) -> Found:
+        name, status = str(cluster["ClusterIdentifier"]), str(cluster["ClusterStatus"])
+        stage: Stage = "up" if status in UP else "going" if status in GOING else "other"
+        endpoint = cluster.get("Endpoint", {})  # while a cluster is being made it may have none [U]
+        host, port = str(endpoint.get("Address", "")), int(endpoint.get("Port", self.settings.db_port))
+        secret, public = str(cluster.get("MasterPasswordSecretArn", "")), bool(cluster.get("PubliclyAccessible"))
+        return Found(name, f"cluster {name}, {status}", status, stage, host, port, secret, public, cluster)
 
     def _create(self, around: Surroundings, tell: Tell) -> bool:
         """Request the cluster, once, and tell whether this made it. Waits while AWS does not know the role yet."""
@@ -176,7 +185,7 @@ class Provisioned:
             self.snapshots.claim(around.snapshot)
             action, request = "redshift:RestoreFromClusterSnapshot", restore_request(around.snapshot, request)
             source = f" from snapshot {around.snapshot['SnapshotIdentifier']}"
-        public = _PUBLIC if self.settings.public else _PRIVATE
+        public = PUBLIC if self.settings.public else PRIVATE
         tell(f"making cluster {self.name}{source}, {public}; billing starts now")
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
             self.seen = "creating"  # from here on it may be billed, whatever AWS answers
@@ -185,7 +194,7 @@ class Provisioned:
                 made = self.account.ask(action, expected=expected, once=True, **request)["Cluster"]
             except Declined as declined:
                 if declined.code == "ClusterAlreadyExists":
-                    self.look()  # raises when it is not ours
+                    self.describe()  # raises when it is not ours
                     return False
                 refused = self._refused(declined)
                 # AWS does not document its error code and text for a role that it does not know yet [U]
@@ -212,7 +221,7 @@ class Provisioned:
         """Find out whether AWS received a request whose answer was lost: it is never sent twice."""
         tell("AWS's answer was lost; checking whether the cluster is being made")
         for _ in self.account.looks(ROLE_SECONDS, ROLE_PAUSE):
-            if self.look():
+            if self.describe():
                 return True
         self.seen = None
         raise EnvironmentFailure(
@@ -266,7 +275,7 @@ class Provisioned:
                 expected = ("ClusterNotFound", "InvalidClusterState")
                 self.account.ask("redshift:DeleteCluster", expected=expected, ClusterIdentifier=name, **choice)
             except Declined as declined:
-                status = next((c["ClusterStatus"] for c in self.find() if c["ClusterIdentifier"] == name), "")
+                status = next((c.status for c in self.find() if c.name == name), "")
                 if status and status not in GOING:
                     if status not in UP and (why := broken(status)):
                         raise EnvironmentFailure(
@@ -278,7 +287,3 @@ class Provisioned:
                     continue
             return kept
         raise Busy(f"cluster {name} cannot be deleted yet", hint="python conn_close.py --engine redshift")
-
-
-_PUBLIC = "PUBLIC: it gets an address on the internet"
-_PRIVATE = "not public: only machines inside its VPC can reach it"

@@ -6,18 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dwh.cluster.account import ROLE_PAUSE, ROLE_SECONDS, TAG, Account
+from dwh.cluster.kind import LATEST, SOURCE_TAG, Snapshot
 from dwh.seam import Change, Tell
 from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from dwh.settings.config import Config
 
-Snapshot = dict[str, Any]
-SNAPSHOT_DAYS = 7
-LATEST = "latest"
-# The tag that names a snapshot on itself. AWS keeps tags when it restores in the same region [D23
-# mgmt/amazon-redshift-tagging], so the cluster tells what it was made from.
-SOURCE_TAG = "dwh-snapshot"
 SHOWN = 3
 _FINAL = re.compile(r".*-final-\d{8}-\d{6}")
 # What RestoreFromClusterSnapshot takes of the arguments of CreateCluster [B redshift/2012-12-01]. Nodes, database,

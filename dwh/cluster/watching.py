@@ -38,7 +38,7 @@ class Watched(Protocol):
     name: str
     seen: str | None
 
-    def look(self) -> dict[str, Any] | None:
+    def describe(self) -> dict[str, Any] | None:
         """Give AWS's description of it; None when there is no cluster of that name."""
 
 
@@ -54,7 +54,7 @@ def await_available(cluster: Watched, tell: Tell, patience: float, role: str = "
     """
     status, waited = "", False
     for elapsed in cluster.account.looks(patience):
-        found = cluster.look()
+        found = cluster.describe()
         if found is None and elapsed < min(patience, ROLE_SECONDS):
             status = "not visible yet"  # a cluster that was just requested
         elif found is None:
@@ -63,10 +63,10 @@ def await_available(cluster: Watched, tell: Tell, patience: float, role: str = "
             status = _status_of(found, role)
             if not status:
                 if waited:
-                    tell(f"available after {_time(elapsed)}")
+                    tell(f"available after {passed(elapsed)}")
                 return found
             _refuse_broken(cluster.name, found)
-        tell(f"{status}, {_time(elapsed)} elapsed")
+        tell(f"{status}, {passed(elapsed)} elapsed")
         waited = True
     raise Busy(
         f"cluster {cluster.name} is not available yet: {status}",
@@ -87,7 +87,7 @@ def await_gone(cluster: Watched, name: str, tell: Tell, patience: float) -> None
         status = cluster.seen = str(found[0]["ClusterStatus"]) if found else ""
         if not found:
             return
-        tell(f"{status}, {_time(elapsed)} elapsed")
+        tell(f"{status}, {passed(elapsed)} elapsed")
     raise Busy(
         f"cluster {name} is still being deleted: {status}",
         hint="the same command again     (waits until it is gone)",
@@ -111,5 +111,6 @@ def _refuse_broken(name: str, found: dict[str, Any]) -> None:
         raise EnvironmentFailure(f"cluster {name} is {status}", evidence=why, hint=hint.format(name=name))
 
 
-def _time(elapsed: float) -> str:
+def passed(elapsed: float) -> str:
+    """Write the time that has passed: `2m 05s`."""
     return f"{int(elapsed // 60)}m {int(elapsed % 60):02d}s"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dwh.engines.lock import kept_alive
 from dwh.engines.one_select import BATCH, distinct_names, refuse_query, require_one_select
-from dwh.seam import Answer, Row, Thing, Trace
+from dwh.seam import Answer, Row, Thing, Trace, Wear
 from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, RecordsRefused
 from dwh.terminal.signals import cancelled_by
 
@@ -28,6 +28,8 @@ T = TypeVar("T")
 S = TypeVar("S", bound="LibpqSession")
 
 
+GRANT_READ = "GRANT SELECT ON {} TO {}"
+GRANT_CHANGE = "GRANT SELECT, INSERT, DELETE ON {} TO {}"
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 
 
@@ -49,9 +51,8 @@ class LibpqSession:
 
     lenient_json = False
     has_roles = True
+    owns_tables = True
     dialect = "postgres"  # as sqlglot calls it
-    find_role = "SELECT 1 FROM pg_roles WHERE rolname = %s"
-    to_role = "{}"  # who gets a right, in a GRANT
     extra_tables: Mapping[str, str] = {}
 
     def __init__(
@@ -150,18 +151,31 @@ class LibpqSession:
         named = [(schema, name, _KINDS[relkind]) for schema, name, relkind in found]
         return [Thing(kind, name if schema == self._schema else f"{schema}.{name}") for schema, name, kind in named]
 
-    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
-        """Let a role read these tables of the schema. PostgreSQL and Redshift write it alike."""
+    def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
+        """Let a role use tables of the schema. PostgreSQL and Redshift write it alike."""
         from psycopg2.sql import SQL, Identifier
 
-        if not self._run(self.find_role, (role,))[1]:
-            raise ConfigError(f"there is no role {role}", hint="ask who runs the server for one: CREATE ROLE ...")
-        named = [Identifier(self._schema, table) for table in tables]
-        to = SQL(self.to_role).format(Identifier(role))
+        to = SQL(self._grantee(role)).format(Identifier(role))
         usage = SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(self._schema), to)
-        select = SQL("GRANT SELECT ON {} TO {}").format(SQL(", ").join(named), to)
-        for statement in (usage, select):
-            self._run(statement.as_string(self._connection), ())
+        self._run(usage.as_string(self._connection), ())
+        for statement, tables in ((GRANT_READ, reads), (GRANT_CHANGE, changes)):
+            if tables:
+                named = SQL(", ").join(Identifier(self._schema, table) for table in tables)
+                self._run(SQL(statement).format(named, to).as_string(self._connection), ())
+
+    def _grantee(self, role: str) -> str:
+        """Say how GRANT names a role. Raises ConfigError when there is none of this name."""
+        if not self._run("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))[1]:
+            raise ConfigError(f"there is no role {role}", hint=f"ask who runs the server for one: CREATE ROLE {role}")
+        return "{}"
+
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:  # noqa: ARG002
+        """PostgreSQL's autovacuum sees to it."""
+        return None
+
+    def tend(self, tables: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """PostgreSQL's autovacuum sees to it."""
+        return []
 
     def publish(self, ours: Ours) -> Path | None:  # noqa: ARG002
         """Readers see what is committed by themselves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -83,5 +84,5 @@ def read_manifest(data: bytes, location: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
             f"manifest.json in {location} was not written by this suite; nothing was changed",
-            hint="python export_lake.py --to ANOTHER_FOLDER",
+            hint=f"the same command again with --to {shlex.quote(location + '_2')}",
         ) from None

@@ -24,6 +24,8 @@ from dwh.settings.sections import (
     Etl,
     IamRole,
     Lake,
+    Log,
+    Notify,
     Postgres,
     Report,
     Warehouse,
@@ -52,6 +54,8 @@ class Config(NamedTuple):
     iam_role: IamRole
     etl: Etl
     checks: Checks
+    log: Log
+    notify: Notify
     path: Path
     origins: Mapping[tuple[str, str], str]
     notes: tuple[str, ...]
@@ -73,6 +77,7 @@ def load_config(path: str | None, flags: Mapping[tuple[str, str], str | None], e
         if file.exists():
             found = read_file(file)
             notes += _exposed_secrets(file, found)
+            _refuse_commands_of_others(file, found)
             values.update(found)
     values = {k: Given(v.text, v.origin, main.parent) if v.origin == "default" else v for k, v in values.items()}
     values.update(_from_environment(environ))
@@ -83,14 +88,42 @@ def load_config(path: str | None, flags: Mapping[tuple[str, str], str | None], e
 def _find(path: str | None) -> Path:
     if path is not None:
         if not os.path.isfile(path):
-            raise ConfigError(f"{path} not found", hint="python etl.py --config /path/to/dwh.cfg")
+            raise _gone(Path(os.path.abspath(path)))
         return Path(os.path.abspath(path))
     for folder in (Path.cwd(), SCRIPTS_FOLDER):
         if (folder / CONFIG_NAME).is_file():
             return folder / CONFIG_NAME
+    checkout = f"git -C {shlex.quote(str(SCRIPTS_FOLDER))} checkout {CONFIG_NAME}"
+    raise ConfigError(f"{SCRIPTS_FOLDER / CONFIG_NAME} not found", hint=checkout)
+
+
+def _gone(path: Path) -> ConfigError:
+    """Word the error of a file of settings that is not there: with the nearest name that is, or with what is there."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    there = [entry.name for entry in os.scandir(folder) if entry.is_file() and entry.name.endswith(".cfg")]
+    near = guess(path.name, there) if folder == path.parent else None
+    if near:
+        hint = f"the same command again with --config {shlex.quote(str(folder / near))}"
+    else:
+        hint = f"ls -la {shlex.quote(str(folder))}"
+    return ConfigError(f"{path} not found", hint=hint)
+
+
+def _refuse_commands_of_others(file: Path, values: _Values) -> None:
+    """Raise ConfigError for a command of [NOTIFY] in a file that another user could have written."""
+    if not any(section == "NOTIFY" and unquoted(given.text) for (section, _), given in values.items()):
+        return
+    status = file.stat()
+    if status.st_uid not in (0, os.geteuid()):
+        why, hint = f"user {status.st_uid} owns it", f"sudo chown {os.geteuid()} {shlex.quote(str(file))}"
+    elif stat.S_IMODE(status.st_mode) & 0o022:
+        why, hint = "others can write it", f"chmod go-w {shlex.quote(str(file))}"
+    else:
+        return
     raise ConfigError(
-        f"{CONFIG_NAME} not found in {SCRIPTS_FOLDER}",
-        hint=("git checkout dwh.cfg", "python etl.py --config /path/to/dwh.cfg"),
+        f"{file} holds a command in [NOTIFY], and {why}",
+        evidence="whoever writes that file would run commands as you",
+        hint=hint,
     )
 
 
@@ -129,6 +162,11 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
     older: _Values = {}
     for variable, text in environ.items():
         given = Given(text, f"environment {variable}", Path.cwd())
+        if names.get(variable, ("", ""))[0] == "NOTIFY" and unquoted(text):
+            raise ConfigError(
+                f"{variable} is set: a command is taken from a file only",
+                hint=(f"unset {variable}", "[NOTIFY] in dwh.cfg"),
+            )
         if variable in names:
             today[names[variable]] = given
         elif variable in ALIASES:
@@ -163,8 +201,10 @@ def _typed(values: _Values, main: Path, notes: tuple[str, ...]) -> Config:
 
 def _wrong(section: str, name: str, given: Given, error: ValueError) -> ConfigError:
     instead = error.instead if isinstance(error, WrongValue) else ()
+    # the address of a web hook in a command is a secret
+    shown = "***" if section == "NOTIFY" else without_credentials(unquoted(given.text))
     return ConfigError(
-        f"[{section}] {name} = {without_credentials(unquoted(given.text))} ({given.origin})",
+        f"[{section}] {name} = {shown} ({given.origin})",
         evidence=f"expected: {error}",
         hint=[_edit(section, name, given, right) for right in instead or (declared_keys()[section, name].default,)],
     )

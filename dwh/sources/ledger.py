@@ -102,7 +102,7 @@ def refuse_other_sources(
                     hint=(
                         f"{another}     (a separate warehouse)",
                         "python create_tables.py --recreate     (start again, empty)",
-                        "python etl.py --add-source     (mix them on purpose)",
+                        "the same command again with --add-source     (mix them on purpose)",
                     ),
                 )
 

@@ -193,7 +193,7 @@ def _refused_by_machine(error: OSError, path: str) -> Changed | EnvironmentFailu
         return EnvironmentFailure(
             f"the disk is full: the temporary folder {tempfile.gettempdir()} needs more room",
             evidence=(str(error.strerror), "nothing of this load was stored; earlier loads are intact"),
-            hint=("free space and run this again", "TMPDIR=/bigger/disk python etl.py"),
+            hint=("free space and run this again", "TMPDIR=/bigger/disk the same command again"),
         )
     return EnvironmentFailure(
         f"{path} cannot be read", evidence=str(error.strerror or error), hint=f"ls -la {shlex.quote(path)}"

@@ -4,9 +4,12 @@ Nothing here knows a setting or a warehouse. Every output shows a masked value a
 
 Other rooms use:
 
-    console  Console, end_with, run
-    errors   Busy, ConfigError, DataError, DwhError, EnvironmentFailure, NotReady, RecordsRefused, WrongValue
+    commands Call
+    console  at_end, Console, end_with, run
+    errors   Busy, ConfigError, DataError, DwhError, EnvironmentFailure, Interrupted, NotReady, RecordsRefused,
+             WrongValue
     flags    confirmation_flag, duration, ScriptParser, take_over_flag, wait_flag, warehouse_parser
+    log      rotate
     signals  cancelled_by
     wording  count, mask, near, printable, seconds
 """

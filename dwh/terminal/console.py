@@ -9,24 +9,32 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from io import TextIOWrapper
 from typing import IO, Any
 
 from dwh.terminal import signals
+from dwh.terminal.commands import Call
 from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, ExitCode, Interrupted
 from dwh.terminal.flags import warehouse_parser
-from dwh.terminal.wording import masked, printable, seconds
+from dwh.terminal.log import Log, begin_run, new_run_id
+from dwh.terminal.wording import masked, printable
 
-PLAIN_PROGRESS_SECONDS = 30.0
 ERROR_LINES = 8
 _last_word: list[Callable[[], str]] = []
+_endings: list[Callable[[int, dict[str, Any]], None]] = []
+_told: dict[str, Any] = {}
+_run_ids: list[str] = []
 _COLOURS = {"red": "31", "yellow": "33", "green": "32"}
 
 
 class Console:
     """The two streams of one run of one script."""
 
-    def __init__(self, script: str, args: argparse.Namespace) -> None:
+    def __init__(self, script: str, args: argparse.Namespace, arguments: Sequence[str] = (), run_id: str = "") -> None:
         self.script = script
+        self.call = Call(script, tuple(arguments))
+        self.run_id = run_id or new_run_id()
+        _run_ids[:] = [self.run_id]
         self.json: bool = args.json
         self.quiet: bool = args.quiet
         self.verbosity: int = getattr(args, "verbose", 0)
@@ -34,40 +42,56 @@ class Console:
         self._plain = (
             getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         )
-        self._log: IO[str] | None = _open_log(getattr(args, "log_file", None))
+        log_file: str | None = getattr(args, "log_file", None)
+        self._log = Log(log_file, self.run_id) if log_file is not None else None
         self._failing = False
+        if self._log:
+            self._log.head(script, self.call.again())
 
     def title(self, subject: str) -> None:
         """Say what is about to happen, before anything that takes time."""
         self.say(f"{self.script:<15} {printable(subject)}", indent="")
 
-    def say(self, text: str, colour: str = "", indent: str = "  ") -> None:
+    def say(self, text: str, colour: str = "", indent: str = "  ", level: str = "INFO") -> None:
         """Write one line about the run to stderr (not with -q)."""
-        self._write(sys.stderr, indent + printable(text), colour, shown=not self.quiet)
+        self._write(sys.stderr, indent + printable(text), colour, shown=not self.quiet, level=level)
 
     def note(self, text: str) -> None:
         """Write one line that a person should read, though nothing failed (not with -q)."""
-        self.say(f"note: {text}", colour="yellow", indent="")
+        self.say(f"note: {text}", colour="yellow", indent="", level="WARNING")
 
     def detail(self, text: str) -> None:
         """Write one line to stderr with -v."""
-        self._write(sys.stderr, "  " + printable(text), "", shown=self.verbosity >= 1)
+        self._write(sys.stderr, "  " + printable(text), "", shown=self.verbosity >= 1, level="DEBUG")
 
     def trace(self, text: str) -> None:
         """Write lines to stderr with -vv."""
         for line in text.splitlines():
-            self._write(sys.stderr, "    " + printable(line), "", shown=self.verbosity >= 2)
+            self._write(sys.stderr, "    " + printable(line), "", shown=self.verbosity >= 2, level="DEBUG")
 
     def result(self, text: str, colour: str = "") -> None:
         """Write one line of the result to stdout (not with --json, which prints its object instead, nor with -q)."""
         self._write(sys.stdout, "  " + printable(text), colour, shown=not (self.json or self.quiet))
 
     def finish(self, payload: dict[str, Any], *, ok: bool = True) -> None:
-        """Print the object of --json: `script` and `ok`, then the payload."""
+        """Tell the object of the run, and print it with --json: `script` and `ok`, then the payload."""
+        told = {"script": self.script, "ok": ok, **payload}
+        _told.update(told)
         if self.json:
             import json
 
-            print(json.dumps({"script": self.script, "ok": ok, **payload}, default=str), flush=True)
+            print(json.dumps(told, default=str), flush=True)
+
+    def warn(self, text: str) -> None:
+        """Write a line that matters more than -q, such as one about costs, with its commands complete."""
+        self._failing = True
+        self._write(sys.stderr, printable(self.call.complete(text)), "", shown=True, level="WARNING")
+
+    def traceback(self, text: str, *, shown: bool) -> None:
+        """Write a traceback to the log, and to stderr when it is shown."""
+        self._failing = True
+        for line in masked(text).splitlines():
+            self._write(sys.stderr, line, "", shown=shown, level="ERROR")
 
     @property
     def elapsed(self) -> float:
@@ -85,7 +109,7 @@ class Console:
         if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
             raise ConfigError(
                 f"{self.script} needs a confirmation, and there is no terminal to ask on",
-                hint=f"python {self.script}.py ... --yes",
+                hint="the same command again with --yes",
             )
         sys.stderr.write(f"{printable(question)}: ")
         sys.stderr.flush()
@@ -101,33 +125,20 @@ class Console:
         if self.quiet or self.json or total <= 0:
             yield lambda _done: None
         elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-            with self._bar(label, total, unit) as advance:
+            from dwh.terminal.progress import bar
+
+            with bar(label, total, unit, plain=self._plain) as advance:
                 yield advance
         else:
-            yield _PlainProgress(self, label, total, unit).advance
+            from dwh.terminal.progress import plain_lines
 
-    @contextmanager
-    def _bar(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+            yield plain_lines(self.say, label, total, unit)
 
-        columns = (
-            TextColumn("  {task.description}"),
-            BarColumn(24),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=RichConsole(stderr=True, no_color=self._plain), transient=True) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda done: bar.advance(task, done)
-
-    def _write(self, stream: IO[str], line: str, colour: str, *, shown: bool) -> None:
+    def _write(self, stream: IO[str], line: str, colour: str, *, shown: bool, level: str = "INFO") -> None:
         # an error is being reported already: it must not fail because the log cannot be written
         with suppress(OSError) if self._failing else nullcontext():
             if self._log:
-                self._log.write(line + "\n")
-                self._log.flush()
+                self._log.write(level, line)
         if not shown:
             return
         # the reader of stderr may close it (`2>&1 | head`): that must not stop a load; `run` handles a broken stdout
@@ -144,14 +155,15 @@ class Console:
         """Write an error in the form of the suite: what failed, the evidence, `try:` lines; at most eight lines."""
         self._failing = True
         lines = [*(f"  {printable(line)}" for line in error.evidence)][: ERROR_LINES - 1 - len(error.hint)]
-        lines += [f"  try: {printable(hint)}" for hint in error.hint]
-        self._write(sys.stderr, f"error: {printable(error.message)}", "red", shown=True)
+        hints = [printable(self.call.complete(hint)) for hint in error.hint]
+        lines += [f"  try: {hint}" for hint in hints]
+        self._write(sys.stderr, f"error: {printable(error.message)}", "red", shown=True, level="ERROR")
         for line in lines:
-            self._write(sys.stderr, line, "", shown=True)
+            self._write(sys.stderr, line, "", shown=True, level="ERROR")
         described = {
             "kind": error.kind,
             "message": printable(error.message),
-            "hint": [printable(h) for h in error.hint],
+            "hint": hints,
         }
         try:
             self.finish({"error": {**described, "exit_code": int(error.exit_code)}}, ok=False)
@@ -159,24 +171,14 @@ class Console:
             _give_up_stdout()
 
 
-class _PlainProgress:
-    def __init__(self, console: Console, label: str, total: int, unit: str) -> None:
-        self.console, self.label, self.total, self.unit = console, label, total, unit
-        self.done = 0
-        self.next_line = time.monotonic() + PLAIN_PROGRESS_SECONDS
-
-    def advance(self, done: int) -> None:
-        self.done += done
-        if time.monotonic() >= self.next_line:
-            self.console.say(
-                f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {seconds(self.console.elapsed)} elapsed"
-            )
-            self.next_line += PLAIN_PROGRESS_SECONDS
-
-
 def end_with(word: Callable[[], str]) -> None:
     """Make `run` print this last, however the script ends, even with -q: it is about costs."""
     _last_word[:] = [word]
+
+
+def at_end(act: Callable[[int, dict[str, Any]], None]) -> None:
+    """Make `run` do this when the script has ended, with its exit code and its object. It changes neither."""
+    _endings[:] = [act]
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
@@ -184,34 +186,45 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
 
     This is the only place that catches an unexpected exception: a bug, shown with its traceback, exit code 70.
     """
-    signals.listen()
-    _last_word.clear()
+    _begin()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         code = main(arguments)
         sys.stdout.flush()
-        return code
     except BrokenPipeError:
         # the reader (`| head`) needs no more
         _give_up_stdout()
-        return ExitCode.OK
+        code = ExitCode.OK
     except DwhError as error:
         console = _last_resort(arguments)
         console.fail(error)
-        if console.verbosity >= 2:
-            _print_traceback()
-        return error.exit_code
+        console.traceback(_traceback(), shown=console.verbosity >= 2)
+        code = error.exit_code
     except (Interrupted, KeyboardInterrupt):
-        _last_resort(arguments).fail(
-            _Stopped(
-                "stopped before the end; committed work is kept", hint="the same command again; it continues from there"
-            )
-        )
-        return ExitCode.INTERRUPTED
+        stopped = "stopped before the end; committed work is kept"
+        _last_resort(arguments).fail(_Stopped(stopped, hint="the same command again; it continues from there"))
+        code = ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001
-        return _tell_unexpected(error, arguments)
+        code = _tell_unexpected(error, arguments)
     finally:
-        _say_last_word()
+        _say_last_word(arguments)
+    for act in _endings:
+        act(code, _told)
+    return code
+
+
+def _begin() -> None:
+    """Begin a run: nothing is left of an earlier one in this process, and a stream that cannot write a character, such
+    as one of ASCII only, writes its escape."""
+    signals.listen()
+    begin_run()
+    _last_word.clear()
+    _endings.clear()
+    _told.clear()
+    _run_ids.clear()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
@@ -220,10 +233,9 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     if signals.stop_requested():
         return ExitCode.INTERRUPTED
     if not isinstance(error, OSError):
-        _print_traceback()
-        _last_resort(arguments).fail(
-            DwhError(f"unexpected {type(error).__name__}: {error}", hint="report this with the lines above")
-        )
+        console = _last_resort(arguments)
+        console.traceback(_traceback(), shown=True)
+        console.fail(DwhError(f"unexpected {type(error).__name__}: {error}", hint="report this with the lines above"))
         return ExitCode.BUG
     try:
         sys.stdout.flush()
@@ -235,11 +247,10 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
         EnvironmentFailure(
             f"{about}{error.strerror or error}",
             evidence="unfinished work was rolled back; committed work is kept",
-            hint="the same command again, when that is fixed (-vv shows where it happened)",
+            hint="the same command again; when that is fixed, -vv shows where it happened",
         )
     )
-    if console.verbosity >= 2:
-        _print_traceback()
+    console.traceback(_traceback(), shown=console.verbosity >= 2)
     return ExitCode.ENVIRONMENT
 
 
@@ -248,11 +259,9 @@ def _give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say_last_word() -> None:
+def _say_last_word(arguments: Sequence[str]) -> None:
     for word in filter(None, (say() for say in _last_word)):
-        with suppress(BrokenPipeError):
-            sys.stderr.write(f"{printable(word)}\n")
-            sys.stderr.flush()
+        _last_resort(arguments).warn(word)
 
 
 class _Stopped(DwhError):
@@ -263,26 +272,14 @@ class _Stopped(DwhError):
 def _last_resort(arguments: Sequence[str]) -> Console:
     """Make a console from the common arguments alone: the script's own parser may be what failed."""
     script = os.path.basename(sys.argv[0]).removesuffix(".py")
-    known = warehouse_parser(script, None)
+    run_id = _run_ids[-1] if _run_ids else ""
     with suppress(ConfigError):
-        return Console(
-            script, known.parse_known_args([a for a in arguments if a not in ("-h", "--help", "--version")])[0]
-        )
-    return Console(script, argparse.Namespace(json="--json" in arguments, quiet=False))
+        known = [a for a in arguments if a not in ("-h", "--help", "--version")]
+        return Console(script, warehouse_parser(script, None).parse_known_args(known)[0], arguments, run_id)
+    return Console(script, argparse.Namespace(json="--json" in arguments, quiet=False), arguments, run_id)
 
 
-def _print_traceback() -> None:
+def _traceback() -> str:
     import traceback
 
-    sys.stderr.write(masked(traceback.format_exc()))
-
-
-def _open_log(path: str | None) -> IO[str] | None:
-    if path is None:
-        return None
-    try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"the log file cannot be written: {path}", evidence=str(error), hint="another --log-file"
-        ) from error
+    return traceback.format_exc()

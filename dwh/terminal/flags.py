@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Sequence
 from typing import NoReturn
 
 from dwh import __version__
@@ -24,6 +26,7 @@ class ScriptParser(argparse.ArgumentParser):
             allow_abbrev=False,
             add_help=False,
         )
+        self._given: list[str] = []
         self.what = self.add_argument_group("what")
         self.how = self.add_argument_group("how")
         self.output = self.add_argument_group("output")
@@ -32,9 +35,35 @@ class ScriptParser(argparse.ArgumentParser):
         self.output.add_argument("-q", "--quiet", action="store_true", help="errors only")
         self.output.add_argument("--json", action="store_true", help="one JSON object on stdout, also on failure")
 
+    def parse_known_args(  # type: ignore[override] # of the three forms only this one is used
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as argparse does, and remember what was given."""
+        self._given = list(args or ())
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
-        """Raise a ConfigError instead of printing usage and leaving."""
-        raise ConfigError(f"{self.prog}: {message}", hint=f"python {self.prog} --help")
+        """Raise a ConfigError instead of printing usage and leaving; a flag with a typo gets the right command."""
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        right = self._without_typos() if unknown and words.startswith("-") else None
+        hint = shlex.join(["python", self.prog, *right]) if right else f"python {self.prog} --help"
+        raise ConfigError(f"{self.prog}: {message}", hint=hint)
+
+    def _without_typos(self) -> list[str] | None:
+        """Give what was given with the flags that were meant; None when one is like no flag."""
+        import difflib
+
+        right = []
+        for word in self._given:
+            flag, equals, value = word.partition("=")
+            if not word.startswith("--") or flag in self._option_string_actions:
+                right.append(word)
+                continue
+            meant = difflib.get_close_matches(flag, list(self._option_string_actions), n=1)
+            if not meant:
+                return None
+            right.append(meant[0] + equals + value)
+        return right if right != self._given else None
 
 
 def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
@@ -47,7 +76,12 @@ def warehouse_parser(script: str, doc: str | None) -> ScriptParser:
     )
     parser.output.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR=1)")
     parser.output.add_argument(
-        "--log-file", metavar="FILE", help="write everything that -vv shows to this file as well"
+        "--log-file",
+        metavar="FILE",
+        help="write everything that -vv shows to this file as well, each line with its time",
+    )
+    parser.output.add_argument(
+        "--metrics", metavar="FILE", help="write what status.json knows to this file, for Prometheus"
     )
     return parser
 

@@ -11,11 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dwh.checks.check import Check
-from star.checks import comparison, ledger, oddities, star_tables
+from star.checks import comparison, ledger, oddities, star_tables, storage
 from star.checks.prepared import CHOOSE_STAR_AGAIN
 
-# In the order in which they run.
+# In the order in which they run, on every engine.
 CHECKS = (*ledger.CHECKS, *star_tables.CHECKS, *oddities.CHECKS, *comparison.CHECKS)
+
+
+def checks_of(engine: str) -> Sequence[Check]:
+    """Give the checks of an engine: Redshift leaves deleted rows where they are until VACUUM frees their room."""
+    return (*CHECKS, *storage.CHECKS) if engine == "redshift" else CHECKS
 
 
 def choose_quick(checks: Sequence[Check]) -> list[Check]:

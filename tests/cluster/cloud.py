@@ -29,20 +29,25 @@ from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.redshift.exceptions import ClusterNotFoundError, ClusterSnapshotNotFoundError, RedshiftClientError
-from moto.redshift.models import Cluster, RedshiftBackend, redshift_backends
+from moto.redshift.models import Cluster, redshift_backends
 from moto.redshift.responses import RedshiftResponse
 from moto.secretsmanager.models import secretsmanager_backends
 from werkzeug.serving import make_server
 
+from cluster import credentials
 from cluster.authorization import Need, allows, needs
+from cluster.credentials import TEMPORARY
+from cluster.serverless_rules import ServerlessAccount
 
 ACCOUNT, REGION, NAME = "123456789012", "us-west-2", "sparkify-dwh"
 ENDPOINT = f"{NAME}.abc123xyz.{REGION}.redshift.amazonaws.com"
+SERVERLESS_ENDPOINT = f"{NAME}.{ACCOUNT}.{REGION}.redshift-serverless.amazonaws.com"
 CREATING, DELETING = ("creating", "creating"), ("final-snapshot", "deleting")
 # Asked directly: moto's own way of finding out whom a question is for lists 200 folders each time.
-SERVICES: tuple[Any, ...] = ("ec2", "glue", "iam", "redshift", "secretsmanager", "sts")
+SERVICES: tuple[Any, ...] = ("ec2", "glue", "iam", "redshift", "redshift-serverless", "secretsmanager", "sts")
 OUR_KEY, TESTS_KEY = "AKIAOURSUITE", "AKIATESTSOWN"
-PASSWORD, TEMPORARY = "Managed-1-by-aws", "temporary-password"
+PASSWORD = "Managed-1-by-aws"
+__all__ = ["TEMPORARY"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,9 @@ class Cloud:
     unknown_group: int = 0  # AuthorizeSecurityGroupIngress calls until EC2 knows a new group everywhere
     lingering: int = 1  # DeleteSecurityGroup calls until a deleted cluster's network interfaces are gone
     passwords: dict[str, str] = field(default_factory=dict)  # what the database behind the endpoint takes
+    caller: str = "ana"  # the IAM user whose keys the suite has
+    users: set[str] = field(default_factory=set)  # of the database, beside the admin and those that AWS makes
+    signs_in_as: dict[str, str] = field(default_factory=dict)  # names with a temporary password, and their users
     calls: list[Call] = field(default_factory=list)
     fault: Fault | None = None
     keeps_tags: bool = True  # a restored cluster has the tags of its snapshot
@@ -81,7 +89,18 @@ class Cloud:
     metadata: str = ""  # the instance metadata of the machine that the scripts run on; empty: it is none of EC2
     _apps: dict[str, Any] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
+    serverless: ServerlessAccount = field(init=False)
     lingerers: list[str] = field(default_factory=list)  # groups that a deleted cluster's network interfaces still hold
+
+    def __post_init__(self) -> None:
+        def groups() -> list[str]:
+            return [group for known in ec2_backends[ACCOUNT][REGION].groups.values() for group in known]
+
+        def release(groups: list[str]) -> None:
+            self.lingerers += groups * self.lingering
+
+        self.serverless = ServerlessAccount(ACCOUNT, REGION, self.passwords, groups, release)
+        self._apps["redshift-serverless"] = self.serverless.serve
 
     def client(self, service: str) -> Any:
         """Give a client of the tests' own, to look at the account and to put things into it."""
@@ -137,7 +156,7 @@ class Cloud:
 
     def changes(self) -> list[str]:
         """Give the actions that were asked for and are more than looking."""
-        looking = re.compile(r"\w+:(Describe|List|Get|HEAD|GET)")
+        looking = re.compile(r"[\w-]+:(Describe|List|Get|HEAD|GET)")
         return [call.action for call in self.calls if not looking.match(call.action)]
 
     def clusters(self) -> dict[str, Cluster]:
@@ -147,6 +166,12 @@ class Cloud:
     def cluster(self) -> Any:
         """Give the one cluster of our name."""
         return self.clusters()[NAME]
+
+    def go_on(self) -> None:
+        """Let everything that is slow be done at the next look."""
+        for cluster in self.clusters().values():
+            cast("Any", cluster).coming.clear()
+        self.serverless.hurry()
 
     def snapshots(self) -> list[dict[str, Any]]:
         """Give the snapshots that were taken by hand, final ones included."""
@@ -170,6 +195,7 @@ class Cloud:
     def all(self) -> dict[str, list[str]]:
         """Name everything that there is, to compare before with after."""
         return {
+            **self.serverless.all(),
             "clusters": sorted(self.clusters()),
             "roles": sorted(self.roles()),
             "groups": sorted(group["GroupName"] for group in self.groups()),
@@ -189,8 +215,15 @@ class Cloud:
             "unknown_group",
             "lingering",
             "passwords",
+            "caller",
+            "users",
+            "signs_in_as",
         ):
             setattr(self, name, getattr(fresh, name))
+        self.serverless = ServerlessAccount(
+            ACCOUNT, REGION, self.passwords, self.serverless.groups, self.serverless.release
+        )
+        self._apps["redshift-serverless"] = self.serverless.serve
         self.policy, self.service_role, self.keeps_tags = None, False, True
         self.unseen.clear()
         self.needed.clear()
@@ -203,6 +236,7 @@ class Cloud:
             things.clear()
         iam_backends[ACCOUNT]["aws"].roles.clear()
         secretsmanager_backends[ACCOUNT][REGION].secrets.clear()
+        self.serverless.empty()
         for groups in ec2_backends[ACCOUNT][REGION].groups.values():
             for number in [number for number, group in groups.items() if group.name != "default"]:
                 del groups[number]
@@ -279,13 +313,6 @@ class Cloud:
             cloud._refuse_used(group_id)
             delete_group(backend, name, group_id)
 
-        def get_cluster_credentials(_backend: Any, cluster: str, user: str, auto_create: bool, _s: int) -> Any:
-            if cluster not in cloud.clusters():
-                raise ClusterNotFoundError(cluster)
-            given = f"{'IAMA' if auto_create else 'IAM'}:{user}"  # [B GetClusterCredentials]
-            cloud.passwords[given] = f"{TEMPORARY}-{len(cloud.calls)}"  # a new one each time [B]
-            return {"DbUser": given, "DbPassword": cloud.passwords[given], "Expiration": "2030-01-01T00:00:00Z"}
-
         with (
             patch.multiple(RedshiftResponse, create_cluster=create_cluster, describe_clusters=describe_clusters),
             patch.multiple(RedshiftResponse, modify_cluster=modify_cluster, delete_cluster=delete_cluster),
@@ -297,7 +324,7 @@ class Cloud:
             patch.object(RedshiftResponse, "modify_cluster_iam_roles", modify_cluster_iam_roles, create=True),
             patch.multiple(Cluster, iam_roles=property(iam_roles), endpoint=property(endpoint)),
             patch.object(SecurityGroupBackend, "delete_security_group", delete_security_group),
-            patch.object(RedshiftBackend, "get_cluster_credentials", get_cluster_credentials),
+            patch.multiple(RedshiftResponse, create=True, **cast("Any", credentials.handlers(cloud))),
         ):
             yield
 
@@ -446,7 +473,9 @@ class Cloud:
 
     def _refuse_used(self, group: str | None) -> None:
         """Refuse to delete a group in use [D ec2 DeleteSecurityGroup], also just after its cluster is gone [G]."""
-        if any(group in cluster.vpc_security_group_ids for cluster in self.clusters().values()):
+        used = [cluster.vpc_security_group_ids for cluster in self.clusters().values()]
+        used += [workgroup["securityGroupIds"] for workgroup in self.serverless.workgroups.values()]
+        if any(group in groups for groups in used):
             raise DependencyViolationError(f"resource {group} has a dependent object")
         if group in self.lingerers:
             self.lingerers.remove(group)
@@ -472,6 +501,10 @@ class Cloud:
         if call.action == "ec2:AuthorizeSecurityGroupIngress" and self.unknown_group:
             self.unknown_group -= 1
             code = "InvalidGroup.NotFound"  # [D ec2 apireference query-api-troubleshooting, G hashicorp/packer#3627]
+        if code is None and call.action == "redshift-serverless:GetCredentials":  # moto has none of Serverless
+            answer = json.dumps(credentials.get_credentials(self, json.loads(body), key)).encode()
+            start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+            return [answer]
         if code is None:
             return list(app(environ, start_response))
         if code == LOST:
@@ -526,7 +559,7 @@ def _refusal(service: str, code: str) -> tuple[str, str, bytes]:
         return "500 Error", "text/html", b"<!DOCTYPE html>\n<title>500</title>\n<h1>Internal Server Error</h1><br>\n"
     status = "500 Error" if code == "InternalFailure" else "400 Error"
     message = f"{code} by the test"
-    if service in ("glue", "secretsmanager"):
+    if service in ("glue", "redshift-serverless", "secretsmanager"):
         return status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     whole = f"<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"

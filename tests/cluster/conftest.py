@@ -18,7 +18,7 @@ import boto3
 import pytest
 from warehouse import Result, Warehouse
 
-from cluster.cloud import ENDPOINT, OUR_KEY, REGION, Cloud
+from cluster.cloud import ENDPOINT, OUR_KEY, REGION, SERVERLESS_ENDPOINT, Cloud
 from cluster.door import Door
 from dwh.cluster.account import Account
 from dwh.terminal.console import run
@@ -49,6 +49,7 @@ class Rig:
     warehouse: Warehouse
     cloud: Cloud
     door: Door
+    kind: str = "provisioned"
 
     def configure(self, **sections: Mapping[str, object]) -> None:
         """Write dwh.cfg anew, with these keys on top."""
@@ -58,6 +59,7 @@ class Rig:
             AWS={"REGION": REGION},
             S3={**s3, "WORK": "s3://acme-dwh-work/work", "LAKE": "s3://acme-dwh-work/lake", **sections.pop("S3", {})},
             CLUSTER={
+                "KIND": self.kind,
                 "ALLOW_CIDR": ADDRESS,
                 "POLL_SECONDS": 0.01,
                 "SSLROOTCERT": self.door.ca_file,
@@ -137,9 +139,10 @@ def cloud(account: Cloud) -> Cloud:
 
 @pytest.fixture
 def door(cloud: Cloud, tmp_path: Path) -> Iterator[Door]:
-    """What answers at the endpoint of the cluster."""
-    with Door(cloud.passwords).open(tmp_path / "tls", ENDPOINT) as opened:
+    """What answers at the endpoint of the cluster, and of the workgroup."""
+    with Door(cloud.passwords).open(tmp_path / "tls", ENDPOINT, SERVERLESS_ENDPOINT) as opened:
         cloud.endpoint = (ENDPOINT, opened.port)
+        cloud.serverless.endpoint = (SERVERLESS_ENDPOINT, opened.port)
         yield opened
 
 

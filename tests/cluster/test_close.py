@@ -13,12 +13,12 @@ from warehouse import Result
 
 from cluster.cloud import NAME, REGION, Call, snapshots_of
 from cluster.conftest import Rig, foreign_things
+from cluster.test_faults import NOTHING
 from dwh.cluster.account import Account
 from dwh.engines.redshift.engine import RedshiftEngine
 from dwh.settings.config import load_config
 from dwh.terminal.errors import Busy, ConfigError, EnvironmentFailure
 
-NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
 ALL_GONE = f"= all gone: nothing tagged dwh-suite={NAME} is left in us-west-2"
 
 
@@ -56,11 +56,11 @@ def test_everything_goes_in_the_order_that_works(up: Rig) -> None:
 
 
 def test_p64_all_gone_is_the_answer_of_a_listing(up: Rig) -> None:
-    """The last three questions of a close list clusters, groups and roles by tag."""
+    """The last questions of a close list both kinds of warehouse, groups and roles by tag."""
     close(up)
-    asked = [call for call in up.cloud.calls if not call.action.startswith("s3:")][-3:]
-    listings = ["redshift:DescribeClusters", "ec2:DescribeSecurityGroups", "iam:ListRoles"]
-    assert [call.action for call in asked] == listings
+    asked = [call for call in up.cloud.calls if not call.action.startswith("s3:")][-5:]
+    listings = ["DescribeClusters", "ListNamespaces", "ListWorkgroups", "DescribeSecurityGroups", "ListRoles"]
+    assert [call.action.split(":")[1] for call in asked] == listings
     assert asked[0].given["TagValues.TagValue.1"] == NAME
 
 

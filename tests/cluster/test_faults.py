@@ -7,21 +7,42 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from warehouse import Result
+from warehouse import Result, Warehouse
 
-from cluster.cloud import NAME
+from cluster.cloud import NAME, Cloud
 from cluster.conftest import Rig
+from cluster.door import Door
 from dwh.cluster.account import Account, Answer
 from dwh.terminal.errors import DwhError
 
-NOTHING: dict[str, list[str]] = {"clusters": [], "roles": [], "groups": [], "secrets": []}
-BILLED = "is up and billed by the hour; to end it: python conn_close.py --engine redshift"
-MAYBE = "if us-west-2/sparkify-dwh is up, it is billed by the hour; to end it: python conn_close.py --engine redshift"
+NOTHING: dict[str, list[str]] = {
+    kind: [] for kind in ("clusters", "namespaces", "workgroups", "limits", "roles", "groups", "secrets")
+}
+END = "; to end it: python conn_close.py --engine redshift"
+COMPUTE = "compute is billed while a statement runs (at least a minute), storage by the month until conn_close.py"
+BILLED = {"provisioned": f"is up and billed by the hour{END}", "serverless": f"is up; {COMPUTE}{END}"}
+MAYBE = {
+    "provisioned": f"if us-west-2/sparkify-dwh is up, it is billed by the hour{END}",
+    "serverless": f"if us-west-2/sparkify-dwh is there, {COMPUTE}{END}",
+}
+# What there is one of when everything is there.
+WHOLE = {
+    "provisioned": {"clusters", "roles", "groups", "secrets"},
+    "serverless": {"namespaces", "workgroups", "limits", "roles", "groups", "secrets"},
+}
 WAYS = ("refused", "unheard", "killed")
 
 
 class Killed(BaseException):
     """The process is gone."""
+
+
+@pytest.fixture(params=["provisioned", "serverless"])
+def rig(request: pytest.FixtureRequest, cloud: Cloud, door: Door, bare: Warehouse) -> Rig:
+    """A warehouse of each kind, of which nothing is there yet."""
+    rig = Rig(bare, cloud, door, request.param)
+    rig.configure()
+    return rig
 
 
 def attempt(rig: Rig, script: str, *argv: str) -> bool:
@@ -61,7 +82,8 @@ def is_complete(rig: Rig) -> bool:
     """Tell whether everything is there, once, and a start would change nothing."""
     there = rig.cloud.all()
     plan = rig.call("conn_start", "--dry-run", "--json").json["changes"]
-    return [len(things) for things in there.values()] == [1, 1, 1, 1] and {change[0] for change in plan} == {"="}
+    counts = {kind: len(things) for kind, things in there.items() if things}
+    return counts == dict.fromkeys(WHOLE[rig.kind], 1) and {change[0] for change in plan} == {"="}
 
 
 def every_call(rig: Rig, first: int = 1, step: int = 1) -> Iterator[int]:
@@ -145,12 +167,12 @@ def last_line(done: Result) -> str:
 
 def test_p68_every_script_says_last_what_goes_on_costing(rig: Rig) -> None:
     """After success, failure and plan, with -q and --json; a cluster that does not exist is not mentioned."""
-    assert last_line(rig.end("conn_start", "-q")).endswith(BILLED)
-    assert last_line(rig.end("conn_start", "--json", "--dry-run")).endswith(BILLED)
+    assert last_line(rig.end("conn_start", "-q")).endswith(BILLED[rig.kind])
+    assert last_line(rig.end("conn_start", "--json", "--dry-run")).endswith(BILLED[rig.kind])
     for script in ("create_tables", "etl", "sql_validate"):
-        assert last_line(rig.end(script, "-q")) in (MAYBE, f"us-west-2/{NAME} {BILLED}"), script
+        assert last_line(rig.end(script, "-q")) in (MAYBE[rig.kind], f"us-west-2/{NAME} {BILLED[rig.kind]}"), script
     rig.cloud.fault = lambda _call: "AccessDenied"
-    assert last_line(rig.end("conn_close", "--yes")) == MAYBE
+    assert last_line(rig.end("conn_close", "--yes")) == MAYBE[rig.kind]
     rig.cloud.fault = None
     assert "billed" not in last_line(rig.end("conn_close", "--yes"))
 
@@ -160,7 +182,7 @@ def test_p68_also_after_a_bug(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None
     rig.call("conn_start")
     monkeypatch.setattr("dwh.engines.redshift.engine.connect", lambda *_args: 1 / 0)
     failed = rig.end("conn_start")
-    assert (failed.code, last_line(failed)) == (70, f"us-west-2/{NAME} {BILLED}")
+    assert (failed.code, last_line(failed)) == (70, f"us-west-2/{NAME} {BILLED[rig.kind]}")
 
 
 def test_p68_nothing_is_said_of_an_engine_that_costs_nothing(rig: Rig) -> None:
@@ -171,18 +193,22 @@ def test_p68_nothing_is_said_of_an_engine_that_costs_nothing(rig: Rig) -> None:
 def test_p68_a_start_that_fails_says_whether_something_was_made(rig: Rig) -> None:
     """A cluster that is there and cannot be reached is billed; one that AWS refused is not."""
     rig.cloud.passwords.clear()
-    rig.cloud.fail("redshift:CreateCluster", "ClusterQuotaExceeded")
+    if rig.kind == "provisioned":
+        rig.cloud.fail("redshift:CreateCluster", "ClusterQuotaExceeded")
+    else:
+        rig.cloud.fail("redshift-serverless:CreateNamespace", "ServiceQuotaExceededException")
     refused = rig.end("conn_start")
     assert (refused.code, "billed" in last_line(refused)) == (3, False)
     rig.cloud.fault = lambda call: "AccessDenied" if call.action.startswith("secretsmanager") else None
     locked = rig.end("conn_start")
-    assert (locked.code, last_line(locked)) == (3, f"us-west-2/{NAME} {BILLED}")
+    assert (locked.code, last_line(locked)) == (3, f"us-west-2/{NAME} {BILLED[rig.kind]}")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_p69_stopping_the_wait_says_how_to_go_on_and_how_to_stop_paying(rig: Rig, stop: signal.Signals) -> None:
     """Exit code 130 at once, with both commands; the cluster stays, and the next start continues."""
     rig.cloud.creating = ("creating",) * 10**6
+    rig.cloud.serverless.making = 10**6
     rig.configure(CLUSTER={"POLL_SECONDS": 0.2})
     with rig.warehouse.started("conn_start", env=rig.cloud.environment) as start:
         start.wait_for(" elapsed")
@@ -190,9 +216,10 @@ def test_p69_stopping_the_wait_says_how_to_go_on_and_how_to_stop_paying(rig: Rig
         done = start.ended()
     assert done.code == 130, done.err
     last = last_line(done)
-    assert "billed by the hour" in last
+    assert {"provisioned": "billed by the hour", "serverless": COMPUTE}[rig.kind] in last
     assert "python conn_close.py --engine redshift" in last
     assert "python conn_start.py --engine redshift" in last
-    rig.cloud.cluster().coming.clear()
+    rig.cloud.go_on()
     assert rig.call("conn_start").code == 0
-    assert len(rig.cloud.asked("redshift:CreateCluster")) == 1
+    made = rig.cloud.asked("redshift:CreateCluster") + rig.cloud.asked("redshift-serverless:CreateWorkgroup")
+    assert len(made) == 1

@@ -77,8 +77,8 @@ def test_p94_a_dry_run_changes_nothing(rig: Rig) -> None:
     plan = rig.call("conn_start", "--dry-run", "--json").json
     assert rig.cloud.changes() == []
     assert (plan["created"], plan["would_create"]) == (False, True)
-    assert [change[:6] for change in plan["changes"]] == ["= acco", "+ role", "+ port", "+ clus"]
-    assert "billed by the hour" in plan["changes"][-1]
+    assert [change[:6] for change in plan["changes"]] == ["= acco", "+ role", "+ port", "+ clus", "= pric"]
+    assert "billed by the hour" in plan["changes"][-2]
 
 
 @pytest.mark.parametrize("missing", ["rights", "role", "rule"])

@@ -23,19 +23,25 @@ from dwh.settings.sections import SECTIONS, declared_keys
 from dwh.terminal.errors import ConfigError, DwhError
 
 COMMENT = re.compile(r"\s{3,}\(.*\)$|\s{3,}or: .*$|, then .*$")
-COMMANDS = ("ls -la ", "git checkout ", "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",
+PLACEHOLDER = re.compile(r"\.\.\.|(?<![\w/])(?:PATH|FILE|FOLDER|ANOTHER_FOLDER|ELSEWHERE|NAME|TIME)(?![\w=])|/path/to")
+COMMANDS = ("ls -la ", "git -C ", "sudo chown ",
+            "pip install -r ", ". .venv/bin/activate", "./run_all.sh", "unset ", "aws ",
             "timedatectl", "chmod ", "sed ", "docker ", "df ", "mv ", "cat ", "bunzip2 ", "xz ", "zstd ",
             "f=", "python -c ", "SELECT pg_terminate_backend(")  # fmt: skip
 EDITS = ("fix ", "free ", "move ", "rename ", "report this", "the same command again", "ask ", "one of ", "fill both",
-         "edit ", "another --", "close it", "on a company network: ", "s3://", "type ", "wait ", "choose ")  # fmt: skip
+         "edit ", "close it", "on a company network: ", "s3://", "type ", "wait ", "choose ")  # fmt: skip
 NAMES = {name for _, name in declared_keys()} | set(SECTIONS) | {"DWH_PORT"}
 
 
 def fault_of(hint: str) -> str | None:
     """Say what is wrong with a `try:` line; None when it is a real command or edit."""
     told = COMMENT.sub("", hint).strip()
+    if again := re.match(r"(?:TMPDIR=\S+ )?the same command again(?: with (--[a-z-]+))?", told):
+        return None if again[1] is None or again[1] in flags_of_all() else f"no script has {again[1]}"
     told = re.sub(r"^TMPDIR=\S+ ", "", told)
     if told.startswith("python ") and not told.startswith("python -c "):
+        if placeholder := PLACEHOLDER.search(told):
+            return f"{placeholder[0]} has to be filled in by hand"
         return _fault_of_command(told)
     if setting := re.match(r"\[(\w+)\](?: ([A-Z_]+)\b)?", told):
         section, name = setting[1], setting[2]
@@ -44,6 +50,14 @@ def fault_of(hint: str) -> str | None:
     if told.startswith((*COMMANDS, *EDITS, "DWH_")) or told in NAMES:
         return None
     return "neither a command nor an edit that is known"
+
+
+@cache
+def flags_of_all() -> set[str]:
+    """Give the flags of all scripts."""
+    scripts = [path.stem for path in REPO.glob("*.py") if path.stem != "sql_queries"]
+    parsers = [importlib.import_module(script).parser() for script in scripts]
+    return {flag for parser in parsers for flag in parser._option_string_actions}
 
 
 @cache
@@ -57,7 +71,7 @@ def _fault_of_command(command: str) -> str | None:
     parser = importlib.import_module(script.removesuffix(".py")).parser()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            parser.parse_args([argument for argument in arguments if argument != "..."])
+            parser.parse_args(arguments)
     except ConfigError as error:
         return error.message
     except SystemExit:

@@ -191,7 +191,7 @@ def test_p81_neither_names_nor_data_reach_the_terminal_raw(warehouse: Warehouse,
 
 def test_p82_every_dependency_is_pinned() -> None:
     """Run time and tests name one version of each package."""
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-readers.txt"):
         for line in (REPO / name).read_text(encoding="utf-8").splitlines():
             if line and not line.startswith(("#", "-r ")):
                 assert re.match(r"[\w.-]+(\[[\w,]+\])?==\d[\w.]*(; .+)?$", line), line

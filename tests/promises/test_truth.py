@@ -65,7 +65,9 @@ def test_p93_the_search_finds_hints() -> None:
 @pytest.mark.parametrize(
     "hint",
     [*("python etl.py --on-bad-lines stop", "python etl.py --wait soon", "python elt.py", "[DUCKDB] FILE = x", "maybe"),
-     *("[DUCK] PATH = x", "python etl.py --forget 'a", "")],
+     *("[DUCK] PATH = x", "python etl.py --forget 'a", "", "the same command again with --wiat 5m"),
+     *("python etl.py --forget PATH", "python export_lake.py --to FOLDER", 'python ask.py "SELECT ..."'),
+     "python etl.py --config /path/to/dwh.cfg"],
 )  # fmt: skip
 def test_p93_what_is_no_hint_is_seen(hint: str) -> None:
     """The judge of hints was seen failing, and so was the recorder's verdict."""

@@ -1,7 +1,8 @@
 """What a database of Redshift has from the beginning, made in a database of PostgreSQL.
 
 Columns: [D] dg/SYS_LOAD_ERROR_DETAIL.html, SYS_LOAD_HISTORY.html, SYS_LOAD_DETAIL.html; [D23]
-dg/r_STL_LOAD_ERRORS.html, r_STL_LOAD_COMMITS.html, r_PG_TABLE_DEF.html, r_SVV_COLUMNS.html, r_SVV_TABLES.html.
+dg/r_STL_LOAD_ERRORS.html, r_STL_LOAD_COMMITS.html, r_PG_TABLE_DEF.html, r_SVV_COLUMNS.html, r_SVV_TABLES.html; [D]
+dg/r_SVV_TABLE_INFO.html, r_SVV_ROLES.html. SVV_TABLE_INFO says nothing of empty tables, and only superusers read it.
 """
 
 from __future__ import annotations
@@ -62,6 +63,26 @@ FROM pg_attribute AS a
 JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ANY (current_schemas(true));
+CREATE VIEW pg_catalog.svv_table_info AS
+SELECT CAST(current_database() AS TEXT) AS "database", CAST(n.nspname AS TEXT) AS schema, c.oid AS table_id,
+    CAST(c.relname AS TEXT) AS "table", CAST('Y, AUTO(ENCODE)' AS TEXT) AS encoded,
+    CAST('AUTO(ALL)' AS TEXT) AS diststyle, CAST('AUTO(SORTKEY)' AS TEXT) AS sortkey1, 0 AS max_varchar,
+    CAST('' AS CHAR(32)) AS sortkey1_enc, 0 AS sortkey_num, CAST(1 AS BIGINT) AS size,
+    CAST(0 AS NUMERIC(10, 4)) AS pct_used, CAST(0 AS BIGINT) AS empty, CAST(NULL AS NUMERIC(5, 2)) AS unsorted,
+    CAST(LEAST(100, 100.0 * s.n_mod_since_analyze / GREATEST(s.n_live_tup, 1)) AS NUMERIC(5, 2)) AS stats_off,
+    CAST(s.n_live_tup + s.n_dead_tup AS NUMERIC(38, 0)) AS tbl_rows, CAST(NULL AS NUMERIC(19, 2)) AS skew_sortkey1,
+    CAST(NULL AS NUMERIC(19, 2)) AS skew_rows, CAST(s.n_live_tup AS NUMERIC(38, 0)) AS estimated_visible_rows,
+    CAST(NULL AS TEXT) AS risk_event, CAST(NULL AS NUMERIC(12, 2)) AS vacuum_sort_benefit,
+    CAST(NULL AS TIMESTAMP) AS create_time
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_stat_user_tables AS s ON s.relid = c.oid
+WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname <> 'standin' AND s.n_live_tup + s.n_dead_tup > 0;
+CREATE VIEW pg_catalog.svv_roles AS
+SELECT CAST(oid AS INTEGER) AS role_id, CAST(rolname AS TEXT) AS role_name, CAST('' AS TEXT) AS role_owner,
+    CAST(NULL AS TEXT) AS external_id
+FROM pg_roles
+WHERE NOT rolcanlogin;
 CREATE FUNCTION pg_catalog.pg_last_copy_id(BIGINT) RETURNS INTEGER LANGUAGE sql IMMUTABLE
     AS 'SELECT CAST($1 AS INTEGER)';
 CREATE FUNCTION pg_catalog.pg_last_query_id(BIGINT) RETURNS INTEGER LANGUAGE sql IMMUTABLE
@@ -86,7 +107,8 @@ GRANT USAGE ON SCHEMA standin TO PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA standin TO PUBLIC;
 GRANT SELECT ON pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history,
     pg_catalog.sys_load_detail, pg_catalog.stl_load_commits, pg_catalog.svv_tables, pg_catalog.svv_columns,
-    pg_catalog.pg_table_def TO PUBLIC;
+    pg_catalog.pg_table_def, pg_catalog.svv_roles TO PUBLIC;
+GRANT CREATE ON SCHEMA public TO PUBLIC;  -- by default [D23] dg/r_GRANT.html
 """
 
 
@@ -99,7 +121,8 @@ def prepare(server: Server) -> None:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,))
         if cursor.fetchone():
             return
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # nothing here outlives the tests
+        # nothing here outlives the tests; Redshift's own vacuum runs when little else does, and here never
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
             cursor.execute(f"ALTER SYSTEM SET {setting} = off")
         cursor.execute("SELECT pg_reload_conf()")
         cursor.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
@@ -116,6 +139,8 @@ def make_database(server: Server, name: str, owner: str) -> None:
         cursor.execute(f'GRANT pg_read_all_stats TO "{owner}"')  # what a superuser sees of other sessions
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE} OWNER "{owner}"')
+    with server.connected(name) as cursor:
+        cursor.execute(f'GRANT SELECT ON pg_catalog.svv_table_info TO "{owner}"')  # who is a superuser there
 
 
 def drop_database(server: Server, name: str) -> None:

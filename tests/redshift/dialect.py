@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from redshift.refusals import at_top, refuse, setting
+from redshift.refusals import at_top, refuse, refuse_on_serverless, setting
 from redshift.sql_tokens import SYNTAX, Token, code_of, tokens_of, words
 from redshift.tables import BARE_VARCHAR, LONGEST_VARCHAR, create_table, varchar
 from redshift.wire import SqlError
@@ -21,13 +21,16 @@ _PASSED_ON = words(
 )
 
 
-def translate(sql: str, session: Mapping[str, int]) -> str:
-    """Write a statement that Redshift takes as PostgreSQL takes it. Raises SqlError for what Redshift refuses.
+def translate(sql: str, session: Mapping[str, int], *, serverless: bool = False) -> str:
+    """Write a statement that Redshift takes as PostgreSQL takes it. Raises SqlError for what Redshift refuses, and with
+    `serverless` for what only Serverless does.
 
     `session` gives the numbers that pg_last_copy_id and its like answer.
     """
     tokens = tokens_of(sql)
     refuse(tokens)
+    if serverless:
+        refuse_on_serverless(tokens)
     first = tokens[0].upper
     if first == "SET" and setting(tokens) not in _PASSED_ON:
         return "SET application_name TO DEFAULT"
@@ -40,6 +43,10 @@ def translate(sql: str, session: Mapping[str, int]) -> str:
         return "ANALYZE " + " ".join(t.text for t in tokens[1 : _until(tokens, "PREDICATE", "ALL")])
     if first == "BEGIN" or (first == "START" and tokens[1].upper == "TRANSACTION"):
         return _begin(tokens)
+    if first == "GRANT":  # TO ROLE r, and GRANT ROLE r [D] dg/r_GRANT.html
+        return " ".join(t.text for t in tokens if t.upper != "ROLE")
+    if first == "CREATE" and [t.upper for t in tokens[-2:]] == ["PASSWORD", "DISABLE"]:  # [D] dg/r_CREATE_USER.html
+        return " ".join(t.text for t in tokens[: _until(tokens, "WITH", "PASSWORD")])
     text = create_table(sql, tokens) if first in ("CREATE", "ALTER") and "TABLE" in at_top(tokens[:5]) else sql
     return _rewritten(text, session)
 

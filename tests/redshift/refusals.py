@@ -154,6 +154,14 @@ def refuse(tokens: Sequence[Token]) -> None:
     _refuse_types(tokens)
 
 
+def refuse_on_serverless(tokens: Sequence[Token]) -> None:
+    """Raise SqlError for a system table or view that only a provisioned cluster has [D] dg/c_intro_system_views.html:
+    STL, STV, SVCS and SVL. SYS and SVV views are on both. The code is [G]: even the administrator may not read them."""
+    for token in tokens:
+        if re.match(r"(STL|STV|SVCS|SVL)_", token.upper):
+            raise _error("42501", f"permission denied for relation {token.text.lower()}", "[D] dg/c_intro_system_views")
+
+
 def _refuse_substring(tokens: Sequence[Token]) -> None:
     """SUBSTRING(x FROM n) and SUBSTRING(x, n, m) are documented for text; with two arguments only for bytes."""
     for at, (token, following) in enumerate(pairwise(tokens)):

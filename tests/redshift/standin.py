@@ -35,6 +35,8 @@ from redshift.session import PARAMETERS, Session
 from redshift.wire import Backend, Channel, Gone, SqlError
 
 HOST = "sparkify-dwh.abc123xyz.us-west-2.redshift.amazonaws.com"
+# Named `<workgroup>.<account>.<region>...` [D] mgmt/serverless-connecting.html.
+SERVERLESS_HOST = "sparkify-dwh.123456789012.us-west-2.redshift-serverless.amazonaws.com"
 MOST_FAILED_LOGINS = 5  # [D] dg/max_failed_login_attempts.html
 # The default isolation is SNAPSHOT [D] dg/c_serial_isolation.html, which PostgreSQL calls REPEATABLE READ: there, too,
 # the snapshot is taken by the first query, and LOCK does not take it.
@@ -48,7 +50,9 @@ class RedshiftStandIn:
     """A cluster that answers on 127.0.0.1 under the name of its certificate, for as long as the block lasts.
 
     `statements` is every SQL text that reached it, in order; `failed_logins` counts them by user. `password` can be
-    changed while it runs, as a rotation does; `add_user` makes users that are not the administrator.
+    changed while it runs, as a rotation does; `add_user` makes users that are not the administrator. Under the name of
+    a workgroup it is Serverless. `tickets` gives the temporary password of a name, such as IAM:ana, and the user of the
+    database that signs in by it.
     """
 
     def __init__(
@@ -61,11 +65,14 @@ class RedshiftStandIn:
         host: str = HOST,
         region: str = "us-west-2",
         knows_role: Callable[[str], bool] = lambda _arn: True,
+        tickets: Callable[[str], tuple[str, str] | None] = lambda _name: None,
     ) -> None:
         self.postgres, self.database, self.user, self.host = postgres, database, user, host
+        self.serverless = ".redshift-serverless." in host
         self.password = secrets.token_urlsafe(12) + "aA1"
         self.store = Store(s3_endpoint, region)
-        self.knows_role = knows_role
+        self.knows_role, self._tickets = knows_role, tickets
+        self.vacuuming = threading.Lock()
         self.failed_logins: dict[str, int] = {}
         self.limits: dict[str, int] = {}  # of idle sessions, in seconds, by user
         self._users: dict[str, str] = {}
@@ -117,10 +124,18 @@ class RedshiftStandIn:
     def add_user(self, name: str, password: str) -> None:
         """Make a user who is not the administrator: five wrong passwords in a row lock it."""
         self._users[name] = password
+        self._make_role(name)
+
+    def _make_role(self, name: str) -> None:
         with self.postgres.connected("postgres") as cursor:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
             if not cursor.fetchone():
                 cursor.execute(f'CREATE ROLE "{name}" LOGIN')
+
+    def wait_for_sessions(self) -> None:
+        """Wait until everyone who connected has left; a session whose client was killed ends after its statement."""
+        for thread in self._threads[1:]:
+            thread.join()
 
     # ------------------------------------------------------------------------------------------- used by the sessions
 
@@ -147,8 +162,18 @@ class RedshiftStandIn:
         if not self.knows_role(arn):
             raise failure(f"User arn:aws:redshift:dbuser:{self.user} is not authorized to assume IAM Role {arn}", arn)
 
-    def let_in(self, user: str, answer: bytes, salt: bytes) -> None:
-        """Check a password. Raises SqlError. The administrator is never locked [D] max_failed_login_attempts.html."""
+    def let_in(self, user: str, answer: bytes, salt: bytes) -> str:
+        """Check a password, and give the user of the database. Raises SqlError. Neither the administrator nor a
+        temporary password is ever locked [D] max_failed_login_attempts.html.
+
+        The user of an AWS identity is made when it first signs in [U]; until then it can be made by CREATE USER [D].
+        """
+        if ticket := self._tickets(user):
+            temporary, named = ticket
+            if answer != wire.md5_password(user, temporary, salt):
+                raise SqlError("28P01", f'password authentication failed for user "{user}"', severity="FATAL")
+            self._make_role(named)
+            return named
         with self._guard:
             password = self.password if user == self.user else self._users.get(user)
             if user in self._locked:
@@ -157,7 +182,7 @@ class RedshiftStandIn:
                 )  # [U] text
             if password is not None and answer == wire.md5_password(user, password, salt):
                 self.failed_logins[user] = 0
-                return
+                return user
             self.failed_logins[user] = self.failed_logins.get(user, 0) + 1
             if user != self.user and self.failed_logins[user] >= MOST_FAILED_LOGINS:
                 self._locked.add(user)
@@ -250,7 +275,7 @@ class RedshiftStandIn:
             salt = os.urandom(4)
             channel.send((b"R", struct.pack("!i", 5) + salt))
             _kind, answer = channel.receive()
-            self.let_in(user, answer.rstrip(b"\0"), salt)
+            user = self.let_in(user, answer.rstrip(b"\0"), salt)
             address = f"{self.postgres.host}/.s.PGSQL.{self.postgres.port}"
             backend = Backend(address, {"user": user, "database": database, "options": OPTIONS})
         except SqlError as error:

@@ -1,6 +1,7 @@
-"""The whole sequence on Redshift as people run it: a cluster is made, filled from S3, checked, and taken down again.
+"""The whole sequence on Redshift as people run it: a warehouse of either kind is made, filled from S3, checked, and
+taken down again.
 
-The account is moto's (tests/cluster/cloud.py), the cluster the stand-in; the scripts are processes of their own and
+The account is moto's (tests/cluster/cloud.py), the warehouse the stand-in; the scripts are processes of their own and
 unmodified. Every SQL text that reaches the cluster is parsed as Redshift's.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 import moto_s3
 import pytest
 from cluster.authorization import giving
-from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, Cloud
+from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, SERVERLESS_ENDPOINT, Cloud
 from cluster.test_rights import pairs, shipped
 from postgres_server import Server
 from test_run_all import STEPS, copy_suite, environ
@@ -34,24 +35,35 @@ def account() -> Iterator[Cloud]:
         yield cloud
 
 
+@pytest.fixture(params=["provisioned", "serverless"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of warehouse."""
+    return str(request.param)
+
+
 @pytest.fixture
-def standin(account: Cloud, postgres_server: Server) -> Iterator[RedshiftStandIn]:
-    """What the endpoint of the cluster leads to; it knows the roles of the account."""
+def standin(account: Cloud, postgres_server: Server, kind: str) -> Iterator[RedshiftStandIn]:
+    """What the endpoint of the warehouse leads to; it knows the roles of the account."""
 
     def known(arn: str) -> bool:
-        if arn == "default":  # the role that the cluster was given as its own
-            arn = str(account.cluster().default_iam_role_arn)
+        if arn == "default":  # the role that the warehouse was given as its own
+            default = account.cluster().default_iam_role_arn if kind == "provisioned" else None
+            arn = str(default or account.serverless.namespaces[NAME]["defaultIamRoleArn"])
         return arn.rpartition("/")[2] in account.roles()
 
-    with RedshiftStandIn(postgres_server, account.url, host=ENDPOINT, knows_role=known) as standin:
+    def ticket(name: str) -> tuple[str, str] | None:
+        return (account.passwords[name], account.signs_in_as[name]) if name in account.signs_in_as else None
+
+    host = ENDPOINT if kind == "provisioned" else SERVERLESS_ENDPOINT
+    with RedshiftStandIn(postgres_server, account.url, host=host, knows_role=known, tickets=ticket) as standin:
         standin.password = PASSWORD
-        account.endpoint = (ENDPOINT, standin.port)
+        account.endpoint = account.serverless.endpoint = (host, standin.port)
         yield standin
 
 
 @pytest.fixture
-def warehouse(bare: Warehouse, account: Cloud, standin: RedshiftStandIn) -> Warehouse:
-    """Settings for a cluster that is not there yet, and buckets for its data."""
+def warehouse(bare: Warehouse, account: Cloud, standin: RedshiftStandIn, kind: str) -> Warehouse:
+    """Settings for a warehouse that is not there yet, and buckets for its data."""
     s3 = moto_s3.client(account.url)
     for bucket in ("music", "acme-work"):
         if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
@@ -67,7 +79,13 @@ def warehouse(bare: Warehouse, account: Cloud, standin: RedshiftStandIn) -> Ware
             "WORK": "s3://acme-work/dwh",
             "LAKE": "s3://acme-work/lake",
         },
-        CLUSTER={"ALLOW_CIDR": ADDRESS, "POLL_SECONDS": 0.05, "SSLROOTCERT": standin.ca_file, "SCHEMA": "sparkify"},
+        CLUSTER={
+            "KIND": kind,
+            "ALLOW_CIDR": ADDRESS,
+            "POLL_SECONDS": 0.05,
+            "SSLROOTCERT": standin.ca_file,
+            "SCHEMA": "sparkify",
+        },
     )
     return bare
 
@@ -95,8 +113,8 @@ def left_in_work(account: Cloud) -> int:
     return int(moto_s3.client(account.url).list_objects_v2(Bucket="acme-work").get("KeyCount", 0))
 
 
-def test_a_cluster_is_made_loaded_checked_and_removed(
-    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn
+def test_a_warehouse_is_made_loaded_checked_and_removed(
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn, kind: str
 ) -> None:
     s3 = moto_s3.client(account.url)
     s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
@@ -112,7 +130,8 @@ def test_a_cluster_is_made_loaded_checked_and_removed(
     run(warehouse, account, "sql_validate")
     again = run(warehouse, account, "etl")
     assert "nothing new: 2 files already loaded" in again.out
-    assert "billed by the hour" in again.err
+    cost = {"provisioned": "billed by the hour", "serverless": "billed while a statement runs"}
+    assert cost[kind] in again.err
     assert left_in_work(account) == 0
     closed = run(warehouse, account, "conn_close", "--yes", "--no-snapshot")
     assert "all gone" in closed.out
@@ -178,7 +197,7 @@ def test_p196_a_warehouse_comes_back_with_the_rights_of_the_policies(
 
 
 def test_p162_the_whole_sequence_twice_keeps_its_lake(
-    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn, environ: dict[str, str], tmp_path: Path
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn, kind: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """Each run of run_all.sh makes a cluster, new and empty, and deletes it: the second replaces the first's lake."""
     s3 = moto_s3.client(account.url)
@@ -190,11 +209,52 @@ def test_p162_the_whole_sequence_twice_keeps_its_lake(
         cursor.execute("DROP SCHEMA sparkify CASCADE")
     runs.append(suite.run("--config", str(warehouse.config)))
     assert [(run.code, run.steps()) for run in runs] == [(0, STEPS)] * 2, runs[0].err + runs[1].err
-    assert account.clusters() == {}
+    assert (account.clusters(), account.serverless.namespaces) == ({}, {})
     manifest = s3.get_object(Bucket="acme-work", Key="lake/export.json")["Body"].read()
-    place = {"region": REGION, "cluster": NAME, "database": "dwh", "schema": "sparkify"}
+    place = {
+        "region": REGION,
+        "cluster" if kind == "provisioned" else "workgroup": NAME,
+        "database": "dwh",
+        "schema": "sparkify",
+    }
     assert json.loads(manifest)["warehouse"] == {"engine": "redshift", **place}
     assert json.loads(manifest)["export"] == 2
+
+
+OWNED_BY = """
+SELECT c.relname
+FROM pg_class AS c
+JOIN pg_roles AS r ON r.oid = c.relowner
+WHERE r.rolname = 'IAM:ana'
+"""
+
+
+def test_p208_an_aws_identity_loads_by_grants_and_owns_nothing(
+    warehouse: Warehouse, account: Cloud, standin: RedshiftStandIn
+) -> None:
+    """The admin makes cluster and tables and lets the identity in; from then on the identity loads, checks and exports.
+    It makes no table, though everybody may make one in the schema `public`."""
+    s3 = moto_s3.client(account.url)
+    s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
+    s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
+    public = warehouse.config.read_text().replace("SCHEMA = sparkify", "SCHEMA = public")
+    warehouse.config.write_text(public.replace("[S3]\n", "[S3]\nLAKE = s3://acme-work/lake\n"))
+    run(warehouse, account, "conn_start")
+    as_guest = {**account.environment, "DWH_CLUSTER_LOGIN": "iam"}
+    made = warehouse.run("create_tables", env=as_guest)
+    assert (made.code, "owns no tables" in made.err) == (2, True), made.err
+    made = warehouse.run("create_tables", "--grant-loaders", "IAM:ana", env=account.environment)
+    assert made.code == 0, made.err
+    for script in ("create_tables", "etl", "sql_validate", "export_lake"):
+        done = warehouse.run(script, env=as_guest)
+        assert done.code == 0, f"{script}: {done.out}{done.err}"
+    with standin.postgres.connected(standin.database) as cursor:
+        cursor.execute("SELECT COUNT(*) FROM public.songplays")
+        assert cursor.fetchone() == (3,)
+        cursor.execute(OWNED_BY)
+        assert cursor.fetchall() == []
+    assert parse_all(standin.statements) == {}
+    run(warehouse, account, "conn_close", "--yes", "--no-snapshot")
 
 
 # -------------------------------------------------------------------------------------------- the settings of the docs
@@ -248,7 +308,7 @@ def test_p194_the_settings_of_the_docs_go_through_on_a_host(
     account: Cloud, postgres_server: Server, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """A warehouse that is there already, with the role, user and password of the page."""
-    text = suggested(1)
+    text = suggested(2)
     fill(account, text)
     given = dict(re.findall(r"^(\w+) = (.+)$", text, re.MULTILINE))
     own = given["ARN"]

@@ -17,6 +17,7 @@ from typing import Any
 import certifi
 import psycopg2
 import pytest
+from postgres_server import Server
 from psycopg2 import errors
 from test_sql_text import named_statements
 from warehouse import WATCHDOG
@@ -27,7 +28,7 @@ from redshift.conftest import Sql, run
 from redshift.grammar import parse_all
 from redshift.refusals import RULES
 from redshift.sql_tokens import code_of, tokens_of
-from redshift.standin import RedshiftStandIn
+from redshift.standin import SERVERLESS_HOST, RedshiftStandIn
 from star import load_queries, owner
 
 # ------------------------------------------------------------------------------------------------------ the suite's SQL
@@ -571,3 +572,16 @@ def test_a_client_that_goes_away_leaves_nothing(open_session: Callable[[], Any])
     run(first, "INSERT INTO t (a) VALUES (1)")
     first.close()
     assert run(second, "SELECT COUNT(*) FROM t") == [(0,)]
+
+
+@pytest.mark.parametrize("view", ["stv_slices", "stl_load_errors", "svl_query_summary", "svcs_query_summary"])
+def test_serverless_has_no_views_of_a_provisioned_cluster(postgres_server: Server, s3_endpoint: str, view: str) -> None:
+    """SYS and SVV views are on both kinds."""
+    with RedshiftStandIn(postgres_server, s3_endpoint, host=SERVERLESS_HOST) as standin:
+        connection = standin.connect()
+        connection.autocommit = True
+        assert run(connection, "SELECT COUNT(*) FROM sys_load_error_detail") == [(0,)]
+        assert run(connection, "SELECT COUNT(*) FROM svv_tables WHERE table_name = 'none'") == [(0,)]
+        with pytest.raises(errors.InsufficientPrivilege, match=view):
+            run(connection, f"SELECT COUNT(*) FROM {view}")
+        connection.close()

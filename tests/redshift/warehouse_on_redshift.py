@@ -16,7 +16,7 @@ from postgres_server import Server
 from reference_star import in_order
 from warehouse import Result, Warehouse
 
-from redshift.standin import RedshiftStandIn
+from redshift.standin import HOST, RedshiftStandIn
 
 ROLE = "arn:aws:iam::123456789012:role/copy"
 WORK = "stand-in-work"
@@ -48,15 +48,15 @@ class Cloud:
 
 
 @contextmanager
-def cloud(postgres: Server) -> Iterator[Cloud]:
-    """Have both for the block."""
+def cloud(postgres: Server, host: str = HOST) -> Iterator[Cloud]:
+    """Have both for the block: a cluster, or Serverless under the name of a workgroup."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     try:
         own = f"dwh_{uuid.uuid4().hex[:8]}"
-        with RedshiftStandIn(postgres, endpoint, database=own, knows_role=lambda arn: arn == ROLE) as standin:
+        with RedshiftStandIn(postgres, endpoint, host=host, database=own, knows_role=ROLE.__eq__) as standin:
             made = Cloud(standin, endpoint)
             s3 = made.client()
             if WORK not in [

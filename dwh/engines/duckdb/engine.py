@@ -34,7 +34,7 @@ class DuckDbEngine(Engine):
     """A database file, made by `start` and removed only by `stop(delete=...)`, when nothing else is in it."""
 
     name = "duckdb"
-    patience = 1800.0
+    patience = 0.0
     another = "[DUCKDB] PATH = another.duckdb"
 
     def __init__(self, settings: DuckDb) -> None:

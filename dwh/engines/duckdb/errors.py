@@ -34,7 +34,7 @@ _CASES: tuple[tuple[str, type[DwhError], str, tuple[str, ...], tuple[str, ...]],
         ("DuckDB lets one program write, or several read, not both at once",),
         (
             "close it (a notebook?) and run this again",
-            "python etl.py --wait 5m",
+            "the same command again with --wait 5m",
             "[DUCKDB] READERS_COPY = readers.duckdb     (what readers open while a load runs)",
         ),
     ),

@@ -160,7 +160,7 @@ def cannot_write(path: str, seen: str) -> EnvironmentFailure:
     return EnvironmentFailure(
         f"the disk is full: {path} needs more room" if full else f"{path} cannot be read or written",
         evidence=(seen, "the lake was not changed"),
-        hint="free space and run this again" if full else "python export_lake.py --to FOLDER",
+        hint="free space and run this again" if full else "the same command again with --to lake_2",
     )
 
 

@@ -12,7 +12,7 @@ from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_depende
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
 from dwh.engines.duckdb.records import select_records
-from dwh.seam import Answer, Comment, Extract, Part, Piece, Row, Tell, Thing, Trace, Written, ignore
+from dwh.seam import Answer, Comment, Extract, Part, Piece, Row, Tell, Thing, Trace, Wear, Written, ignore
 from dwh.terminal.signals import cancelled_by
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class DuckDbSession:
     reads_objects = False
     exports_to_s3 = False
     has_roles = False
+    owns_tables = True
     extra_tables: Mapping[str, str] = {}
 
     readers_copy: ReadersCopy | None = None
@@ -140,9 +141,17 @@ class DuckDbSession:
         """Write pieces of a table as Parquet."""
         return write_pieces(self, extract, pieces, target)
 
-    def grant_readers(self, role: str, tables: Sequence[str]) -> None:
+    def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
         """DuckDB has no roles."""
         raise NotImplementedError
+
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:  # noqa: ARG002
+        """DuckDB uses the room of deleted rows again."""
+        return None
+
+    def tend(self, tables: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """DuckDB needs no care."""
+        return []
 
     def publish(self, ours: Ours) -> Path | None:
         """Renew the copy for readers, from a file that holds everything."""

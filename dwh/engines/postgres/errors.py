@@ -39,7 +39,7 @@ def connect_error(error: psycopg2.OperationalError, settings: Postgres, place: s
 
 # SQLSTATE (or its class), our class, our message, what to try.
 CASES: tuple[Case, ...] = (
-    (("55P03", "40001", "40P01"), Busy, "another session is using {place}", "python etl.py --wait 5m"),
+    (("55P03", "40001", "40P01"), Busy, "another session is using {place}", "the same command again with --wait 5m"),
     # none of our tables has a key: two programs are making the same table at the same time
     (("23505", "42701", "42710", "42P07", "42P06"), Busy, *MAKING),
     (("2BP01",), EnvironmentFailure, *NEEDED),

@@ -1,14 +1,13 @@
-"""Signing in to Redshift and connecting over TLS: which password to use, and what a failed connection means."""
+"""Connecting to Redshift over TLS, and what a failed connection means."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dwh.cluster.account import Account
-from dwh.settings.secrets import Secret
-from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure
+from dwh.engines.redshift.login import Login, Place, sign_in
+from dwh.terminal.errors import DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     import psycopg2
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from dwh.settings.sections import Cluster
 
 CONNECT_SECONDS = 10
-LOGIN_SECONDS = 900  # the shortest that get_cluster_credentials allows; only signing in needs it
-CLUSTERS = ".redshift.amazonaws.com"  # <cluster>.<letters>.<region>.redshift.amazonaws.com[.cn]
 
 
 class Unreachable(EnvironmentFailure):
@@ -27,57 +24,6 @@ class Unreachable(EnvironmentFailure):
 
 class WrongPassword(EnvironmentFailure):
     """The warehouse does not know this user with this password."""
-
-
-class Place(NamedTuple):
-    """The host and port of a warehouse. `cluster` is its name in AWS, `secret_arn` the secret that AWS keeps for it."""
-
-    host: str
-    port: int
-    cluster: str = ""
-    secret_arn: str = ""
-
-
-class Login(NamedTuple):
-    """A user and its password; `how` names their source."""
-
-    user: str
-    password: Secret
-    how: str
-
-
-def given_place(settings: Cluster) -> Place:
-    """Give the warehouse that [CLUSTER] HOST names."""
-    name = settings.host.split(".")[0] if CLUSTERS in settings.host else ""
-    return Place(settings.host, settings.db_port, name)
-
-
-def sign_in(account: Account, settings: Cluster, place: Place) -> Login:
-    """Find user and password: [CLUSTER] DB_PASSWORD, else the admin secret that AWS keeps, else temporary ones.
-
-    In each case the session is that of [CLUSTER] DB_USER, so that all tables have one owner.
-    """
-    if settings.db_password:
-        return Login(settings.db_user, settings.db_password, "[CLUSTER] DB_PASSWORD")
-    if place.secret_arn:
-        # host and database in it are not reliable [G]
-        answer = account.ask("secretsmanager:GetSecretValue", SecretId=place.secret_arn)
-        value = json.loads(answer["SecretString"])
-        return Login(value["username"], Secret(value["password"]), "the secret that AWS keeps")
-    if not place.cluster:
-        raise ConfigError(
-            f"no password for {place.host}", hint="[CLUSTER] DB_USER, and DB_PASSWORD in dwh.local.cfg (chmod 600)"
-        )
-    answer = account.ask(
-        "redshift:GetClusterCredentials",
-        ClusterIdentifier=place.cluster,
-        DbUser=settings.db_user,
-        DbName=settings.db_name,
-        DurationSeconds=LOGIN_SECONDS,
-        AutoCreate=False,
-    )
-    # the password belongs to the returned name: IAM:user [B]
-    return Login(answer["DbUser"], Secret(answer["DbPassword"]), "temporary IAM credentials")
 
 
 def connect(account: Account, settings: Cluster, place: Place, blocked: Callable[[], DwhError]) -> PgConnection:
@@ -90,7 +36,7 @@ def connect(account: Account, settings: Cluster, place: Place, blocked: Callable
     try:
         return _open(settings, place, login, blocked)
     except WrongPassword:
-        if settings.db_password or not place.secret_arn:
+        if login.way != "secret":
             raise
         fresh = sign_in(account, settings, place)
         if fresh == login:
@@ -131,7 +77,7 @@ def _worded(error: psycopg2.OperationalError, place: Place, login: Login, blocke
         return WrongPassword(
             f"{place.host} does not let {login.user} in with {login.how}",
             evidence=(text, "five wrong passwords in a row lock a user, so this was not tried again"),
-            hint="[CLUSTER] DB_USER, and DB_PASSWORD in dwh.local.cfg     (empty: AWS makes and keeps one)",
+            hint=_ask_for_user(login.user) if login.way == "iam" else _WRONG,
         )
     if "certificate" in text or "SSL" in text:
         return EnvironmentFailure(f"{place.host}: the connection is not safe", evidence=text, hint=_CA)
@@ -148,4 +94,9 @@ def _worded(error: psycopg2.OperationalError, place: Place, login: Login, blocke
     )
 
 
+def _ask_for_user(name: str) -> str:
+    return f'ask the admin for this user: CREATE USER "{name}" PASSWORD DISABLE     (and its grants)'
+
+
+_WRONG = "[CLUSTER] DB_USER, and DB_PASSWORD in dwh.local.cfg     (empty: AWS makes and keeps one)"
 _CA = "[CLUSTER] SSLROOTCERT     (empty: certifi's, which holds Amazon's roots)"

@@ -1,4 +1,4 @@
-"""Amazon Redshift: a cluster that the suite makes, watches and deletes, or an existing warehouse."""
+"""Amazon Redshift: a warehouse of either kind that the suite makes, watches and deletes, or an existing one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from dwh.cluster.account import Account
 from dwh.cluster.lifecycle import Lifecycle
-from dwh.cluster.watching import GOING, UP
 from dwh.cluster.whereabouts import own_address, own_seat
 from dwh.engines.libpq import server_name
-from dwh.engines.redshift.connect import CONNECT_SECONDS, Place, Unreachable, connect, given_place
+from dwh.engines.redshift.connect import CONNECT_SECONDS, Unreachable, connect
 from dwh.engines.redshift.leftovers import remove_leftovers, tell_leftovers
+from dwh.engines.redshift.login import ADMIN, Place, check_login, given_place
 from dwh.engines.redshift.session import LOCK_TABLE, RedshiftSession, Storage
 from dwh.engines.redshift.work import WorkPrefix, name_run, name_warehouse
 from dwh.engines.removal import Place as SchemaPlace
@@ -30,14 +30,11 @@ if TYPE_CHECKING:
 
 # The name of a new endpoint is not known everywhere at once [U].
 SETTLING_SECONDS, SETTLING_PAUSE = 60.0, 5.0
-# Slices of a node [D23 mgmt/working-with-clusters.html; ra3.large G]; those of the rg types are not known [U].
-SLICES = {"ra3.large": 2, "ra3.xlplus": 2, "ra3.4xlarge": 4, "ra3.16xlarge": 16}
-LEAST_SLICES = 2
 
 
 class RedshiftEngine(Engine):
-    """Our own cluster (`stop` deletes it), or with [CLUSTER] HOST an existing warehouse, in which only a schema and our
-    tables are made and removed."""
+    """Our own cluster or Serverless warehouse (`stop` deletes it), or with [CLUSTER] HOST an existing one, in which
+    only a schema and our tables are made and removed."""
 
     name = "redshift"
     patience = 1800.0
@@ -57,22 +54,27 @@ class RedshiftEngine(Engine):
 
     @property
     def address(self) -> Address:
-        """Give region and cluster, or the endpoint of [CLUSTER] HOST; then database and schema. Raises ConfigError when
-        no region is set."""
+        """Give region and cluster or workgroup, or the endpoint of [CLUSTER] HOST; then database and schema.
+
+        Raises ConfigError when no region is set."""
         cluster = self.settings
         if cluster.host:
             where = {"endpoint": server_name(cluster.host, cluster.db_port)}
         else:
-            where = {"region": self.account.region, "cluster": cluster.identifier.lower()}
+            noun = "workgroup" if cluster.kind == "serverless" else "cluster"
+            where = {"region": self.account.region, noun: cluster.identifier.lower()}
         return {"engine": self.name, **where, "database": cluster.db_name, "schema": cluster.schema}
 
     def check(self) -> None:
         """Raise ConfigError for settings that AWS or this suite refuse."""
+        check_login(self.settings)
         if self._lifecycle:
             self._lifecycle.check()
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change: asks AWS, changes nothing."""
+        if action == "start":
+            self._check_login()
         if self._lifecycle is None:
             left = self._tell_leftovers() if action != "start" else []
             if action != "delete" or ours is None:
@@ -89,6 +91,7 @@ class RedshiftEngine(Engine):
 
         Raises Busy when `patience` seconds are over, EnvironmentFailure when it cannot be made or reached.
         """
+        self._check_login()
         if self._lifecycle:
             changes = self._lifecycle.start(tell, self.patience, self.snapshot)
         else:
@@ -103,7 +106,7 @@ class RedshiftEngine(Engine):
             with session:
                 tell(f"signed in as {session.user} over TLS, verified")
                 session.make_schema()
-                if self._lifecycle:
+                if self._lifecycle and session.owns_tables:
                     session.end_idle_sessions(self.settings.db_user)
             return changes
         raise failure
@@ -143,7 +146,18 @@ class RedshiftEngine(Engine):
 
     def _session(self, trace: Callable[[Trace], None] = lambda _trace: None) -> RedshiftSession:
         storage = Storage(self._work, self._buckets, self._role())
-        return RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session = RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
+        session.owns_tables = self.settings.login != "iam"
+        return session
+
+    def _check_login(self) -> None:
+        """Raise ConfigError, before anything is made, for a LOGIN by which nobody could use it afterwards."""
+        check_login(self.settings)
+        if self.settings.login == "iam" and self._lifecycle and self._lifecycle.look() is None:
+            raise ConfigError(
+                f"{self.place} is not there yet, and a user of LOGIN = iam owns nothing: it would have no tables",
+                hint=ADMIN,
+            )
 
     @property
     def _schema(self) -> SchemaPlace:
@@ -151,7 +165,7 @@ class RedshiftEngine(Engine):
 
     def _tell_others(self, ours: Ours) -> list[Change]:
         """Name the tables of others that are deleted with the cluster, if it is up and accepts us."""
-        if self._lifecycle is None or self._lifecycle.cluster.seen not in UP:
+        if self._lifecycle is None or not self._lifecycle.warehouse.is_up:
             return []
         try:
             with self._session() as session:
@@ -163,7 +177,7 @@ class RedshiftEngine(Engine):
 
     def _work(self) -> WorkPrefix:
         """Give the prefix that COPY reads from; called only when there is something to load."""
-        slices = SLICES.get(self.settings.node_type, LEAST_SLICES) * self.settings.num_nodes
+        slices = self._lifecycle.warehouse.slices if self._lifecycle else None
         return WorkPrefix(self._buckets, self._config.s3.work, slices, name_warehouse(self.address), self._run)
 
     def _role(self) -> str:
@@ -177,38 +191,18 @@ class RedshiftEngine(Engine):
         """
         if self._lifecycle is None:
             return connect(self.account, self.settings, given_place(self.settings), self._no_answer)
-        cluster = self._lifecycle.look()
+        found, noun = self._lifecycle.look(), self._lifecycle.warehouse.noun
         start = "python conn_start.py --engine redshift"
-        if cluster is None or cluster["ClusterStatus"] in GOING:
-            raise EnvironmentFailure(f"there is no cluster {self.place}", hint=start)
-        if cluster["ClusterStatus"] not in UP:
-            raise Busy(f"cluster {self.place} is {cluster['ClusterStatus']}", hint=f"{start}     (waits for it)")
-        # while a cluster is being made it may have no endpoint [U], so it is read only now
-        endpoint = cluster.get("Endpoint", {})
-        place = Place(
-            str(endpoint.get("Address", "")),
-            int(endpoint.get("Port", self.settings.db_port)),
-            str(cluster["ClusterIdentifier"]),
-            str(cluster.get("MasterPasswordSecretArn", "")),
-        )
-        public = bool(cluster.get("PubliclyAccessible"))
-        return connect(self.account, self.settings, place, lambda: self._no_answer(public))
+        if found is None or found.stage == "going":
+            raise EnvironmentFailure(f"there is no {noun} {self.place}", hint=start)
+        if found.stage != "up":
+            raise Busy(f"{noun} {self.place} is {found.status}", hint=f"{start}     (waits for it)")
+        place = Place(found.host, found.port, found.name, found.secret, self._lifecycle.warehouse.serverless)
+        return connect(self.account, self.settings, place, lambda: self._no_answer(found.public))
 
     def last_word(self) -> str:
-        """Say that a cluster is up and billed, or may be, and how to end that."""
-        if self._lifecycle is None or self._lifecycle.cluster.seen == "":
-            return ""
-        end = "to end it: python conn_close.py --engine redshift"
-        status = self._lifecycle.cluster.seen
-        if status is None:
-            return f"if {self.place} is up, it is billed by the hour; {end}"
-        if status in GOING:
-            return f"{self.place} is being deleted; to make sure: python conn_close.py --engine redshift"
-        if status in UP:
-            return f"{self.place} is up and billed by the hour; {end}"
-        return (
-            f"{self.place} ({status}) is billed by the hour; {end}; to continue: python conn_start.py --engine redshift"
-        )
+        """Say what goes on costing, or may, and how to end that; empty when nothing does."""
+        return self._lifecycle.last_word(self.place) if self._lifecycle else ""
 
     def _snapshot(self, action: str) -> bool:
         return self.settings.final_snapshot and action != "delete"

@@ -16,8 +16,8 @@ DENIED = ("Access Denied", "is not authorized to perform")
 # SQLSTATE, or a piece of the text of XX000 [D23, G]; our class, our message, what to try.
 CASES: tuple[Case, ...] = (
     (("57014",), Busy, "a statement took too long on {place}", "the same command again, later"),
-    (("1023",), Busy, "another session is loading into {place}", "python etl.py --wait 5m"),
-    (("40001",), Busy, "another session is loading into {place}", "python etl.py --wait 5m"),
+    (("1023",), Busy, "another session is loading into {place}", "the same command again with --wait 5m"),
+    (("40001",), Busy, "another session is loading into {place}", "the same command again with --wait 5m"),
     (("23505", "42701", "42710", "42P07", "42P06"), Busy, *MAKING),
     (("2BP01",), EnvironmentFailure, *NEEDED),
     (("42P01",), EnvironmentFailure, "a table is missing in {place}", "python create_tables.py"),

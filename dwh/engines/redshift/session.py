@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dwh.engines.libpq import LibpqSession
 from dwh.engines.lock import Holder, take_lock
 from dwh.engines.pieces import select_pieces
+from dwh.engines.redshift.care import Care
 from dwh.engines.redshift.catalog import (
     COMMENTS,
     CONTENTS,
@@ -24,9 +25,10 @@ from dwh.engines.redshift.catalog import (
     IDLE_LIMIT,
 )
 from dwh.engines.redshift.errors import sort_error
+from dwh.engines.redshift.grantee import name_grantee
 from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
-from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Tell, Thing, Trace, Written, ignore
+from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Tell, Thing, Trace, Wear, Written, ignore
 from dwh.sources.files import is_remote
 from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, RecordsRefused
 
@@ -67,8 +69,6 @@ class RedshiftSession(LibpqSession):
     reads_objects = True
     exports_to_s3 = True
     dialect = "redshift"
-    find_role = "SELECT 1 FROM svv_roles WHERE role_name = %s"  # [D dg/r_SVV_ROLES.html]
-    to_role = "ROLE {}"  # [D dg/r_GRANT.html]
     extra_tables: Mapping[str, str] = {LOCK_TABLE: CREATE_LOCK}
 
     def __init__(
@@ -82,6 +82,7 @@ class RedshiftSession(LibpqSession):
         super().__init__(connection, trace, schema, lambda error, lost: sort_error(error, place, lost=lost))
         self._storage = storage
         self._place = place
+        self._care = Care(self._run, schema)
         self._filled: set[str] = set()
         self._temporary: set[str] = set()
         self._locked = self._swept = False
@@ -126,8 +127,8 @@ class RedshiftSession(LibpqSession):
     @contextmanager
     def transaction(self, lock: str | None = None, patience: float = 0.0, tell: Tell = ignore) -> Iterator[None]:
         """Open a transaction. With the default isolation, SNAPSHOT, two loads would collide silently
-        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. ANALYZE follows the
-        commit."""
+        [D dg/c_serial_isolation.html]: so the lock comes first, whichever table is named. Statistics
+        follow the commit."""
         self._filled.clear()
         if lock:
             take_lock(self._begin_locked, self._find_holder, patience, tell)
@@ -143,8 +144,8 @@ class RedshiftSession(LibpqSession):
             raise
         finally:
             self._locked = False
-        for table in sorted(self._filled - self._temporary) if lock else ():
-            self._run(f"ANALYZE {table}", ())
+        if lock:
+            self._care.refresh(sorted(self._filled - self._temporary))
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load through WORK. COPY cuts a value longer than its column; the rules of sql_queries.py then refuse it,
@@ -176,6 +177,19 @@ class RedshiftSession(LibpqSession):
         for piece in pieces:
             query = self._bind(*select_pieces(extract, [piece]))
             yield piece, self._unload.piece(extract, query, piece, target)
+
+    def wear(self, tables: Sequence[str]) -> list[Wear] | None:
+        """Give how worn these tables are, to a superuser and whom it let see that."""
+        states = self._care.look(tables)
+        return None if states is None else [state.wear for state in states]
+
+    def tend(self, tables: Sequence[str]) -> list[str]:
+        """Free the room of deleted rows where they are many; tell what was done, and what failed after a load."""
+        return self._care.tend(tables)
+
+    def _grantee(self, role: str) -> str:
+        """Say how GRANT names a role, or a user. Raises ConfigError when there is neither."""
+        return name_grantee(self._run, role)
 
     @property
     def _unload(self) -> Unload:
@@ -254,7 +268,9 @@ class RedshiftSession(LibpqSession):
                 raise
         except Busy:
             self._limit(STATEMENT_SECONDS)  # whether a rollback takes SET back is not documented
-            raise Busy(f"another session is loading into {self._place}", hint="python etl.py --wait 5m") from None
+            raise Busy(
+                f"another session is loading into {self._place}", hint="the same command again with --wait 5m"
+            ) from None
 
     def _limit(self, limit: float) -> None:
         self._run("SET statement_timeout TO %s", (int(limit * 1000),))

@@ -4,7 +4,8 @@ They lie under WORK/<warehouse>/<run>/. A run that was killed leaves them there:
 and conn_close.py, remove what is not their own. Other warehouses may have the same WORK.
 
 COPY does not split a JSON file, and a file costs it more than a record: so the suite writes a few objects of 8 to
-64 MB, a multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html].
+64 MB, a multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html]. Where slices are not known, as on
+Serverless, the objects are smaller, so that there are enough of them for whatever computes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dwh.sources.objects import in_threads, read_opening
 from dwh.terminal.errors import ConfigError, RecordsRefused
 
 PIECE = 128 * 1024 * 1024  # bytes of JSON: 8 to 20 MB as gzip, measured on the sample
+SMALL_PIECE = 32 * 1024 * 1024  # bytes of JSON: 2 to 5 MB as gzip; at least 1 MB each is advised [D23, the same page]
 WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
 CHUNK = 1024 * 1024  # bytes
 LEVEL = 1  # of gzip: twice the speed of the default for a tenth more bytes
@@ -72,7 +74,7 @@ class WorkPrefix:
 
     Raises ConfigError when there is none."""
 
-    def __init__(self, buckets: Buckets, location: str, slices: int, warehouse: str, run: str) -> None:
+    def __init__(self, buckets: Buckets, location: str, slices: int | None, warehouse: str, run: str) -> None:
         if not location:
             raise ConfigError("[S3] WORK is empty; COPY reads what we write there", hint="[S3] WORK = s3://bucket/work")
         self._buckets = buckets
@@ -179,11 +181,12 @@ class WorkPrefix:
         self._buckets.ask("DeleteObject", self._place, lambda: obstore.delete(store, list(keys)))
 
 
-def cut(path: str, slices: int) -> list[Piece]:
-    """Cut a file into pieces of whole lines: one when it is small, else a multiple of the slices."""
+def cut(path: str, slices: int | None) -> list[Piece]:
+    """Cut a file into pieces of whole lines: one when it is small, else a multiple of the slices; where those are not
+    known (None), by size alone."""
     size = Path(path).stat().st_size
-    number = -(-size // PIECE)
-    if size > WORTH_SPREADING:
+    number = -(-size // (PIECE if slices else SMALL_PIECE))
+    if slices and size > WORTH_SPREADING:
         number = -(-number // slices) * slices
     ends = []
     with Path(path).open("rb") as lines:

@@ -6,6 +6,7 @@ derived from them: the library need not be imported for that.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ class TableIO:
         raise EnvironmentFailure(
             f"the metadata of {self._table} in {self._store.location} names a file elsewhere",
             evidence=location,
-            hint="python export_lake.py --to ANOTHER_FOLDER",
+            hint=f"the same command again with --to {shlex.quote(self._store.location + '_2')}",
         )
 
     def read(self, location: str) -> bytes:

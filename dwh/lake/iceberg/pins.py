@@ -7,6 +7,7 @@ last commit came from an export that was killed is ahead of it until the next ex
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -97,7 +98,7 @@ def read_pins(data: bytes, location: str) -> Pins:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
             f"{PINS} in {location} is not one of a lake of this suite; nothing there was changed",
-            hint="python export_lake.py --to ANOTHER_FOLDER",
+            hint=f"the same command again with --to {shlex.quote(location + '_2')}",
         ) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -169,7 +170,7 @@ class IcebergTable:
         return EnvironmentFailure(
             f"{self.store.location}/{path} is gone, and the table {self.spec.name} needs it",
             evidence="no export has removed it",
-            hint="python export_lake.py --to ANOTHER_FOLDER",
+            hint=f"the same command again with --to {shlex.quote(self.store.location + '_2')}",
         )
 
     def _read_metadata(self) -> TableMetadata:
@@ -185,7 +186,7 @@ class IcebergTable:
             raise ConfigError(
                 f"{self.store.location}/{path} is no Iceberg metadata; nothing there was changed",
                 evidence=str(error).split("\n", 1)[0],
-                hint="python export_lake.py --to ANOTHER_FOLDER",
+                hint=f"the same command again with --to {shlex.quote(self.store.location + '_2')}",
             ) from None
 
     @property
