@@ -71,6 +71,7 @@ SLOW_FILES = {
     "test_lake_readers.py",
     "test_scripts.py",
     "test_hints.py",
+    "test_installed.py",
 }
 SLOW_TESTS = {
     "test_axe_finds_nothing_wrong",
