@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from dwh.seam import Session
 
 MADE_BY = f"sparkify-warehouse {__version__}"
-# What --grant-readers lets a role read: neither staged nor rejected records.
+# What --grant-readers lets a role read: neither staged nor rejected records, nor touched_days, which export_lake.py
+# alone needs, and that is run by the owner of the tables.
 READ_BY_OTHERS = (*q.STAR, "loads", "loaded_files")
 # What a load reads and never changes; it adds to all other tables, and deletes from them.
 ONLY_READ_BY_LOADS = (OURS.marker,)

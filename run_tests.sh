@@ -3,7 +3,7 @@
 #
 #   ./run_tests.sh                            everything except the groups below
 #   ./run_tests.sh tests/test_run_all.py -x   one file, up to its first failure
-#   ./run_tests.sh --lint                     ruff, mypy, shellcheck, zizmor, actionlint, and no test
+#   ./run_tests.sh --lint                     ruff, mypy, shellcheck, hadolint, zizmor, actionlint, no test
 #   ./run_tests.sh --slow                     tests with many processes, servers and stand-ins; CI runs these too. The
 #                                             programs that read the lake are set up first, once, in .venv-readers
 #   ./run_tests.sh --promises                 the long tests: faults at every call, hundreds of kills, memory
@@ -38,6 +38,7 @@ lint() {
     check "$python" -m ruff format --check
     check "$python" -m mypy
     check "$venv/bin/shellcheck" dev run_all.sh run_tests.sh setup_venv.sh .ci/run
+    check "$venv/bin/hadolint" Dockerfile
     lint_workflow
 }
 

@@ -129,7 +129,8 @@ class Ours(NamedTuple):
     """How to recognise a warehouse of this suite. `tables` maps each of its tables to its columns, `drops` to the
     statement that drops it. `marker` is the table that marks it as ours, `look` the query that reads it (rows, schema
     version, made by), `newest` the latest known schema version. `earlier` are the tables, with all their columns, that
-    identify a warehouse made before there was a marker. `ledger` is the table that loads lock."""
+    identify a warehouse made before there was a marker. `ledger` is the table that loads lock. `since` maps tables that
+    came later to the schema version that brought them: in a warehouse of an earlier one, such a name is another's."""
 
     tables: Mapping[str, Columns]
     drops: Mapping[str, str]
@@ -138,6 +139,7 @@ class Ours(NamedTuple):
     newest: int
     earlier: Mapping[str, Columns]
     ledger: str
+    since: Mapping[str, int]
 
 
 class Session(Protocol):
@@ -169,6 +171,11 @@ class Session(Protocol):
         `params` the text has no parameters, and a percent sign is one. Raises ConfigError for anything that is not one
         SELECT, and for SQL that the engine does not understand.
         """
+
+    def stream(self, sql: str) -> Iterator[Row]:
+        """Run one query inside the current transaction, and give its rows as they come: memory holds one batch of them.
+
+        The session takes no other statement before the last row was given."""
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of one of our tables and their types as the engine names them; empty when there is no such

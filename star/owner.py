@@ -57,6 +57,7 @@ OURS = Ours(
     newest=q.SCHEMA_VERSION,
     earlier=TABLES_OF_0_1,
     ledger="loaded_files",
+    since={"touched_days": 2},
 )
 
 

@@ -13,9 +13,10 @@ from dwh.lake.manifest import LakeTable, Manifest
 from dwh.ownership.marks import Mark
 from dwh.ownership.tables import columns_of
 from dwh.script import refuse_others
-from dwh.terminal.errors import DataError, DwhError, EnvironmentFailure
-from dwh.terminal.wording import count, seconds
+from dwh.terminal.errors import DwhError, EnvironmentFailure
+from dwh.terminal.wording import count, megabytes, seconds
 from star.lake import EXTRACTS, QUERIES_SHA256, ROWS, add_up
+from star.lake_check import Totals, differing, tell_check
 from star.loads import SELECT_LATEST, has_run
 from star.tables import refuse_missing_tables
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from dwh.lake.place import Place
     from dwh.script import Script
     from dwh.seam import Address, Session
-
-Totals = dict[str, dict[str, int]]
 
 
 def run(script: Script, place: Place) -> int:
@@ -126,11 +125,6 @@ def tell_table(script: Script, name: str, table: LakeTable) -> None:
     script.console.result(f"{name:<10} {table.rows:>12,} rows  {files:>9}  {megabytes(table.bytes):>10}")
 
 
-def megabytes(size: int) -> str:
-    """Write a size for people."""
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
-
-
 def tell_end(script: Script, lake: Lake, made: Manifest | None, removed: Sequence[str]) -> None:
     """Report where the current version is."""
     console, manifest = script.console, made or lake.manifest
@@ -171,29 +165,5 @@ def check(script: Script, place: Place) -> int:
         for table, expected in totals.items():
             found, damaged = reader.read(table, lake.manifest.tables[table].files, partial(add_up, table=table))
             differences[table] = damaged or differing(expected, found)
-    for table, wrong in differences.items():
-        script.console.result(f"{'fail' if wrong else 'ok':<5} {table:<10} {totals[table][ROWS]:>12,} rows")
-        for line in wrong:
-            script.console.result(f"      {line}")
-    failed = [table for table, wrong in differences.items() if wrong]
-    if not failed:
-        script.console.result(f"the lake matches the star, in {seconds(script.console.elapsed)}", "green")
-        rows = {table: found[ROWS] for table, found in totals.items()}
-        script.console.finish({"engine": script.engine.name, "lake": place.location, "rows": rows})
-        return 0
     stale = lake.manifest.origin != origin
-    raise DataError(
-        f"the lake in {place.location} differs from the star in {', '.join(failed)}",
-        evidence=[*(f"{table}: {differences[table][0]}" for table in failed[:3])]
-        + (["the star was loaded again after this export"] if stale else []),
-        hint="python export_lake.py" if stale else "python export_lake.py --again",
-    )
-
-
-def differing(star: Mapping[str, int], lake: Mapping[str, int]) -> list[str]:
-    """Name the totals that differ."""
-    return [
-        f"{name}: {lake.get(name, 0):,} in the lake, {expected:,} in the star"
-        for name, expected in star.items()
-        if lake.get(name, 0) != expected
-    ]
+    return tell_check(script, place.location, totals, differences, again=not stale, stale=stale)

@@ -20,6 +20,7 @@ from warehouse import NOON, Warehouse, event, plays, song
 import ask
 from dwh.questions import Question, read_question, read_questions
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
+from star.report.pictures import RETENTION
 
 ENGINES = ("duckdb", "postgres", "redshift")
 QUESTIONS = read_questions(ask.QUESTIONS)
@@ -40,6 +41,13 @@ def fill(warehouse: Warehouse) -> Warehouse:
     warehouse.write("log_data/a.json", [*plays(4), *later, *others])
     warehouse.etl()
     return warehouse
+
+
+def test_the_question_of_the_report_is_the_question_that_is_asked() -> None:
+    """The page shows a query that runs as it stands, the file one with a parameter; otherwise it is one text."""
+    asked = (ask.QUESTIONS / "retention.sql").read_text()
+    statement = asked[asked.index("WITH") :].replace("CAST(:weeks AS INTEGER) * 7", "84")
+    assert RETENTION.sql.strip() == statement.strip()
 
 
 @pytest.fixture(scope="module")

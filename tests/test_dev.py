@@ -32,6 +32,7 @@ LINT = [
     "python -m ruff format --check",
     "python -m mypy",
     "shellcheck dev run_all.sh run_tests.sh setup_venv.sh .ci/run",
+    "hadolint Dockerfile",
     "zizmor --offline --quiet .github/workflows",
     "actionlint ",
 ]
@@ -66,7 +67,7 @@ def desk(tmp_path: Path) -> Desk:
         made.mkdir(parents=True)
     for name in SCRIPTS:
         shutil.copy(ROOT / name, folder)
-    for tool in ("python", "shellcheck", "zizmor", "actionlint"):
+    for tool in ("python", "shellcheck", "hadolint", "zizmor", "actionlint"):
         (venv / "bin" / tool).write_text(STUB)
         (venv / "bin" / tool).chmod(0o755)
     shutil.copy(venv / "bin/python", readers / "bin")

@@ -95,7 +95,7 @@ class Lake:
         self.folder = root
 
     def export(self, *argv: str, to: str = "lake") -> tuple[dict[str, Any], Path]:
-        """Export, and give what is printed, and a folder that holds the lake."""
+        """Export, and give what is printed, and a folder that holds export.json and the data of the lake."""
         if self.place is None:
             return export(self.warehouse, "--to", str(self.root / to), *argv), self.root / to
         prefix = f"lakes of {self.root.name}/it's 50%/{to}"
@@ -105,6 +105,8 @@ class Lake:
         folder, client = self.root / f"fetched-{self.number}", self.place.client()
         for item in client.list_objects_v2(Bucket=WORK, Prefix=f"{prefix}/").get("Contents", ()):
             path = folder / item["Key"].removeprefix(f"{prefix}/")
+            if path.parent.name == "metadata":
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(client.get_object(Bucket=WORK, Key=item["Key"])["Body"].read())
         return told, folder
@@ -262,7 +264,7 @@ def test_other_words_about_a_column_are_told_and_no_file_is_written(loaded: Ware
     other = spec._replace(columns=[spec.columns[0]._replace(doc="other words"), *spec.columns[1:]])
     with (
         patch.object(lake_tables, "TABLES_SHA256", "other"),
-        patch("export_lake.SPECS", [other, *lake_tables.SPECS[1:]]),
+        patch("star.iceberg_lake.SPECS", [other, *lake_tables.SPECS[1:]]),
     ):
         told = export(loaded)
         assert (told["written"], told["bytes_written"]) == (True, 0)

@@ -401,6 +401,8 @@ def test_p160_a_warehouse_of_another_place_does_not_replace_a_lake(target: Targe
         assert other.call("--check")["ok"] is True
     assert other.call("--take-over", "--dry-run")["would_write"] is True
     assert contents(target.fetch()) == before
+    with pytest.raises(EnvironmentFailure, match="was not written by this warehouse") as raised:
+        other.call()  # the way that a dry run tells is dry too
     follow(other, raised.value.hint[1])
     assert whose(other) == place_of(other.warehouse)
     assert other.call()["written"] is False

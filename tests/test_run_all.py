@@ -407,6 +407,20 @@ def test_the_sample_is_made_only_for_the_default_sources(stubs: Suite, elsewhere
     assert run.out.split() == STEPS  # what making the sample prints would be no JSON
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_keeps_the_settings_from_being_read_is_shown(stubs: Suite, broken: bool) -> None:
+    """Wrong settings are told by the first step, once; an error of the suite itself is shown where it happens."""
+    if broken:
+        with (stubs.folder / "dwh" / "settings" / "config.py").open("a") as code:
+            code.write("raise OSError('the disk is gone')\n")
+    run = stubs.run(FAIL="conn_start", DWH_WAREHOUSE_ENGINE="no such engine")
+    assert stubs.calls() == ["conn_start"]
+    assert run.code == 3 or broken
+    # both by the look for the sample, and by the command of [NOTIFY] at the end
+    assert run.err.count("OSError: the disk is gone\n") == (2 if broken else 0)
+    assert ("Traceback" in run.err) is broken
+
+
 @pytest.mark.parametrize(
     "flags", [["--nope"], ["again"], ["--config"], ["--wait-for", "5m"], ["--keep", "--always-close"]]
 )

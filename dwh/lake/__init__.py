@@ -9,6 +9,7 @@ Other rooms use:
     check     open_reader
     export    Lake
     manifest  LakeFile, LakeTable, Manifest
+    objects   Objects
     place     locked, no_lake, Place, sha256, worded
     places    folder_of, open_place, refuse_sources
 """

@@ -60,8 +60,9 @@ def merge(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _alone(config: Path) -> Iterator[None]:
-    """Let one run at a time read and write the file. The config is locked, so that no other file is needed."""
-    held = os.open(config, os.O_RDONLY)
+    """Let one run at a time read and write the file. The config is locked, or its folder where there is none (an
+    installed suite needs none), so that no other file is needed."""
+    held = os.open(config if config.exists() else config.parent, os.O_RDONLY)
     try:
         with suppress(OSError):  # a network disk may have no locks
             fcntl.flock(held, fcntl.LOCK_EX)

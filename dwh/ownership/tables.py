@@ -48,10 +48,11 @@ def find_owner(session: Session, ours: Ours) -> Standing:
             del kinds[name]
     if not kinds:
         return Standing("none", taken, others)
-    whose, made_by = _read_marker(session, ours, kinds)
+    whose, made_by, version = _read_marker(session, ours, kinds)
     in_the_way = [thing for thing in taken if thing.name in kinds]
     if whose != "strange":
-        in_the_way = [thing for thing in in_the_way if thing.kind != "table" or thing.name not in ours.tables]
+        foreign = {name for name in kinds if _is_later(session, ours, name, version)}
+        in_the_way = [t for t in in_the_way if t.kind != "table" or t.name not in ours.tables or t.name in foreign]
         if not in_the_way:
             return Standing(whose, taken, others, made_by)
     return Standing("strange", in_the_way, others)
@@ -59,18 +60,26 @@ def find_owner(session: Session, ours: Ours) -> Standing:
 
 def _read_marker(
     session: Session, ours: Ours, kinds: Mapping[str, str]
-) -> tuple[Literal["ours", "earlier", "newer", "strange"], str]:
+) -> tuple[Literal["ours", "earlier", "newer", "strange"], str, int]:
     if ours.marker not in kinds:
         known = all(
             kinds.get(name) == "table" and same_columns(session.columns(name), columns)
             for name, columns in ours.earlier.items()
         )
-        return ("earlier" if known else "strange"), ""
+        return ("earlier" if known else "strange"), "", 0
     marked = kinds[ours.marker] == "table" and same_columns(session.columns(ours.marker), ours.tables[ours.marker])
     rows, version, made_by, *_ = session.rows(ours.look)[0] if marked else (0, 0, "")
     if not rows:
-        return "strange", ""
-    return ("newer" if version > ours.newest else "ours"), str(made_by)
+        return "strange", "", 0
+    return ("newer" if version > ours.newest else "ours"), str(made_by), version
+
+
+def _is_later(session: Session, ours: Ours, name: str, version: int) -> bool:
+    """Tell whether a table has a name that the warehouse, of this schema version, did not use: another made it. A
+    warehouse that lost its marker (0) may be of any version: there the columns tell."""
+    if version >= ours.since.get(name, 0):
+        return False
+    return version > 0 or not same_columns(session.columns(name), ours.tables[name])
 
 
 def refuse_strangers(standing: Standing, place: str, another: str) -> None:

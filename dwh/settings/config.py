@@ -36,6 +36,7 @@ from dwh.settings.sections import (
 from dwh.terminal.errors import ConfigError, WrongValue
 
 SCRIPTS_FOLDER = Path(__file__).resolve().parents[2]
+INSTALLED = (SCRIPTS_FOLDER / "__init__.py").is_file()  # in the wheel this folder is a package, elsewhere it is none
 CONFIG_NAME = "dwh.cfg"
 LOCAL_NAME = "dwh.local.cfg"
 
@@ -90,6 +91,8 @@ def _find(path: str | None) -> Path:
         if not os.path.isfile(path):
             raise _gone(Path(os.path.abspath(path)))
         return Path(os.path.abspath(path))
+    if INSTALLED:  # nobody edits a file there, and no data belong there: without a file here, the defaults are for here
+        return Path.cwd() / CONFIG_NAME
     for folder in (Path.cwd(), SCRIPTS_FOLDER):
         if (folder / CONFIG_NAME).is_file():
             return folder / CONFIG_NAME

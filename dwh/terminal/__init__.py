@@ -11,5 +11,5 @@ Other rooms use:
     flags    confirmation_flag, duration, ScriptParser, take_over_flag, wait_flag, warehouse_parser
     log      rotate
     signals  cancelled_by
-    wording  count, mask, near, printable, seconds
+    wording  count, mask, megabytes, near, printable, seconds
 """

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 SETTINGS = ("--config", "--engine")
 WITHOUT_SETTINGS = ("make_sample",)
+INSTALLED = "sparkify-"  # how the commands of an installed suite begin (pyproject.toml names them)
 _SCRIPT = re.compile(r"\bpython (\w+)\.py\b(.*?)(?=, then |; |     |$)")
 _QUOTED = r"'[^']*'|\"[^\"]*\""
 _FLAG = rf"--[a-z-]+(?: (?:{_QUOTED}|[^\s'\"-])(?:{_QUOTED}|[^\s'\";])*)?"
@@ -60,8 +62,33 @@ class Call(NamedTuple):
     def _command(self, script: str, words: Sequence[str]) -> str:
         """Give a command that finds the script from the folder in which this one was started."""
         folder, started = os.path.split(sys.argv[0])
+        if started.startswith(INSTALLED):
+            on_path = os.path.realpath(shutil.which(started) or "") == os.path.realpath(sys.argv[0])
+            return shlex.join([os.path.join("" if on_path else folder, program_of(script)), *words])
         here = started != f"{self.script}.py" or os.path.realpath(folder or ".") == os.path.realpath(".")
         return shlex.join(["python", f"{script}.py" if here else os.path.join(folder, f"{script}.py"), *words])
+
+
+def script_of(program: str) -> str:
+    """Give the script that a program is, by its path: `etl` of here/etl.py, and of bin/sparkify-etl."""
+    name = os.path.basename(program)
+    if name.startswith(INSTALLED):
+        return name.removeprefix(INSTALLED).replace("-", "_")
+    return name.removesuffix(".py")
+
+
+def program_of(script: str) -> str:
+    """Give the name of the program that runs a script: etl.py, or sparkify-etl when the suite is installed."""
+    if os.path.basename(sys.argv[0]).startswith(INSTALLED):
+        return INSTALLED + script.replace("_", "-")
+    return f"{script}.py"
+
+
+def as_called(text: str) -> str:
+    """Give a text with each `python etl.py` as it is called here."""
+    if not os.path.basename(sys.argv[0]).startswith(INSTALLED):
+        return text
+    return re.sub(r"\bpython (\w+)\.py\b", lambda found: program_of(found[1]), text)
 
 
 def _pairs(arguments: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:

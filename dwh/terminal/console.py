@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from typing import IO, Any
 
 from dwh.terminal import signals
-from dwh.terminal.commands import Call
+from dwh.terminal.commands import Call, script_of
 from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, ExitCode, Interrupted
 from dwh.terminal.flags import warehouse_parser
 from dwh.terminal.log import Log, begin_run, new_run_id
@@ -115,6 +115,15 @@ class Console:
         sys.stderr.flush()
         if signals.read_line(sys.stdin).strip() != name:
             raise ConfigError(f"not confirmed: {printable(name)} was not typed; nothing was changed")
+
+    def agrees(self, question: str) -> bool:
+        """Ask the user a question, to which no is the answer unless `y` is typed. Without a terminal nobody is asked,
+        and it is no."""
+        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+            return False
+        sys.stderr.write(f"{printable(question)} [y/N]: ")
+        sys.stderr.flush()
+        return signals.read_line(sys.stdin).strip().lower() in ("y", "yes")
 
     @contextmanager
     def progress(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
@@ -271,7 +280,7 @@ class _Stopped(DwhError):
 
 def _last_resort(arguments: Sequence[str]) -> Console:
     """Make a console from the common arguments alone: the script's own parser may be what failed."""
-    script = os.path.basename(sys.argv[0]).removesuffix(".py")
+    script = script_of(sys.argv[0])
     run_id = _run_ids[-1] if _run_ids else ""
     with suppress(ConfigError):
         known = [a for a in arguments if a not in ("-h", "--help", "--version")]

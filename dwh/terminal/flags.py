@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from dwh import __version__
+from dwh.terminal.commands import as_called, program_of
 from dwh.terminal.errors import MEANINGS, ConfigError
 
 EXIT_CODES = "exit codes: " + ", ".join(f"{int(code)} {meaning.short}" for code, meaning in MEANINGS.items())
@@ -18,14 +19,15 @@ class ScriptParser(argparse.ArgumentParser):
 
     def __init__(self, script: str, doc: str | None) -> None:
         super().__init__(
-            prog=f"{script}.py",
+            prog=program_of(script),
             usage="%(prog)s [options]",
-            description=(doc or "").strip(),
+            description=as_called((doc or "").strip()),
             epilog=EXIT_CODES,
             formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=110),
             allow_abbrev=False,
             add_help=False,
         )
+        self._script = script
         self._given: list[str] = []
         self.what = self.add_argument_group("what")
         self.how = self.add_argument_group("how")
@@ -46,7 +48,7 @@ class ScriptParser(argparse.ArgumentParser):
         """Raise a ConfigError instead of printing usage and leaving; a flag with a typo gets the right command."""
         _, unknown, words = message.partition("unrecognized arguments: ")
         right = self._without_typos() if unknown and words.startswith("-") else None
-        hint = shlex.join(["python", self.prog, *right]) if right else f"python {self.prog} --help"
+        hint = shlex.join(["python", f"{self._script}.py", *(right or ["--help"])])
         raise ConfigError(f"{self.prog}: {message}", hint=hint)
 
     def _without_typos(self) -> list[str] | None:

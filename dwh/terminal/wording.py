@@ -43,6 +43,11 @@ def seconds(duration: float) -> str:
     return f"{duration:.1f}s" if duration < 60 else f"{int(duration // 60)}m {int(duration % 60):02d}s"
 
 
+def megabytes(size: int) -> str:
+    """Write a number of bytes for people: `85.3 kB`, `1,204.7 MB`."""
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
 def near(path: Path) -> str:
     """Give a path as a person would: relative when it lies below this folder."""
     with suppress(ValueError):

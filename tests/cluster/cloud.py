@@ -154,6 +154,10 @@ class Cloud:
         """Give the parameters of every call of one action."""
         return [call.given for call in self.calls if call.action == action]
 
+    def beside_s3(self) -> list[str]:
+        """Give the actions that were asked for; conn_start.py looks at the buckets before all others."""
+        return [call.action for call in self.calls if not call.action.startswith("s3:")]
+
     def changes(self) -> list[str]:
         """Give the actions that were asked for and are more than looking."""
         looking = re.compile(r"[\w-]+:(Describe|List|Get|HEAD|GET)")

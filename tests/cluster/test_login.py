@@ -52,7 +52,7 @@ def test_temporary_credentials_for_an_existing_cluster_without_a_password(up: Ri
     up.cloud.calls.clear()
     up.call("conn_start")
     assert [user for user, _ in up.door.logins] == ["IAM:awsuser"]
-    assert [call.action for call in up.cloud.calls] == ["redshift:GetClusterCredentials"]
+    assert up.cloud.beside_s3() == ["redshift:GetClusterCredentials"]
 
 
 def test_an_existing_warehouse_under_another_name_needs_a_password(rig: Rig) -> None:
@@ -61,7 +61,7 @@ def test_an_existing_warehouse_under_another_name_needs_a_password(rig: Rig) -> 
     with pytest.raises(ConfigError, match="no password") as error:
         rig.call("conn_start")
     assert "DB_PASSWORD" in error.value.hint[0]
-    assert rig.cloud.calls == []
+    assert rig.cloud.beside_s3() == []
 
 
 def test_an_existing_serverless_warehouse_is_connected_to(rig: Rig, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_existing_serverless_warehouse_is_connected_to(rig: Rig, tmp_path: Pa
         rig.configure(CLUSTER={**keys, "SSLROOTCERT": door.ca_file})
         rig.call("conn_start")
         assert door.logins == [("ana", "Her-Password-1")]
-    assert rig.cloud.calls == []
+    assert rig.cloud.beside_s3() == []
 
 
 @pytest.mark.parametrize("how", ["secret", "DB_PASSWORD", "temporary"])

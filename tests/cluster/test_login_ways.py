@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from warehouse import REPO
 
 from cluster.cloud import ENDPOINT, NAME, OUR_KEY, PASSWORD, REGION, TEMPORARY
 from cluster.conftest import Rig
@@ -150,7 +151,7 @@ def test_p207_an_identity_signs_in_to_serverless(rig: Rig, tmp_path: Path) -> No
         assert [user for user, _ in door.logins] == ["IAM:ana"]
     [given] = rig.cloud.asked("redshift-serverless:GetCredentials")
     assert given == {"workgroupName": "music", "dbName": "dwh", "durationSeconds": "900"}
-    assert len(rig.cloud.calls) == 1
+    assert rig.cloud.beside_s3() == ["redshift-serverless:GetCredentials"]
 
 
 # ------------------------------------------------------------------------------------------- refused, before all calls
@@ -164,6 +165,7 @@ def test_p207_an_identity_signs_in_to_serverless(rig: Rig, tmp_path: Path) -> No
         ({"LOGIN": "db_user", "DB_USER": "iam:ana"}, "cannot sign in"),
         ({"LOGIN": "db_user", "DB_USER": "public"}, "cannot sign in"),
         ({"LOGIN": "db_user", "HOST": WORKGROUP}, "Serverless has no such way"),
+        ({"LOGIN": "db_user", "KIND": "serverless"}, "Serverless has no such way"),
         ({"LOGIN": "iam", "HOST": "dwh.example.com"}, "does not say"),
     ],
 )
@@ -179,7 +181,7 @@ def test_p207_a_login_that_cannot_work_is_refused_before_anything_is_made(
     with pytest.raises(ConfigError, match=words) as error:
         rig.call("conn_start", *flags)
     assert "[CLUSTER]" in error.value.hint[0]
-    assert rig.cloud.calls == []
+    assert rig.cloud.beside_s3() == []
 
 
 @pytest.mark.parametrize("flags", [(), ("--dry-run",)])
@@ -260,3 +262,11 @@ def test_a_profile_with_a_web_identity_signs_in_as_its_role(
     role = "arn:aws:iam::123456789012:role/loaders"
     named = f"role_arn = {role}\nweb_identity_token_file = {token}\nrole_session_name = ana"
     assert by_profile(named) == ["IAMR:loaders"]
+
+
+def test_the_policy_of_a_guest_has_the_calls_by_which_a_guest_signs_in() -> None:
+    """docs/policies/iam_login.json: these two, and no resource wider than one database and one workgroup."""
+    shipped = json.loads((REPO / "docs" / "policies" / "iam_login.json").read_text())
+    actions = [statement["Action"] for statement in shipped["Statement"]]
+    assert actions == ["redshift:GetClusterCredentialsWithIAM", "redshift-serverless:GetCredentials"]
+    assert "*" not in json.dumps(shipped)

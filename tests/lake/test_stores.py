@@ -46,9 +46,9 @@ class SteadyStore(S3Store):
 
     _one_at_a_time = Lock()
 
-    def _put_if(self, *asked: Any) -> bool:
+    def replace(self, path: str, data: bytes, tag: str) -> bool:
         with self._one_at_a_time:
-            return super()._put_if(*asked)
+            return super().replace(path, data, tag)
 
 
 def prefix(endpoint: str, key: str, *, by_engine: bool = False) -> S3Store:

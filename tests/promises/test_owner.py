@@ -145,6 +145,20 @@ def test_p150_a_view_in_place_of_a_table_of_ours_is_refused(warehouse: Warehouse
     assert warehouse.rows("SELECT * FROM rejected_lines") == [(1,)]
 
 
+@pytest.mark.parametrize("columns", ["(x INTEGER)", "(load_id BIGINT NOT NULL, day DATE)"], ids=["others", "the same"])
+def test_p150_a_name_that_a_later_version_took_is_anothers(warehouse: Warehouse, columns: str) -> None:
+    """In a warehouse of 0.2.0, which had no touched_days, a table of that name is not ours, whatever its columns."""
+    run_sql(warehouse, "DROP TABLE touched_days", f"UPDATE {MARKER} SET schema_version = 1")
+    run_sql(warehouse, f"CREATE TABLE touched_days {columns}")
+    before = catalogue(warehouse)
+    for script, *flags in (("etl",), *COMMANDS[:4], *COMMANDS[-2:]):
+        with pytest.raises(EnvironmentFailure, match="have the names of its tables: table touched_days"):
+            warehouse.call(script, *flags)
+        assert catalogue(warehouse) == before
+    run_sql(warehouse, "ALTER TABLE touched_days RENAME TO their_days")
+    assert warehouse.call("create_tables", "--json").json["changes"] == ["+ touched_days"]
+
+
 def test_p150_the_rows_of_others_stay(place: Warehouse) -> None:
     """The error lists the names in use, and both ways out; every row that is not ours stays."""
     run_sql(place, *STRANGERS["a table of this family"])

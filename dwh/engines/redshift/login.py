@@ -69,7 +69,8 @@ def check_login(settings: Cluster) -> None:
             evidence="1 to 64 letters, digits and _ + . @ -, a letter first",
             hint=("[CLUSTER] DB_USER = awsuser", GUEST),
         )
-    if settings.login == "db_user" and WORKGROUPS in settings.host:
+    ours_is_serverless = not settings.host and settings.kind == "serverless"
+    if settings.login == "db_user" and (ours_is_serverless or WORKGROUPS in settings.host):
         raise ConfigError("[CLUSTER] LOGIN = db_user: Serverless has no such way", hint=(GUEST, ADMIN))
 
 
@@ -127,8 +128,6 @@ def _find_secret(account: Account, place: Place) -> str:
 
 
 def _by_db_user(account: Account, settings: Cluster, place: Place) -> Login:
-    if place.serverless:
-        raise ConfigError("[CLUSTER] LOGIN = db_user: Serverless has no such way", hint=(GUEST, ADMIN))
     _require_name(place, "db_user")
     answer = account.ask(
         "redshift:GetClusterCredentials",
