@@ -8,21 +8,17 @@ Files already loaded are skipped, changed files are loaded again, a load is all 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.script import Script, begin
-from dwh.settings.secrets import without_credentials
-from dwh.sources.files import is_under
-from dwh.sources.ledger import Entry, Work, cut_loads, find_work, is_unread, refuse_other_sources
+from dwh.sources.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
 from dwh.sources.listing import refuse_shared_places
 from dwh.terminal.console import run
-from dwh.terminal.errors import ConfigError, WrongValue
 from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
+from star.forgetting import find_going
 from star.load_queries import SELECT_NEWEST_PLAY
 from star.owner import OURS, require_ours
 from star.telling import tell_unread, tell_unread_keys, tell_work
@@ -42,6 +38,9 @@ def parser() -> ScriptParser:
         "--on-bad-line",
         choices=("stop", "quarantine"),
         help="stop (default), or set bad records aside in rejected_lines",
+    )
+    p.what.add_argument(
+        "--from-warehouse", metavar="FILE", help="only fill this empty warehouse with what another one has staged"
     )
     p.what.add_argument("--rebuild", action="store_true", help="rebuild the whole star from staging (asks first)")
     p.what.add_argument(
@@ -64,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from star.load import StarLoader
     from star.refusals import LedgerMoved, record_rules
 
-    script.console.title(", ".join(place for places in script.locations.values() for place in places))
+    places = [place for places in script.locations.values() for place in places]
+    script.console.title(script.engine.place if script.args.from_warehouse else ", ".join(places))
     if script.args.rebuild and not script.args.dry_run:
         question = "This empties the star and builds it again from staging. Type star to continue"
         script.console.confirm("star", question, yes=script.args.yes)
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         script.connected(script.args.wait) as session,
         open_spool(record_rules(lenient=session.lenient_json), in_place=session.reads_files) as spools,
     ):
-        if session.reads_objects and script.config.s3.log_jsonpath:
+        if session.reads_objects and script.config.s3.log_jsonpath and not script.args.from_warehouse:
             script.sources.check_jsonpaths(script.config.s3.log_jsonpath, q.EVENT_KEYS)
         settings = script.config.etl
         loader = StarLoader(session, script.console, script.sources, spools, settings, script.args.wait)
@@ -87,6 +87,8 @@ def look_and_load(script: Script, loader: StarLoader) -> int:
     """Find the new files, and load them. Raises LedgerMoved when another session has loaded in the meantime."""
     require_ours(loader.session, script.engine)
     ledger = loader.read_ledger()
+    if script.args.from_warehouse is not None:
+        return take_from_other(script, loader, ledger)
     if script.args.forget is not None:
         return forget(script, loader, ledger)
     listings = script.list_sources()
@@ -125,23 +127,25 @@ def rebuild_when_due(script: Script, loader: StarLoader) -> None:
         loader.rebuild()
 
 
+def take_from_other(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
+    """Fill this empty warehouse with what another one has staged, and build the star from it; no source is read."""
+    from star.other_warehouse import open_other, refuse_filled
+
+    refuse_filled(script, loader.session)
+    with open_other(script) as other:
+        script.console.say(f"taking {other.contents} from {other.place}")
+        if script.args.dry_run:
+            script.console.result("nothing was changed")
+            return finish(script, loader, Work([], [], len(ledger)))
+        loader.rebuild(other)
+        tell_star(script, loader)
+        script.console.result(f"took {other.contents}, {other.proof}, in {seconds(script.console.elapsed)}", "green")
+    return finish(script, loader, Work([], [], 0))
+
+
 def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
     """Drop the rows of files that are gone from the source, and take them out of the ledger."""
-    path = named_in_ledger(script.args.forget)
-    going = [entry for entry in ledger if is_under(entry.path, path)]
-    if not going:
-        raise ConfigError(
-            f"no file was loaded from {path}",
-            hint=f"{script.next('etl', '--dry-run')}     (shows a file that is gone)",
-        )
-    names = script.sources.names
-    read_again = [entry.path for entry in going if not is_unread(entry, script.locations, names)]
-    still_there = script.sources.existing(read_again, path)
-    if still_there:
-        raise ConfigError(
-            f"{still_there[0]} is still there: the next run would load it again",
-            hint=f"move {still_there[0]} out of the source first",
-        )
+    going = find_going(script, ledger)
     if script.args.dry_run:
         script.console.result(f"would drop {count(len(going), 'file')}; nothing was changed")
     else:
@@ -152,23 +156,6 @@ def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
             f"forgot {count(len(going), 'file')} in {seconds(script.console.elapsed)}", colour="green"
         )
     return finish(script, loader, Work([], [], 0))
-
-
-def named_in_ledger(text: str) -> str:
-    """Give the ledger's spelling of the path of --forget. Raises ConfigError."""
-    from dwh.settings.locations import ledger_path
-
-    try:
-        if not text:  # it would mean the current folder, and everything that was ever loaded from it
-            raise WrongValue("the path of a file or folder that is gone")
-        return ledger_path(text, Path.cwd())
-    except WrongValue as error:
-        ways = [f"the same command again with --forget {shlex.quote(right)}" for right in error.instead]
-        raise ConfigError(
-            f"--forget {without_credentials(text)}",
-            evidence=f"expected: {error}",
-            hint=ways or "python etl.py --dry-run     (shows a file that is gone)",
-        ) from error
 
 
 def show_plan(script: Script, loader: StarLoader, work: Work) -> int:

@@ -13,13 +13,15 @@ The first run makes .venv. It also makes a sample in data/, when the settings lo
   ./run_all.sh                       everything, on DuckDB
   ./run_all.sh --keep                the same, and the warehouse stays up
   ./run_all.sh --json | jq .script   one JSON object a script, a line each
+  ./run_all.sh --remove-all          remove the warehouse, and the lake and the report that it wrote
   ./run_all.sh -q --wait 30m --log-file nightly.log     for a scheduler: errors only, and patient
 
   --keep           do not run conn_close.py
   --always-close   run conn_close.py after a failed or stopped step too (for unattended runs)
   --take-over      replace lake and report even if a warehouse at another place wrote them: once, after a move
   --wait TIME      how long each script waits for another program, such as 30m
-  --yes            accepted; no question is asked, as it closes only what this run made
+  --remove-all     only run conn_close.py --remove-all, which asks first; sources, dwh.cfg and .venv stay
+  --yes            do not ask, with --remove-all; without it no question is asked, as only what this run made is closed
   -h, --help       show this and exit
 
 Passed to every script: --config FILE, --engine NAME, -q, -v, --json, --no-color, --log-file FILE, --metrics FILE
@@ -142,7 +144,7 @@ run_step() {
     table=$table$(printf '  %-15s %6s' "$step" "$(seconds_since "$began")")$newline
 }
 
-started=$(now) keep='' always='' take_over='' quiet='' stopped='' table='' value_of=''
+started=$(now) keep='' remove='' yes='' always='' take_over='' quiet='' stopped='' table='' value_of=''
 log_file='' wait='' given='' engine_given=''
 newline='
 '
@@ -153,9 +155,10 @@ for arg do # the arguments for the scripts are put back, in order
     --config | --engine | --log-file | --metrics | --wait) value_of=$arg && continue ;;
     -h | --help) usage && exit 0 ;;
     --keep) keep=1 ;;
+    --remove-all) remove=1 ;;
     --always-close) always=1 ;;
     --take-over) take_over=--take-over ;;
-    --yes) ;;
+    --yes) yes=--yes ;;
     -q | --quiet) quiet=-q && set -- "$@" -q ;;
     -v | -vv | --verbose | --json | --no-color) set -- "$@" "$arg" ;;
     --wait=?*) wait=$arg ;;
@@ -174,9 +177,16 @@ for arg do # the arguments for the scripts are put back, in order
 done
 [ -z "$value_of" ] || misused "$value_of needs a value"
 [ -z "$keep" ] || [ -z "$always" ] || misused "--keep and --always-close exclude each other"
+[ -z "$remove" ] || [ -z "$keep$always$take_over" ] || misused "--remove-all goes with no other of these"
 
 trap 'exit 130' INT TERM
 setup_venv requirements.txt >&2
+
+if [ -n "$remove" ]; then
+    "$python" "$here/conn_close.py" "$@" --remove-all ${wait:+"$wait"} ${yes:+"$yes"}
+    say "what stays: dwh.cfg, the sources, and $venv"
+    exit
+fi
 
 # The scripts are one run: one id in the log and the ledger, one command of [NOTIFY], which gets what each of them told.
 SPARKIFY_RUN_ID=$(date -u +%Y%m%d-%H%M%S)
@@ -229,7 +239,7 @@ elif [ "$engine" = duckdb ]; then
               Step by step:    $by_hand
               Load new files:  python etl.py$given                     (loads only what is new)
               Check it again:  python sql_validate.py$given
-              Remove it all:   python conn_close.py$given --delete-data"
+              Remove it all:   python conn_close.py$given --remove-all"
 else
     say "done in $took. Look at it: $(report_path "$@")"
 fi

@@ -172,6 +172,11 @@ class Session(Protocol):
         SELECT, and for SQL that the engine does not understand.
         """
 
+    def stream(self, sql: str) -> Iterator[Row]:
+        """Run one query inside the current transaction, and give its rows as they come: memory holds one batch of them.
+
+        The session takes no other statement before the last row was given."""
+
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
         table, or when it may not be read."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.seam import Part, Session
@@ -28,7 +28,7 @@ from dwh.terminal.console import Console
 from dwh.terminal.errors import RecordsRefused
 from dwh.terminal.wording import count
 from star import load_queries as queries
-from star.loads import STAR_SHA256, find_last
+from star.loads import STAR_SHA256, Load, find_last
 from star.owner import is_ours
 from star.refusals import (
     CAREFUL_KEYS,
@@ -43,21 +43,15 @@ from star.refusals import (
     narrow_down,
 )
 
+if TYPE_CHECKING:
+    from star.other_warehouse import OtherWarehouse
+
 # Songs come before events, so that the plays of a load find its songs.
 KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 _MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
 STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
 CAREFUL_STEPS = len((*q.WIDEN_INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS))
-
-
-class Load(NamedTuple):
-    """One committed load: its id in the table `loads`, how many files and records it read, and how long it took."""
-
-    load_id: int
-    files: int
-    records: int
-    seconds: float
 
 
 class StarLoader:
@@ -92,11 +86,17 @@ class StarLoader:
         """Tell whether different statements than the current ones made the star."""
         return self._last_load is not None and self._last_load[1] != STAR_SHA256
 
-    def rebuild(self) -> None:
-        """Empty the star and build all of it again from staging."""
+    def rebuild(self, other: OtherWarehouse | None = None) -> None:
+        """Empty the star and build all of it again from staging. `other` fills staging and ledger first, and looks at
+        the result last: nothing is stored when it raises an error."""
         with self._transaction("rebuild", files=0):
+            if other:
+                other.fill(self.session, self.spools)
+                self._last_load = find_last(self.session)
             self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.TOUCH_KEYS, *q.EMPTY_STAR, *q.REBUILD_TOUCHED))
             self._run([queries.REMOVE_TOUCHED_DAYS])
+            if other:
+                other.prove(self.session)
 
     def forget(self, entries: Sequence[Entry]) -> None:
         """Drop the rows of files, take the files out of the ledger, and build the touched part of the star again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import sql_queries as q
 
@@ -21,6 +21,15 @@ LIMIT 1
 
 # By this a lake or a report that names no warehouse is known.
 FIND_RUN = "SELECT load_id FROM loads WHERE run_id = %s"
+
+
+class Load(NamedTuple):
+    """One committed load: its id in the table `loads`, how many files and records it read, and how long it took."""
+
+    load_id: int
+    files: int
+    records: int
+    seconds: float
 
 
 def find_last(session: Session) -> tuple[int, str] | None:

@@ -67,6 +67,8 @@ SLOW_FILES = {
     "test_bench.py",
     "test_tls.py",
     "test_glue.py",
+    "test_from_warehouse.py",
+    "test_remove_all.py",
     "test_guests.py",
     "test_lake_readers.py",
     "test_scripts.py",

@@ -26,6 +26,7 @@ WITH_TEMPLATES = {
     "star/checks/oddities.py",
     "star/checks/prepared.py",
     "star/lake.py",
+    "star/other_warehouse.py",
 }
 A_NAME, NAMES = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[a-z0-9_ ]+")
 # What takes names: how many of its first arguments are names (None: all that are texts).

@@ -99,23 +99,29 @@ class LibpqSession:
         try:
             self._run("BEGIN READ ONLY", ())
             self._run(f"DECLARE answer CURSOR FOR {sql}", params or ())
-            described, first = self._fetch()
+            described, first = self._fetch("answer")
         except DwhError as error:
             raise self._own_fault(error) if params is None else error from error
         names = distinct_names([name for name, _ in described])
-        return Answer(dict(zip(names, [kind for _, kind in described], strict=True)), self._batches(first))
+        return Answer(dict(zip(names, [kind for _, kind in described], strict=True)), self._batches("answer", first))
 
-    def _batches(self, rows: list[Row]) -> Iterator[Row]:
+    def stream(self, sql: str) -> Iterator[Row]:
+        """Run one query by a cursor of the server, in the current transaction."""
+        self._run(f"DECLARE stream CURSOR FOR {sql}", ())
+        yield from self._batches("stream", self._fetch("stream")[1])
+        self._run("CLOSE stream", ())
+
+    def _batches(self, cursor: str, rows: list[Row]) -> Iterator[Row]:
         while True:
             yield from rows
             if len(rows) < BATCH:
                 return
-            rows = self._fetch()[1]
+            rows = self._fetch(cursor)[1]
 
-    def _fetch(self) -> tuple[list[tuple[str, str]], list[Row]]:
+    def _fetch(self, name: str) -> tuple[list[tuple[str, str]], list[Row]]:
         def fetch() -> tuple[list[tuple[str, str]], list[Row]]:
             with self._connection.cursor() as cursor:
-                cursor.execute(f"FETCH FORWARD {BATCH} FROM answer")
+                cursor.execute(f"FETCH FORWARD {BATCH} FROM {name}")
                 return [(column.name, duckdb_type(column)) for column in cursor.description or ()], cursor.fetchall()
 
         return self._waiting(fetch)

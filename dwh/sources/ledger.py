@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -96,6 +97,9 @@ def refuse_other_sources(
         for place in places:
             fresh = any(file.kind == kind and is_under(file.source.path, place) for file in work.pending)
             if fresh and not any(entry.kind == kind and is_under(entry.path, place) for entry in ledger):
+                old = _folder_of(foreign)
+                moved = old and not any(is_under(place, old) for place in configured)
+                forget = f"python etl.py --forget {shlex.quote(old)}     (if the source moved: the old place is gone)"
                 raise ConfigError(
                     f"this warehouse holds files of another source; those of {place} would be mixed with them",
                     evidence=f"for example {min(foreign)}",
@@ -103,8 +107,20 @@ def refuse_other_sources(
                         f"{another}     (a separate warehouse)",
                         "python create_tables.py --recreate     (start again, empty)",
                         "the same command again with --add-source     (mix them on purpose)",
+                        *((forget,) if moved else ()),
                     ),
                 )
+
+
+def _folder_of(paths: Sequence[str]) -> str:
+    """Give the innermost folder that all paths are in; empty when that is everything, or different buckets."""
+    shared: list[str] = []
+    for parts in zip(*(path.split("/")[:-1] for path in paths), strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    folder = "/".join(shared)
+    return "" if folder.rstrip("/") in ("", "s3:") else folder
 
 
 def is_large(files: Sequence[Pending]) -> bool:

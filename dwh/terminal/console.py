@@ -116,6 +116,15 @@ class Console:
         if signals.read_line(sys.stdin).strip() != name:
             raise ConfigError(f"not confirmed: {printable(name)} was not typed; nothing was changed")
 
+    def agrees(self, question: str) -> bool:
+        """Ask the user a question, to which no is the answer unless `y` is typed. Without a terminal nobody is asked,
+        and it is no."""
+        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+            return False
+        sys.stderr.write(f"{printable(question)} [y/N]: ")
+        sys.stderr.flush()
+        return signals.read_line(sys.stdin).strip().lower() in ("y", "yes")
+
     @contextmanager
     def progress(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         """Show the progress of a long step; the block calls the given function with the amount done since the last.

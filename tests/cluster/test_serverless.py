@@ -575,6 +575,15 @@ def test_p77_the_policy_of_the_operator_is_what_serverless_needs(closed: Rig) ->
     )
 
 
+def test_p77_the_policy_of_the_loader_is_what_serverless_needs(up: Rig) -> None:
+    """A script that only connects finds both parts and whose they are, and asks for no more."""
+    up.end("create_tables")
+    asked = {pair for call in up.cloud.calls for pair in needed(call)}
+    shipped = json.loads((Path(__file__).resolve().parents[2] / "docs/policies/loader.json").read_text())
+    granted = {(action, s["Resource"]) for s in shipped["Statement"] for action in s["Action"] if "erverless" in action}
+    assert granted == asked
+
+
 # -------------------------------------------------------------------------------------------- what the stand-in refuses
 
 

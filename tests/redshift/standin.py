@@ -283,10 +283,10 @@ class RedshiftStandIn:
             return None
         channel.socket.settimeout(None)
         greeting = [wire.parameter(name, value) for name, value in PARAMETERS.items()]
-        authorized = wire.parameter("session_authorization", user)
-        channel.send((b"R", struct.pack("!i", 0)), *greeting, authorized, (b"K", backend.key), (b"Z", backend.status))
+        named = wire.parameter("session_authorization", user)
         address, port = channel.socket.getpeername()
         entry = {"event": "initiating session", "record_time": time.time(), "remote_host": address, "remote_port": port}
-        named = {"session_id": backend.pid, "database_name": database, "user_name": user}
-        self.record(database, connection_log=[{**entry, **named}])
+        whose = {"session_id": backend.pid, "database_name": database, "user_name": user}
+        self.record(database, connection_log=[{**entry, **whose}])
+        channel.send((b"R", struct.pack("!i", 0)), *greeting, named, (b"K", backend.key), (b"Z", backend.status))
         return Session(self, channel, backend, database, user)

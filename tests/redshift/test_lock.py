@@ -15,7 +15,7 @@ from warehouse import PATIENTLY, plays
 from dwh.terminal.errors import Busy, EnvironmentFailure
 from redshift.conftest import Sql
 from redshift.standin import RedshiftStandIn
-from redshift.warehouse_on_redshift import Cloud, RedshiftWarehouse, cloud
+from redshift.warehouse_on_redshift import REGION, Cloud, RedshiftWarehouse, cloud
 
 WAITING = (
     "SELECT COUNT(*) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n"
@@ -153,7 +153,9 @@ def test_the_locks_of_others_are_shown_to_superusers(open_session: Callable[[], 
 def test_a_refusal_of_unload_is_one_of_the_lake(warehouse: RedshiftWarehouse, here: Cloud) -> None:
     """And not of WORK, which COPY reads; the role may lack either."""
     warehouse.etl()
-    lake = f"s3://stand-in-work/{warehouse.schema_name}-lake"
+    bucket = f"lake-{warehouse.schema_name}"  # other tests look at all that is in the bucket of WORK
+    here.client().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    lake = f"s3://{bucket}/lake"
     here.standin.store.denied = (lake,)
     try:
         with pytest.raises(EnvironmentFailure, match=r"role of UNLOAD may not write to \[S3\] LAKE"):

@@ -26,6 +26,8 @@ def here(postgres_server: Server) -> Iterator[Cloud]:
 @pytest.fixture
 def two(here: Cloud, tmp_path: Path) -> Iterator[tuple[RedshiftWarehouse, RedshiftWarehouse]]:
     """Two warehouses with one WORK, which is empty."""
+    for key in here.work():  # of other tests in this process
+        here.client().delete_object(Bucket=WORK, Key=key)
     place = f"s3://{WORK}/{uuid.uuid4().hex[:8]}"
     made = []
     for name in ("first", "second"):

@@ -56,6 +56,13 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object
     return Answer(dict(zip(names, plain, strict=True)), _fetch(connection, sort))
 
 
+def stream(connection: duckdb.DuckDBPyConnection, sql: str, sort_error: Sort) -> Iterator[Row]:
+    """Run one query of ours, and give its rows as they come."""
+    with _sorted(sort_error), cancelled_by(connection.interrupt):
+        connection.execute(sql)
+    yield from _fetch(connection, sort_error)
+
+
 def _fetch(connection: duckdb.DuckDBPyConnection, sort: Sort) -> Iterator[Row]:
     while True:
         with _sorted(sort), cancelled_by(connection.interrupt):

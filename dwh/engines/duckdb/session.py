@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dwh.engines.duckdb.answer import ask
+from dwh.engines.duckdb.answer import ask, stream
 from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dwh.engines.duckdb.readers_copy import ReadersCopy
     from dwh.seam import Ours
+    from dwh.terminal.errors import DwhError
 
 # Our TRIM(BOTH ' ' FROM x), for one character: the built-in one reads every character of every text (0.9 s of CPU for a
 # million user agents; this 0.05 s).
@@ -83,7 +84,11 @@ class DuckDbSession:
 
     def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
         """Run one SELECT: on a file that was opened to read, without a way to other files, settings or extensions."""
-        return ask(self._connection, sql, params, lambda error: server_error(error, self._place))
+        return ask(self._connection, sql, params, self._sort_error)
+
+    def stream(self, sql: str) -> Iterator[Row]:
+        """Run one query, and give its rows as they come."""
+        return stream(self._connection, sql, self._sort_error)
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of a table."""
@@ -175,10 +180,13 @@ class DuckDbSession:
             with cancelled_by(self._connection.interrupt):
                 rows: list[Row] = self._connection.execute(sql.replace("%s", "?"), list(params)).fetchall()
         except duckdb.Error as error:
-            raise server_error(error, self._place) from error
+            raise self._sort_error(error) from error
         changed = bool(rows) and sql.lstrip().startswith(("INSERT", "DELETE", "UPDATE"))
         self._trace(Trace(sql, rows[0][0] if changed else len(rows), time.monotonic() - started))
         return rows
+
+    def _sort_error(self, error: duckdb.Error) -> DwhError:
+        return server_error(error, self._place)
 
     def _roll_back(self) -> None:
         import duckdb

@@ -122,6 +122,13 @@ def is_of_exports(path: str, tables: Iterable[str]) -> bool:
     return is_data_file(name) if folder == "data" else bool(version_of(name)) or name == HINT or name.endswith(".avro")
 
 
+def made_by_exports(there: Iterable[str], tables: Iterable[str]) -> list[str]:
+    """Name all that exports put at a place, also those that were killed; export.json, which says whose it is, last."""
+    tables = list(tables)
+    found = [path for path in there if is_of_exports(path, tables) or _is_unfinished(path, tables)]
+    return sorted(found, key=lambda path: (path == PINS, path))
+
+
 def version_of(path: str) -> int:
     """Read the version from the path of a metadata file; 0: it is none."""
     found = METADATA.fullmatch(path.rpartition("/")[2])
@@ -132,12 +139,16 @@ def _may_go(path: str, oldest: Mapping[str, int], tables: Iterable[str]) -> bool
     table, _, rest = path.partition("/")
     folder, _, name = rest.partition("/")
     if path.endswith(UNFINISHED):
-        return table in tables or path.startswith(f".{PINS}.")
+        return _is_unfinished(path, tables)
     if table not in tables or name.startswith("."):
         return False
     if version := version_of(path) if folder == "metadata" else 0:
         return version < oldest.get(table, 0)
     return is_of_exports(path, tables) and name != HINT
+
+
+def _is_unfinished(path: str, tables: Iterable[str]) -> bool:
+    return path.endswith(UNFINISHED) and (path.partition("/")[0] in tables or path.startswith(f".{PINS}."))
 
 
 def _read_table(table: dict[str, Any]) -> TableExport:
