@@ -241,8 +241,7 @@ class Session(Protocol):
         """
 
     def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
-        """Let a role (Redshift: or user) read `reads`, and read, add to and delete from `changes`: nothing more. Again
-        changes nothing. Only where `has_roles`. Raises ConfigError when there is no such role."""
+        """Let a role, which must exist (ConfigError), read `reads`, and read, add to and delete from `changes`."""
 
     def wear(self, tables: Sequence[str]) -> list[Wear] | None:
         """Give the wear of these tables. None where the engine reuses room by itself, or this user may not know."""
@@ -253,7 +252,6 @@ class Session(Protocol):
     def publish(self, ours: Ours) -> Path | None:
         """Let readers see what is committed, where they read a copy: gives its path when it was written anew, None
         when it is current, or readers see commits by themselves. No transaction may be open.
-
         Raises EnvironmentFailure when the copy cannot be written, or its place is taken by what is not `ours`."""
 
     def close(self) -> None:

@@ -239,8 +239,7 @@ def test_p208_an_aws_identity_loads_by_grants_and_owns_nothing(
     s3 = moto_s3.client(account.url)
     s3.put_object(Bucket="music", Key="log_data/one.json", Body=lines(plays(3)))
     s3.put_object(Bucket="music", Key="song_data/a/one.json", Body=lines([song()]))
-    public = warehouse.config.read_text().replace("SCHEMA = sparkify", "SCHEMA = public")
-    warehouse.config.write_text(public.replace("[S3]\n", "[S3]\nLAKE = s3://acme-work/lake\n"))
+    warehouse.config.write_text(warehouse.config.read_text().replace("SCHEMA = sparkify", "SCHEMA = public"))
     run(warehouse, account, "conn_start")
     as_guest = {**account.environment, "DWH_CLUSTER_LOGIN": "iam"}
     made = warehouse.run("create_tables", env=as_guest)
