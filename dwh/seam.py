@@ -169,13 +169,11 @@ class Session(Protocol):
 
         It can change nothing, here or elsewhere: the session takes no other statement before and none after it. Without
         `params` the text has no parameters, and a percent sign is one. Raises ConfigError for anything that is not one
-        SELECT, and for SQL that the engine does not understand.
-        """
+        SELECT, and for SQL that the engine does not understand."""
 
     def stream(self, sql: str) -> Iterator[Row]:
-        """Run one query inside the current transaction, and give its rows as they come: memory holds one batch of them.
-
-        The session takes no other statement before the last row was given."""
+        """Run one query in the current transaction, and give its rows as they come: memory holds one batch of them, and
+        no other statement may come before the last row."""
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
@@ -236,8 +234,7 @@ class Session(Protocol):
         rows becomes several files: of whole days, unless it is all rows or one day (Redshift: by size). Redshift writes
         no `field_ids`.
 
-        It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
-        then removes the files.
+        It runs inside the current transaction. Raises the errors of `export`.
         """
 
     def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
@@ -278,7 +275,6 @@ class Engine(Protocol):
 
     def check(self) -> None:
         """Raise ConfigError for settings with which `start` would end. Sends no request."""
-        return
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change, without changing anything. `delete` needs `ours`, and raises the errors of
@@ -290,8 +286,7 @@ class Engine(Protocol):
     def stop(self, tell: Tell, *, delete: Ours | None = None) -> list[Change]:
         """Close the warehouse. With `delete` also remove its tables, and what `start` made if nothing else is in it.
 
-        Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or another view or table needs
-        them."""
+        Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or something else needs them."""
 
     def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> Session:
         """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy while another session holds

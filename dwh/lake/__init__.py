@@ -8,7 +8,7 @@ Other rooms use:
     bounds    Bounds, days_of, find_bounds
     check     open_reader
     export    Lake
-    manifest  LakeFile, LakeTable, Manifest
+    manifest  LakeFile, LakeTable, MANIFEST, Manifest, read_manifest, VERSION
     objects   Objects
     place     locked, no_lake, Place, sha256, worded
     places    folder_of, open_place, refuse_sources

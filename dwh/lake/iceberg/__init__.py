@@ -9,7 +9,7 @@ Other rooms use:
     glue     Glue, open_glue
     lake     Contents, IcebergLake
     pieces   Pieces, plan_months, plan_whole
-    pins     Pins, PINS
+    pins     made_by_exports, Pins, PINS, read_pins
     places   open_store
     spec     Column, TableSpec
     store    Store
