@@ -24,8 +24,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib import import_module
-from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -128,10 +126,7 @@ class IcebergLake:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Write data files in the block; those are deleted when it fails before the commit has begun.
-
-        The library of the commit is imported meanwhile: Python has nothing to do while an engine writes."""
-        Thread(target=import_module, args=("pyiceberg.table",), daemon=True).start()
+        """Write data files in the block; those are deleted when it fails before the commit has begun."""
         try:
             yield
         except BaseException:
