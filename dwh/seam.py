@@ -218,8 +218,7 @@ class Session(Protocol):
         Snappy), times in microseconds. Gives each file when it is complete.
 
         It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
-        then removes the files.
-        """
+        then removes the files."""
 
     def write_pieces(
         self, extract: Extract, pieces: Sequence[Piece], target: str
@@ -275,6 +274,7 @@ class Engine(Protocol):
 
     def check(self) -> None:
         """Raise ConfigError for settings with which `start` would end. Sends no request."""
+        return
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
         """Say what an action would change, without changing anything. `delete` needs `ours`, and raises the errors of
