@@ -88,7 +88,7 @@ def write_table(answer: Answer, rows: Cut, stream: TextIO) -> None:
     drawn = StringIO()
     measured = Console(width=10**6, color_system=None).measure(table).maximum
     width = min(measured, shutil.get_terminal_size().columns) if stream.isatty() else measured
-    if _least_width(answer, taken, shown) > width:
+    if width < measured and _least_width(answer, taken, shown) > width:
         _write_records(answer, shown, stream)
         return
     Console(file=drawn, width=width, color_system=None, legacy_windows=False).print(table)

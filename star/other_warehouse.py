@@ -76,18 +76,18 @@ def tally(session: Session, table: str, columns: Columns) -> Tally:
 
 class OtherWarehouse:
     """The warehouse to take from, as it is in one transaction. `contents` says what it holds, `proof` what was found
-    equal once `prove` has ended, `flags` name it in a command."""
+    equal once `prove` has ended, `etl` is the command that loads it."""
 
-    def __init__(self, session: Session, console: Console, place: str, flags: str) -> None:
+    def __init__(self, session: Session, console: Console, place: str, etl: str) -> None:
         self.place = place
         self._session = session
         self._console = console
-        self._flags = flags
+        self._etl = etl
         self._rows: Mapping[str, int] = dict(session.rows(q.COUNT_ALL_ROWS))
         self._read: dict[str, Tally] = {}
         last = find_last(session)
         if last is None:
-            raise ConfigError(f"{place} holds no load: there is nothing to take", hint=f"python etl.py {flags}")
+            raise ConfigError(f"{place} holds no load: there is nothing to take", hint=etl)
         self._same_star = last[1] == STAR_SHA256
         records = sum(self._rows[table] for table in q.STAGING)
         self.contents = f"{count(self._rows['loaded_files'], 'file')}, {count(records, 'record')}"
@@ -127,7 +127,7 @@ class OtherWarehouse:
                     raise DataError(
                         f"{table} in {self.place} is not what its staging gives",
                         evidence="nothing was stored",
-                        hint=f"python etl.py {self._flags} --rebuild",
+                        hint=f"{self._etl} --rebuild",
                     )
                 advance(self._rows[table])
 
@@ -162,7 +162,7 @@ def open_other(script: Script) -> Iterator[OtherWarehouse]:
         except EnvironmentFailure as error:
             raise _elsewhere(error, config.path, flags) from error
         open_now.enter_context(only_reading(session))
-        yield OtherWarehouse(session, script.console, place, flags)
+        yield OtherWarehouse(session, script.console, place, f"python etl.py {flags}")
 
 
 def _elsewhere(error: EnvironmentFailure, config: Path, flags: str) -> EnvironmentFailure:
