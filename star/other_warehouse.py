@@ -82,7 +82,7 @@ class OtherWarehouse:
         self.place = place
         self._session = session
         self._console = console
-        self._etl = etl
+        self._rebuild = f"{etl} --rebuild"
         self._rows: Mapping[str, int] = dict(session.rows(q.COUNT_ALL_ROWS))
         self._read: dict[str, Tally] = {}
         last = find_last(session)
@@ -127,7 +127,7 @@ class OtherWarehouse:
                     raise DataError(
                         f"{table} in {self.place} is not what its staging gives",
                         evidence="nothing was stored",
-                        hint=f"{self._etl} --rebuild",
+                        hint=self._rebuild,
                     )
                 advance(self._rows[table])
 
