@@ -162,7 +162,7 @@ def open_other(script: Script) -> Iterator[OtherWarehouse]:
         except EnvironmentFailure as error:
             raise _elsewhere(error, config.path, flags) from error
         open_now.enter_context(only_reading(session))
-        yield OtherWarehouse(session, script.console, place, f"python etl.py {flags}")
+        yield OtherWarehouse(session, script.console, place, " ".join(("python etl.py", flags)))
 
 
 def _elsewhere(error: EnvironmentFailure, config: Path, flags: str) -> EnvironmentFailure:
