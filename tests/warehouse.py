@@ -421,3 +421,8 @@ def failure(warehouse: Warehouse, *argv: str) -> DwhError:
 def text(error: DwhError) -> str:
     """Give all of an error's text."""
     return "\n".join((error.message, *error.evidence, *error.hint))
+
+
+def short_commands(text: str) -> str:
+    """Give a text whose commands name the script alone: without its folder, and without the config of this test."""
+    return re.sub(r"python \S*?(\w+\.py) --config \S+", r"python \1", text)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from unittest.mock import patch
 
 import pytest
-from warehouse import Result
+from warehouse import Result, short_commands
 
 from cluster.cloud import NAME, REGION, Call, snapshots_of
 from cluster.conftest import Rig, foreign_things
@@ -274,7 +274,9 @@ def test_another_answer_deletes_nothing(up: Rig) -> None:
     )
     assert done.code == 2
     assert up.cloud.changes() == []
-    assert done.out.strip().splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
+    assert short_commands(done.out.strip().splitlines()[-1]).endswith(
+        "to end it: python conn_close.py --engine redshift"
+    )
 
 
 def test_nobody_to_ask_deletes_nothing(up: Rig) -> None:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from warehouse import Result, Warehouse
+from warehouse import Result, Warehouse, short_commands
 
 from cluster.cloud import NAME, Cloud
 from cluster.conftest import Rig
@@ -162,7 +162,7 @@ def test_p60_a_close_disturbed_at_some_calls(rig: Rig, disturb: Callable[[str, i
 
 def last_line(done: Result) -> str:
     """Give the last line that a person sees."""
-    return done.err.strip().splitlines()[-1]
+    return short_commands(done.err.strip().splitlines()[-1])
 
 
 def test_p68_every_script_says_last_what_goes_on_costing(rig: Rig) -> None:

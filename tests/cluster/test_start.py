@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from warehouse import short_commands
 
 from cluster.cloud import ACCOUNT, ENDPOINT, NAME, PASSWORD, REGION, Call
 from cluster.conftest import ADDRESS, Rig, foreign_things
@@ -59,7 +60,7 @@ def test_a_start_makes_what_is_missing_in_order(rig: Rig) -> None:
     ]
     assert re.search(r"creating, \d+m \d\ds elapsed", done.err)
     assert rig.door.logins == [("awsuser", PASSWORD)]
-    assert done.err.splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
+    assert short_commands(done.err.splitlines()[-1]).endswith("to end it: python conn_close.py --engine redshift")
 
 
 def test_p61_a_second_start_changes_nothing(rig: Rig) -> None:

@@ -19,7 +19,7 @@ from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, SERVERLESS_ENDPOINT,
 from cluster.test_rights import pairs, shipped
 from postgres_server import Server
 from test_run_all import STEPS, copy_suite, environ
-from warehouse import REPO, STAR_QUERIES, Result, Warehouse, lines, plays, song
+from warehouse import REPO, STAR_QUERIES, Result, Warehouse, lines, plays, short_commands, song
 
 from redshift.grammar import parse_all
 from redshift.standin import RedshiftStandIn
@@ -195,7 +195,9 @@ def test_p196_a_warehouse_comes_back_with_the_rights_of_the_policies(
         else:
             assert "the restored warehouse is not what its ledger says" in back.err
             assert "records staged are in staging   3, expected 4" in back.err
-            assert back.err.splitlines()[-1].endswith("to end it: python conn_close.py --engine redshift")
+            assert short_commands(back.err.splitlines()[-1]).endswith(
+                "to end it: python conn_close.py --engine redshift"
+            )
 
 
 def test_p162_the_whole_sequence_twice_keeps_its_lake(
