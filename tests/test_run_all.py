@@ -196,6 +196,7 @@ def test_runs_from_any_folder_and_through_links(ran: tuple[Suite, Run], tmp_path
         "near",
         "page of mine.html",
         "songs",
+        "status.json",
     ]
 
 

@@ -295,16 +295,18 @@ def run_whole(text: str, around: Mapping[str, str], environ: Mapping[str, str], 
 
 
 def test_p194_the_settings_of_the_docs_go_through(
-    account: Cloud, standin: RedshiftStandIn, environ: dict[str, str], tmp_path: Path
+    account: Cloud, standin: RedshiftStandIn, kind: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """A cluster of ours: from nothing to the report, and down again."""
+    """A warehouse of ours, of either kind: from nothing to the report, and down again."""
     text = suggested(0)
     fill(account, text)
-    around = {"DWH_CLUSTER_ALLOW_CIDR": ADDRESS, "DWH_CLUSTER_POLL_SECONDS": "0.05"}
+    given = dict(re.findall(r"^(\w+) = (.+)$", suggested(1), re.MULTILINE)) if kind == "serverless" else {}
+    around = {f"DWH_CLUSTER_{key}": value for key, value in given.items()}
+    around |= {"DWH_CLUSTER_ALLOW_CIDR": ADDRESS, "DWH_CLUSTER_POLL_SECONDS": "0.05"}
     run_whole(
         text, {**account.environment, **around, "DWH_CLUSTER_SSLROOTCERT": str(standin.ca_file)}, environ, tmp_path
     )
-    assert account.clusters() == {}
+    assert (account.clusters(), account.serverless.namespaces) == ({}, {})
 
 
 def test_p194_the_settings_of_the_docs_go_through_on_a_host(
