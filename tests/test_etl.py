@@ -210,7 +210,7 @@ def test_a_vanished_file_keeps_its_rows(loaded: Warehouse) -> None:
     loaded.remove(LOG)
     done = loaded.run("etl")
     assert (done.code, loaded.star()) == (0, before)
-    assert re.search(rf"note: 1 file gone .*--forget \S*{re.escape(LOG)}", done.err)
+    assert re.search(rf"note: 1 loaded file gone from the source.*--forget \S*{re.escape(LOG)}", done.err)
 
 
 def test_a_vanished_file_that_comes_back_is_known(loaded: Warehouse) -> None:
@@ -413,7 +413,10 @@ def test_no_settings_at_all(bare: Warehouse) -> None:
         copy(REPO / name, scripts / name)
     done = bare.run("etl", command=[bare.command("etl")[0], str(scripts / "etl.py")])
     assert done.code == 2
-    assert error_lines(done)[:2] == [f"error: {scripts / 'dwh.cfg'} not found", "  try: git checkout dwh.cfg"]
+    assert error_lines(done)[:2] == [
+        f"error: {scripts / 'dwh.cfg'} not found",
+        f"  try: git -C {scripts} checkout dwh.cfg",
+    ]
 
 
 def test_an_unknown_key(bare: Warehouse) -> None:
