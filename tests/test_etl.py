@@ -580,7 +580,7 @@ LATER = ["other_plays", "unread_keys"]
 def test_json_has_the_promised_keys(filled: Warehouse) -> None:
     """The object has exactly the keys of the contract, in their order, and nothing else is on stdout."""
     found = filled.run("etl", "--json").json
-    assert list(found) == ["script", "ok", "engine", "run_id", "seconds", "files", "rows", "loads", *LATER]
+    assert list(found) == ["script", "ok", "engine", "run_id", "seconds", "files", "rows", "newest", "loads", *LATER]
     assert list(found["files"]) == ["new", "changed", "vanished", "already_loaded", "rejected", "passed_over"]
     assert [list(load) for load in found["loads"]] == [["load_id", "files", "records", "seconds"]]
 
@@ -611,7 +611,18 @@ def test_json_has_the_same_keys_whatever_is_done(loaded: Warehouse, flags: tuple
     loaded.remove(LOG)
     done = loaded.run("etl", "--json", *(flag.format(gone=loaded.root / LOG) for flag in flags))
     assert done.code == 0
-    assert list(done.json) == ["script", "ok", "engine", "run_id", "seconds", "files", "rows", "loads", *LATER]
+    assert list(done.json) == [
+        "script",
+        "ok",
+        "engine",
+        "run_id",
+        "seconds",
+        "files",
+        "rows",
+        "newest",
+        "loads",
+        *LATER,
+    ]
 
 
 def test_json_counts_the_loads_of_the_run(filled: Warehouse) -> None:
