@@ -325,7 +325,7 @@ def test_the_commands_at_the_end_have_the_settings(stubs: Suite) -> None:
     run = stubs.run("--config", "a b.cfg", "--engine=redshift", PLAN=CLUSTER_IS_THERE)
     assert run.err.splitlines()[-1].endswith("python conn_close.py '--config=a b.cfg' --engine=redshift")
     run = stubs.run("--config", "my.cfg")
-    assert "python conn_close.py --config=my.cfg --delete-data" in run.err
+    assert "python conn_close.py --config=my.cfg --remove-all" in run.err
 
 
 def test_only_what_is_replaced_is_taken_over(stubs: Suite) -> None:
