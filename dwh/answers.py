@@ -78,8 +78,8 @@ def write_table(answer: Answer, rows: Cut, stream: TextIO) -> None:
     plain = (stream.encoding or "utf-8").lower().replace("-", "") not in ("utf8", "utf16")
     table = Table(box=ASCII if plain else SIMPLE_HEAD, show_edge=plain, pad_edge=False)
     cut: Literal["crop", "ellipsis"] = "crop" if plain else "ellipsis"
-    for number, name in enumerate(answer.columns):
-        numbers = any(isinstance(row[number], int | float | Decimal) for row in taken)
+    numeric = [any(isinstance(row[n], int | float | Decimal) for row in taken) for n in range(len(answer.columns))]
+    for name, numbers in zip(answer.columns, numeric, strict=True):
         heading = Text(printable(name), no_wrap=True, overflow=cut)
         # what may not wrap is made narrower last: half a number is a wrong one
         table.add_column(heading, justify="right" if numbers else "left", no_wrap=numbers)
@@ -88,7 +88,7 @@ def write_table(answer: Answer, rows: Cut, stream: TextIO) -> None:
     drawn = StringIO()
     measured = Console(width=10**6, color_system=None).measure(table).maximum
     width = min(measured, shutil.get_terminal_size().columns) if stream.isatty() else measured
-    if width < measured and _least_width(answer, taken, shown) > width:
+    if width < measured and _least_width(numeric, shown) > width:
         _write_records(answer, shown, stream)
         return
     Console(file=drawn, width=width, color_system=None, legacy_windows=False).print(table)
@@ -96,12 +96,12 @@ def write_table(answer: Answer, rows: Cut, stream: TextIO) -> None:
     stream.flush()
 
 
-def _least_width(answer: Answer, taken: Sequence[Row], shown: Sequence[Sequence[str]]) -> int:
+def _least_width(numeric: Sequence[bool], shown: Sequence[Sequence[str]]) -> int:
     """Give the width below which a number of the table would be cut: texts can be cut, numbers must not."""
-    widths = []
-    for number in range(len(answer.columns)):
-        numbers = any(isinstance(row[number], int | float | Decimal) for row in taken)
-        widths.append(max((len(texts[number]) for texts in shown), default=1) if numbers else 1)
+    widths = [
+        max((len(texts[place]) for texts in shown), default=1) if numbers else 1
+        for place, numbers in enumerate(numeric)
+    ]
     return sum(widths) + 2 * len(widths)
 
 
