@@ -36,7 +36,6 @@ from werkzeug.serving import make_server
 
 from cluster import credentials
 from cluster.authorization import Need, allows, needs
-from cluster.credentials import TEMPORARY
 from cluster.serverless_rules import ServerlessAccount
 
 ACCOUNT, REGION, NAME = "123456789012", "us-west-2", "sparkify-dwh"
@@ -47,7 +46,6 @@ CREATING, DELETING = ("creating", "creating"), ("final-snapshot", "deleting")
 SERVICES: tuple[Any, ...] = ("ec2", "glue", "iam", "redshift", "redshift-serverless", "secretsmanager", "sts")
 OUR_KEY, TESTS_KEY = "AKIAOURSUITE", "AKIATESTSOWN"
 PASSWORD = "Managed-1-by-aws"
-__all__ = ["TEMPORARY"]
 
 
 @dataclass(frozen=True)

@@ -152,3 +152,12 @@ def rig(cloud: Cloud, door: Door, bare: Warehouse) -> Rig:
     rig = Rig(bare, cloud, door)
     rig.configure()
     return rig
+
+
+@pytest.fixture
+def up(rig: Rig) -> Rig:
+    """A warehouse that is up; logins and calls so far are forgotten."""
+    rig.call("conn_start")
+    rig.door.logins.clear()
+    rig.cloud.calls.clear()
+    return rig

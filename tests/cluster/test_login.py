@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, TEMPORARY, Call
+from cluster.cloud import ENDPOINT, NAME, PASSWORD, REGION, Call
 from cluster.conftest import ADDRESS, Rig
+from cluster.credentials import TEMPORARY
 from cluster.door import Door
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
 

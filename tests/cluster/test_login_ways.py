@@ -12,21 +12,13 @@ import pytest
 from botocore.exceptions import ClientError
 from warehouse import REPO
 
-from cluster.cloud import ENDPOINT, NAME, OUR_KEY, PASSWORD, REGION, TEMPORARY
+from cluster.cloud import ENDPOINT, NAME, OUR_KEY, PASSWORD, REGION
 from cluster.conftest import Rig
+from cluster.credentials import TEMPORARY
 from cluster.door import Door
 from dwh.terminal.errors import ConfigError, EnvironmentFailure
 
 WORKGROUP = f"music.123456789012.{REGION}.redshift-serverless.amazonaws.com"
-
-
-@pytest.fixture
-def up(rig: Rig) -> Rig:
-    """A warehouse whose cluster is up; logins and calls so far are forgotten."""
-    rig.call("conn_start")
-    rig.door.logins.clear()
-    rig.cloud.calls.clear()
-    return rig
 
 
 def signed_in(rig: Rig, **cluster: object) -> list[str]:

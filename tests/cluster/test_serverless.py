@@ -46,15 +46,6 @@ def rig(cloud: Cloud, door: Door, bare: Warehouse) -> Rig:
     return rig
 
 
-@pytest.fixture
-def up(rig: Rig) -> Rig:
-    """One that is up; what was asked for it is forgotten."""
-    rig.call("conn_start")
-    rig.cloud.calls.clear()
-    rig.door.logins.clear()
-    return rig
-
-
 def close(rig: Rig, *argv: str) -> Result:
     """Close without a question."""
     return rig.call("conn_close", "--yes", *argv)

@@ -13,6 +13,7 @@ from postgres_server import Server
 
 from redshift.s3 import client
 from redshift.standin import RedshiftStandIn
+from redshift.warehouse_on_redshift import Cloud, cloud
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -25,6 +26,13 @@ def s3_endpoint() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def here(postgres_server: Server) -> Iterator[Cloud]:
+    """A stand-in, and the S3 beside it."""
+    with cloud(postgres_server) as opened:
+        yield opened
 
 
 @pytest.fixture

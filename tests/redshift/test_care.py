@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-from postgres_server import Server
 from psycopg2 import errors
 from reference_star import star_of
 from warehouse import event, plays, song
@@ -17,17 +16,10 @@ from warehouse import event, plays, song
 from redshift.conftest import Sql, run
 from redshift.grammar import parse_all
 from redshift.standin import RedshiftStandIn
-from redshift.warehouse_on_redshift import Cloud, RedshiftWarehouse, cloud
+from redshift.warehouse_on_redshift import Cloud, RedshiftWarehouse
 
 STATE = 'SELECT tbl_rows, estimated_visible_rows, stats_off FROM svv_table_info WHERE "table" = %s AND schema = %s'
 LARGE, SMALL = 40, 2
-
-
-@pytest.fixture(scope="module")
-def here(postgres_server: Server) -> Iterator[Cloud]:
-    """A stand-in, and the S3 beside it."""
-    with cloud(postgres_server) as opened:
-        yield opened
 
 
 @pytest.fixture

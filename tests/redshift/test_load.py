@@ -5,13 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_server import Server
 from reference_star import star_of
 from warehouse import REPO, event, lines, plays, song
 
@@ -21,16 +19,9 @@ from dwh.engines.redshift.work import PIECE, WORTH_SPREADING, cut
 from dwh.sources.buckets import Buckets
 from dwh.terminal.errors import Busy, ConfigError, DataError, DwhError
 from redshift.grammar import parse_all
-from redshift.warehouse_on_redshift import REGION, WORK, Cloud, RedshiftWarehouse, cloud
+from redshift.warehouse_on_redshift import REGION, WORK, Cloud, RedshiftWarehouse
 
 LARGE = 2000  # bytes, in these tests
-
-
-@pytest.fixture(scope="module")
-def here(postgres_server: Server) -> Iterator[Cloud]:
-    """A stand-in, and the S3 beside it."""
-    with cloud(postgres_server) as opened:
-        yield opened
 
 
 @pytest.fixture

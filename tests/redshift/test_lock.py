@@ -9,25 +9,17 @@ from typing import Any
 
 import psycopg2
 import pytest
-from postgres_server import Server
 from warehouse import PATIENTLY, plays
 
 from dwh.terminal.errors import Busy, EnvironmentFailure
 from redshift.conftest import Sql
 from redshift.standin import RedshiftStandIn
-from redshift.warehouse_on_redshift import REGION, Cloud, RedshiftWarehouse, cloud
+from redshift.warehouse_on_redshift import REGION, Cloud, RedshiftWarehouse
 
 WAITING = (
     "SELECT COUNT(*) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n"
     " ON n.oid = c.relnamespace WHERE c.relname = 'dwh_lock' AND n.nspname = %s AND NOT l.granted"
 )
-
-
-@pytest.fixture(scope="module")
-def here(postgres_server: Server) -> Iterator[Cloud]:
-    """A stand-in, and the S3 beside it."""
-    with cloud(postgres_server) as opened:
-        yield opened
 
 
 @pytest.fixture

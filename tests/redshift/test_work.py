@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_server import Server
 from warehouse import REPO, event, plays
 
 from dwh.engines.redshift.session import RedshiftSession
 from dwh.engines.redshift.work import WorkPrefix, name_warehouse
-from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
-
-
-@pytest.fixture(scope="module")
-def here(postgres_server: Server) -> Iterator[Cloud]:
-    """A stand-in, and the S3 beside it."""
-    with cloud(postgres_server) as opened:
-        yield opened
+from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse
 
 
 @pytest.fixture
