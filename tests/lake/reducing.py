@@ -28,7 +28,7 @@ Sessions that have ended alike are one: their answers do not matter any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lake.walking import BITS, Ended, Session, Step, Walk
@@ -64,32 +64,24 @@ class ReducedWalk(Walk):
         self._conflicts: dict[tuple[int, int], int] = {}  # what its next step depends on
         self._told: set[tuple[int, int]] = set()
         self._ends: dict[Ended, int] = {}
+        self._alone: dict[int, int] = {}  # by state, the session that was sent alone
         super().__init__(sessions, stored)
 
-    def states(self) -> Iterator[tuple[int | None, int, bool]]:
-        """Give the transitions that are left, depth first, and those of choices that turned out to be wrong last."""
-        yield None, self.first, True
-        seen, waiting = {self.first}, [self.first]
-        alone: dict[int, int] = {}
-        everyone = range(len(self._sessions))
-        while waiting:
-            state = waiting.pop()
-            chosen = next((session for session in everyone if self._may_go_alone(state, session)), None)
-            if chosen is not None:
-                alone[state] = chosen
-            for session in everyone if chosen is None else (chosen,):
-                after = self._after(state, session)
-                if after is None:
-                    continue
-                is_new = after not in seen
-                if is_new:
-                    seen.add(after)
-                    waiting.append(after)
-                yield state, after, is_new
-            if not waiting:
-                waiting = [state for state, session in alone.items() if not self._may_go_alone(state, session)]
-                for state in waiting:
-                    del alone[state]
+    def _whose_turn(self, state: int) -> Sequence[int]:
+        """Give one session that may go alone, if there is one, else all."""
+        everyone = super()._whose_turn(state)
+        chosen = next((session for session in everyone if self._may_go_alone(state, session)), None)
+        if chosen is None:
+            return everyone
+        self._alone[state] = chosen
+        return (chosen,)
+
+    def _to_walk_again(self) -> list[int]:
+        """Give the states in which a session was sent alone by a choice that turned out to be wrong."""
+        wrong = [state for state, session in self._alone.items() if not self._may_go_alone(state, session)]
+        for state in wrong:
+            del self._alone[state]
+        return wrong
 
     def _may_go_alone(self, state: int, session: int) -> bool:
         history = self._history(state, session)

@@ -186,7 +186,7 @@ class Walk:
         waiting = [self.first]
         while waiting:
             state = waiting.pop()
-            for session in range(len(self._sessions)):
+            for session in self._whose_turn(state):
                 after = self._after(state, session)
                 if after is None:
                     continue
@@ -195,6 +195,16 @@ class Walk:
                     seen.add(after)
                     waiting.append(after)
                 yield state, after, is_new
+            if not waiting:
+                waiting = self._to_walk_again()
+
+    def _whose_turn(self, _state: int) -> Sequence[int]:
+        """Give the sessions whose next step is walked from a state: all."""
+        return range(len(self._sessions))
+
+    def _to_walk_again(self) -> list[int]:
+        """Give the states to go on from when nothing else is left: none."""
+        return []
 
     def close(self) -> None:
         """End the threads that still wait."""
