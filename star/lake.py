@@ -144,7 +144,7 @@ _ADD_UP_DIGESTS = Template("""
 SELECT
     $totals,
     SUM($number) AS row_digests
-FROM (SELECT *, MD5($row) AS row_md5 FROM $table) AS r
+FROM (SELECT $columns, MD5($row) AS row_md5 FROM $table) AS r
 """)
 _DIGIT = "POSITION(SUBSTRING(row_md5 FROM {place} FOR 1) IN '123456789abcdef')"
 _NUMBER = " + ".join(f"{_DIGIT.format(place=place)} * {16 ** (7 - place)}" for place in range(1, 8))
@@ -168,6 +168,7 @@ ADD_UP_DIGESTS = {
         table=table,
         totals=",\n    ".join(f"{total.expression} AS {total.name}" for total in TOTALS[table]),
         number=_NUMBER,
+        columns=", ".join(columns_of(statement)),
         row=_row_of(columns_of(statement)),
     )
     for table, statement in q.STAR.items()

@@ -686,7 +686,7 @@ def test_even_a_check_that_deletes_changes_nothing(
     """The file is open to read only, so a wrong check does no harm."""
     before = copy.contents()
     deletes = Check("users: gone", "", needs=("DELETE FROM users",), balance="SELECT 0, COUNT(*) FROM users")
-    monkeypatch.setattr(sql_validate, "CHECKS", (deletes,))
+    monkeypatch.setattr(sql_validate, "checks_of", lambda _engine: (deletes,))
     with pytest.raises(DwhError, match="read-only"):
         validate(copy)
     assert copy.contents() == before
