@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from postgres_server import Make, PostgresWarehouse, Server, start_server
 from promises.hints import every_hint_is_real
+from redshift.warehouse_on_redshift import Cloud, cloud
 from warehouse import REAL, WATCHDOG, Warehouse
 
 __all__ = ["every_hint_is_real"]  # a fixture of every test
@@ -205,6 +206,13 @@ def warehouse(bare: Warehouse, empty_database: Path) -> Warehouse:
 def postgres_server() -> Server:
     """One PostgreSQL server for all tests of this process."""
     return start_server()
+
+
+@pytest.fixture(scope="module")
+def some_cloud(postgres_server: Server) -> Iterator[Cloud]:
+    """S3 by moto, and the stand-in for Redshift beside it."""
+    with cloud(postgres_server) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from unittest.mock import patch
 
 import duckdb
 import pytest
-from postgres_server import Make, Server
-from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
+from postgres_server import Make
+from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse
 from reference_star import Star, in_order
 from warehouse import NOON, REPO, STAR_QUERIES, Warehouse, event, song
 
@@ -140,13 +140,6 @@ def touches(path: str, pieces: tuple[str, ...]) -> bool:
     """Tell whether a file holds days of these pieces."""
     own = piece_of(path)
     return any(piece.startswith(own) or own.startswith(piece) for piece in pieces)
-
-
-@pytest.fixture(scope="module")
-def some_cloud(postgres_server: Server) -> Iterator[Cloud]:
-    """S3 by moto."""
-    with cloud(postgres_server) as made:
-        yield made
 
 
 @pytest.mark.parametrize("place", ["duckdb", "postgres", "duckdb-s3", "postgres-s3", "redshift-s3"])

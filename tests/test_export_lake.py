@@ -27,7 +27,7 @@ import duckdb
 import pytest
 from failing_calls import at_call
 from postgres_server import DATABASE, PostgresWarehouse, Server
-from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse, cloud
+from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse
 from reference_star import Star, in_order
 from warehouse import MARKER, NOON, REPO, STAR_QUERIES, TABLES, WATCHDOG, Warehouse, event, lines, song
 
@@ -151,13 +151,6 @@ class Target:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(client.get_object(Bucket=WORK, Key=item["Key"])["Body"].read())
         return fetched
-
-
-@pytest.fixture(scope="module")
-def some_cloud(postgres_server: Server) -> Iterator[Cloud]:
-    """S3 by moto, and the stand-in for Redshift beside it."""
-    with cloud(postgres_server) as made:
-        yield made
 
 
 Make = Callable[[str], Warehouse]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from redshift.warehouse_on_redshift import WORK, Cloud
 from warehouse import Warehouse, plays
 
 from dwh.terminal.errors import ConfigError
@@ -40,6 +41,29 @@ def test_p223_all_of_it_goes(form: str, warehouse: Warehouse) -> None:
     assert "- the report" in done.out
     again = warehouse.call("conn_close", "--remove-all", "--yes")
     assert (again.code, "does not exist" in again.out) == (0, True)
+
+
+@pytest.mark.parametrize("form", ["iceberg", "parquet"])
+def test_p223_a_lake_in_s3_goes_and_what_others_put_there_stays(
+    form: str, warehouse: Warehouse, some_cloud: Cloud
+) -> None:
+    """P223: the objects that exports wrote are gone, and every other of the bucket is as it was."""
+    client, prefix = some_cloud.client(), f"of-{warehouse.root.parent.name}"
+    theirs = [f"{prefix}/lake/notes.txt", f"{prefix}/lake-2/users/data/a.parquet", f"{prefix}/lake/users/b.txt"]
+    warehouse.configure(S3={"LAKE": f"s3://{WORK}/{prefix}/lake"}, LAKE={"FORMAT": form})
+    warehouse.write("log_data/a.json", plays(3))
+    keys = {name: value for name, value in some_cloud.environment.items() if name.startswith("AWS_")}
+
+    def there() -> list[str]:
+        return [item["Key"] for item in client.list_objects_v2(Bucket=WORK, Prefix=prefix).get("Contents", ())]
+
+    for script in ("etl", "export_lake"):
+        assert warehouse.call(script, "-q", env=keys).code == 0
+    assert len(there()) > len(theirs)
+    for key in theirs:
+        client.put_object(Bucket=WORK, Key=key, Body=b"theirs")
+    assert warehouse.call("conn_close", "--remove-all", "--yes", env=keys).code == 0
+    assert there() == sorted(theirs)
 
 
 @pytest.mark.parametrize("form", ["iceberg", "parquet"])

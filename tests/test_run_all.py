@@ -328,6 +328,14 @@ def test_the_commands_at_the_end_have_the_settings(stubs: Suite) -> None:
     assert "python conn_close.py --config=my.cfg --remove-all" in run.err
 
 
+def test_remove_all_runs_one_script(stubs: Suite) -> None:
+    """Only conn_close.py runs, which asks unless --yes is given; its exit code is that of the run."""
+    assert stubs.run("--config", "a b.cfg", "--remove-all").code == 0
+    assert stubs.run("--remove-all", "--yes", "--wait=5m", FAIL="conn_close").code == 3
+    assert stubs.calls() == ["conn_close --config=a b.cfg --remove-all", "conn_close --remove-all --wait=5m --yes"]
+    assert stubs.run("--remove-all", "--keep").code == 2
+
+
 def test_only_what_is_replaced_is_taken_over(stubs: Suite) -> None:
     """--take-over goes to the two scripts that have it."""
     assert stubs.run("--take-over", "-q").code == 0
