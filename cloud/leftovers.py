@@ -66,14 +66,18 @@ def _remove_files(walk: Walk) -> int:
 
 
 def _of_cluster(walk: Walk) -> list[str]:
-    """Name the snapshots that were taken of the cluster of this walk."""
+    """Name the final snapshots of the cluster of this walk; one of another name is not ours."""
     found = walk.ask(CLUSTER, "redshift:DescribeClusterSnapshots", SnapshotType="manual").get("Snapshots", [])
-    return [s["SnapshotIdentifier"] for s in found if s["ClusterIdentifier"] == walk.accounts[CLUSTER].suite]
+    return _final(walk, CLUSTER, [snapshot["SnapshotIdentifier"] for snapshot in found])
 
 
 def _of_namespace(walk: Walk) -> list[str]:
     found = walk.ask(SERVERLESS, f"{SERVICE}:ListSnapshots").get("snapshots", [])
-    return [s["snapshotName"] for s in found if s.get("namespaceName") == walk.accounts[SERVERLESS].suite]
+    return _final(walk, SERVERLESS, [snapshot["snapshotName"] for snapshot in found])
+
+
+def _final(walk: Walk, kind: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(f"{walk.accounts[kind].suite}-final-")]
 
 
 # ----------------------------------------------------------------------------------------------------- what is there

@@ -193,12 +193,15 @@ def test_p231_what_a_walk_did_not_make_is_never_touched(place: Place) -> None:
     """A cluster of the walk's name without its tag: the walk does not begin, and removes nothing."""
     nodes: dict[str, Any] = {"NodeType": "ra3.large", "ClusterType": "single-node", "MasterUsername": "boss"}
     place.account.client("redshift").create_cluster(ClusterIdentifier=CLUSTER, ManageMasterPassword=True, **nodes)
+    others = place.account.client("redshift")
+    others.create_cluster_snapshot(SnapshotIdentifier="theirs", ClusterIdentifier=CLUSTER)
     place.account.calls.clear()
     done = place.walk()
     assert (done.code, "not ours" in done.err) == (3, True), done.err
     assert place.account.changes() == []
     closed = place.walk("--close")
     assert (closed.code, list(place.account.clusters())) == (1, [CLUSTER])
+    assert [snapshot["SnapshotIdentifier"] for snapshot in place.account.snapshots()] == ["theirs"]
 
 
 def test_p232_a_dry_run_shows_steps_and_price_and_asks_nothing(bare: Warehouse) -> None:
