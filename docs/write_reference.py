@@ -1,4 +1,5 @@
-"""Write the pages of docs/reference that are made from the code: flags, settings, exit codes, JSON, star, checks.
+"""Write the pages of docs/reference that are made from the code: flags, settings, exit codes, JSON, star, checks; and
+the steps of docs/cloud-check.md.
 
   python docs/write_reference.py    write all of them again
 
@@ -19,6 +20,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import sql_queries as q  # noqa: E402
+from cloud.steps import page_table  # noqa: E402
 from docs import json_keys  # noqa: E402
 from dwh.ownership.tables import columns_of  # noqa: E402
 from dwh.settings.sections import SECTIONS, declared_keys  # noqa: E402
@@ -250,8 +252,20 @@ def page(name: str) -> str:
     return head + re.sub(r"\n{3,}", "\n\n", "\n".join(WRITERS[name]())).strip() + "\n"
 
 
+CHECK_PAGE = ROOT / "docs" / "cloud-check.md"
+
+
+def check_page(text: str) -> str:
+    """Give the text of docs/cloud-check.md with the steps as cloud/steps.py has them."""
+    steps = "\n".join(page_table())
+    return re.sub(
+        r"(<!-- steps: .*? -->\n).*?(?=<!-- end of steps)", lambda found: f"{found[1]}{steps}\n", text, flags=re.DOTALL
+    )
+
+
 def main() -> None:
     """Write every page."""
+    CHECK_PAGE.write_text(check_page(CHECK_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     PLACE.mkdir(exist_ok=True)
     for name in WRITERS:
         (PLACE / f"{name}.md").write_text(page(name), encoding="utf-8")

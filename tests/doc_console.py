@@ -24,7 +24,7 @@ ANYTHING = "..."  # a line of a page that stands for any lines
 MARK = "@@ end of command, exit code"
 AFTER_EACH = f"\nended=$?; printf '\\n{MARK} %s\\n' $ended; (exit $ended)\n"  # for the next command $? is as it was
 DATABASE_SERVER, BUCKET = "db.example.com", "acme-music"  # and a server and a bucket with the sample
-LEFT_OUT = {"tests", "bench", "docs", "data", "lake", "report.html", "dwh.local.cfg"}
+LEFT_OUT = {"tests", "bench", "cloud", "docs", "data", "lake", "report.html", "dwh.local.cfg"}
 # What differs from run to run, in this order; all else has to be as the page shows it.
 DIFFERS = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "TIME"),

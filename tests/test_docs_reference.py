@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from warehouse import REPO, Warehouse, event, lines, plays, song
 
+from cloud.steps import MOST_MINUTES, MOST_STEPS, STEPS
 from docs import json_keys, write_reference
 from dwh.settings.sections import declared_keys
 from dwh.terminal.errors import MEANINGS, ExitCode
@@ -22,6 +23,17 @@ def test_the_reference_is_what_the_code_makes(name: str) -> None:
     """A page of the reference is current; if not: python docs/write_reference.py."""
     committed = (write_reference.PLACE / f"{name}.md").read_text(encoding="utf-8")
     assert committed == write_reference.page(name)
+
+
+def test_p232_the_page_of_the_walk_has_its_steps() -> None:
+    """docs/cloud-check.md is current; if not: python docs/write_reference.py. They are few, and take half an hour."""
+    committed = write_reference.CHECK_PAGE.read_text(encoding="utf-8")
+    assert committed == write_reference.check_page(committed)
+    assert f"\n| {len(STEPS)} | " in committed
+    assert len(STEPS) <= MOST_STEPS
+    assert sum(step.minutes for step in STEPS) <= MOST_MINUTES
+    names = [step.name for step in STEPS]
+    assert all(set(step.needs) <= set(names[:number]) for number, step in enumerate(STEPS))
 
 
 def test_no_page_of_the_reference_is_left_over() -> None:

@@ -200,7 +200,7 @@ class Provisioned(Kind):
                 # AWS does not document its error code and text for a role that it does not know yet [U]
                 if "role" not in declined.detail.lower():
                     raise refused from declined
-                tell("AWS does not know the role everywhere yet; trying again")
+                tell(f"AWS does not know the role everywhere yet; trying again ({declined})")
                 continue
             except NotReady:
                 return self._was_heard(tell)

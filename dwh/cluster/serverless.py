@@ -197,7 +197,7 @@ class Serverless(Kind):
                 )
                 # AWS does not document its text for a role that it does not know yet [U]
                 if "role" in declined.detail.lower():
-                    tell("AWS does not know the role everywhere yet; trying again")
+                    tell(f"AWS does not know the role everywhere yet; trying again ({declined})")
                     continue
                 self.asked = True
                 raise refused from declined

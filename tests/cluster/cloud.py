@@ -277,6 +277,7 @@ class Cloud:
             return answer
 
         restore = RedshiftResponse.restore_from_cluster_snapshot
+        forget = RedshiftResponse.delete_cluster_snapshot
 
         def delete_cluster(response: Any) -> ActionResult:
             return ActionResult({"Cluster": cloud._end(response)})
@@ -322,6 +323,7 @@ class Cloud:
                 RedshiftResponse,
                 restore_from_cluster_snapshot=lambda response: cloud._begin_again(restore, response),
                 describe_cluster_snapshots=lambda response: cloud._shown_snapshots(response),
+                delete_cluster_snapshot=lambda response: cloud._forget_snapshot(forget, response),
             ),
             patch.object(RedshiftResponse, "modify_cluster_iam_roles", modify_cluster_iam_roles, create=True),
             patch.multiple(Cluster, iam_roles=property(iam_roles), endpoint=property(endpoint)),
@@ -402,6 +404,13 @@ class Cloud:
         found = [known[name.lower()]] if name else list(known.values())
         shown = [s for s in found if kind in (None, s.snapshot_type) and s.snapshot_identifier not in self.unseen]
         return ActionResult({"Snapshots": shown})
+
+    def _forget_snapshot(self, forget: Callable[[Any], ActionResult], response: Any) -> ActionResult:
+        """Delete a snapshot that is complete [B InvalidClusterSnapshotState]."""
+        known = snapshots_of().get(response._get_param("SnapshotIdentifier"))
+        if known and known.status != "available":
+            _refuse("InvalidClusterSnapshotState", f"{known.snapshot_identifier} is {known.status}")
+        return forget(response)
 
     def _refuse_roles(self, roles: list[str] | None) -> None:
         arns = {role.arn for role in iam_backends[ACCOUNT]["aws"].roles.values()}

@@ -306,6 +306,12 @@ class ServerlessAccount:
         self._look(snapshot, "snapshotArn")
         return {"snapshot": snapshot}
 
+    def delete_snapshot(self, given: Thing) -> Thing:
+        """Remove a snapshot that is not being written [B ConflictException]."""
+        name = given["snapshotName"]
+        self._available(self.snapshots, name, "snapshot")
+        return {"snapshot": self.snapshots.pop(name)}
+
     def list_snapshots(self, given: Thing) -> Thing:
         """List all, or those of a namespace that is there."""
         if name := given.get("namespaceName"):

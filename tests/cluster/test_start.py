@@ -342,7 +342,7 @@ def test_p66_a_role_that_is_not_known_yet_is_waited_for(rig: Rig) -> None:
     """IAM needs a moment: the cluster is asked for again until the role is known."""
     rig.cloud.unknown_role = 3
     done = rig.call("conn_start")
-    assert "AWS does not know the role everywhere yet; trying again" in done.err
+    assert "AWS does not know the role everywhere yet; trying again (InvalidParameterValue: " in done.err
     assert len(rig.cloud.asked("redshift:CreateCluster")) == 4
 
 

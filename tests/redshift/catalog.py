@@ -2,7 +2,8 @@
 
 Columns: [D] dg/SYS_LOAD_ERROR_DETAIL.html, SYS_LOAD_HISTORY.html, SYS_LOAD_DETAIL.html; [D23]
 dg/r_STL_LOAD_ERRORS.html, r_STL_LOAD_COMMITS.html, r_PG_TABLE_DEF.html, r_SVV_COLUMNS.html, r_SVV_TABLES.html; [D]
-dg/r_SVV_TABLE_INFO.html, r_SVV_ROLES.html. SVV_TABLE_INFO says nothing of empty tables, and only superusers read it.
+dg/r_SVV_TABLE_INFO.html, r_SVV_ROLES.html, r_STV_SLICES.html.
+SVV_TABLE_INFO says nothing of empty tables, and only superusers read it.
 """
 
 from __future__ import annotations
@@ -78,6 +79,9 @@ FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_stat_user_tables AS s ON s.relid = c.oid
 WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname <> 'standin' AND s.n_live_tup + s.n_dead_tup > 0;
+CREATE VIEW pg_catalog.stv_slices AS  -- of one ra3.large [G]
+SELECT 0 AS node, n AS slice, n AS localslice, CAST('D' AS CHAR(1)) AS type
+FROM generate_series(0, 1) AS numbers(n);
 CREATE VIEW pg_catalog.svv_roles AS
 SELECT CAST(oid AS INTEGER) AS role_id, CAST(rolname AS TEXT) AS role_name, CAST('' AS TEXT) AS role_owner,
     CAST(NULL AS TEXT) AS external_id
@@ -107,7 +111,7 @@ GRANT USAGE ON SCHEMA standin TO PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA standin TO PUBLIC;
 GRANT SELECT ON pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors, pg_catalog.sys_load_history,
     pg_catalog.sys_load_detail, pg_catalog.stl_load_commits, pg_catalog.svv_tables, pg_catalog.svv_columns,
-    pg_catalog.pg_table_def, pg_catalog.svv_roles TO PUBLIC;
+    pg_catalog.pg_table_def, pg_catalog.svv_roles, pg_catalog.stv_slices TO PUBLIC;
 GRANT CREATE ON SCHEMA public TO PUBLIC;  -- by default [D23] dg/r_GRANT.html
 """
 
