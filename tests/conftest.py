@@ -114,6 +114,8 @@ SLOW_TESTS = {
     "test_p172_what_does_not_fit_into_memory_goes_to_a_private_folder",
     "test_more_than_one_batch_comes_whole",
     "test_p180_no_row_changes_on_a_day_that_is_not_recorded",
+    "test_p237_a_refusal_is_told_and_the_object_comes_whole",
+    "test_p237_folders_are_listed_at_once_and_nothing_is_left_out",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-s3]")
