@@ -39,7 +39,7 @@ from dwh.engines.libpq import LibpqSession  # noqa: E402
 from dwh.engines.lock import VANISHED_SECONDS, kept_alive  # noqa: E402
 from dwh.engines.postgres.session import PostgresSession  # noqa: E402
 from dwh.engines.redshift.work import compress, cut  # noqa: E402
-from dwh.sources.objects import in_threads  # noqa: E402
+from dwh.sources.flights import in_threads  # noqa: E402
 
 MEGABYTE = 1024 * 1024
 

@@ -115,6 +115,8 @@ SLOW_TESTS = {
     "test_p172_what_does_not_fit_into_memory_goes_to_a_private_folder",
     "test_more_than_one_batch_comes_whole",
     "test_p180_no_row_changes_on_a_day_that_is_not_recorded",
+    "test_p237_a_refusal_is_told_and_the_object_comes_whole",
+    "test_p237_folders_are_listed_at_once_and_nothing_is_left_out",
     "test_p181_after_every_kind_of_load_the_lake_is_what_a_full_export_writes",
     "test_check_names_the_table_that_differs",
     "test_redshift_can_parse_it",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from dwh.sources.buckets import Buckets, S3Path, split
-from dwh.sources.objects import in_threads
+from dwh.sources.flights import in_threads
 
 if TYPE_CHECKING:
     import obstore

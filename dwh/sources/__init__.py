@@ -7,11 +7,12 @@ Other rooms use:
     arrivals   Arrivals
     buckets    Buckets, S3Path, split
     files      fingerprint, is_remote, is_unchanged, is_under, local_file, open_source, SCHEME, SMALL_FILE, SourceFile
+    flights    in_threads
     formats    conversion, find_format, find_no_gzip, GZIP_MAGIC, LOOKED_AT
     jsonpaths  write_paths
     ledger     cut_loads, Entry, find_work, is_large, is_unread, Pending, refuse_other_sources, Work
     listing    describe_passed_over, ENDINGS, Listing, only_passed_over, packed_by_name, refuse_shared_places,
                SETTINGS
-    objects    in_threads, read_opening
+    objects    read_opening
     places     Sources
 """

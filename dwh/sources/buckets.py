@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dwh.settings.aws import aws_error, no_credentials, open_session, refusal
@@ -20,7 +21,7 @@ from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure
 
 if TYPE_CHECKING:
     from boto3.session import Session
-    from obstore.store import S3Credential, S3Store
+    from obstore.store import RetryConfig, S3Credential, S3Store
 
     from dwh.settings.sections import S3, Aws
 
@@ -29,6 +30,10 @@ SOMEWHERE = "us-east-1"  # the region to ask when none is known: it answers for 
 CONNECT_SECONDS = 5
 CREDENTIALS_LIVE = timedelta(minutes=5)  # then the session is asked again, which renews them when they are short-lived
 SHOWN_ERROR = 300  # characters
+# What obstore says of a status that says nothing else when asked again; 408 and 429 are of the other kind.
+FINAL = re.compile(r"non-2xx status code: 4(?!08|29)")
+SLOW_DOWN = re.compile(r"non-2xx status code: (?:503|429)")
+PAUSE = 0.1  # seconds before a request that was refused is sent again; obstore waits twice as long after each refusal
 
 
 class S3Path(NamedTuple):
@@ -64,12 +69,13 @@ class Buckets:
         self._s3 = s3
         self._aws = aws
         self._stores: dict[str, S3Store] = {}
+        self._eager: dict[str, S3Store] = {}  # the same without retries
         self._session: Session | None = None
 
     def open(self, bucket: str) -> S3Store:
         """Give the obstore store of a bucket. Raises EnvironmentFailure when there are no credentials."""
         if bucket not in self._stores:
-            self._stores[bucket] = self._open(bucket)
+            self._open(bucket)
         return self._stores[bucket]
 
     def ask(self, operation: str, path: S3Path, action: Callable[[], T]) -> T:
@@ -91,7 +97,28 @@ class Buckets:
         except (CutShort, raised.BaseError) as error:
             raise self._failure(operation, path, error) from None
 
-    def _open(self, bucket: str) -> S3Store:
+    def ask_eagerly(
+        self, operation: str, path: S3Path, action: Callable[[S3Store], T], slow_down: Callable[[], None]
+    ) -> T:
+        """Do something with a bucket as `ask` does, but tell `slow_down` when S3 refuses it because there are too many
+        requests: obstore would say nothing, and retry. The bucket is open already."""
+        from obstore.exceptions import GenericError
+
+        def eagerly() -> T:
+            started = monotonic()
+            try:
+                return action(self._eager[path.bucket])
+            except GenericError as error:
+                if FINAL.search(str(error)) or monotonic() - started >= self._s3.timeout:
+                    raise
+                if SLOW_DOWN.search(str(error)):
+                    slow_down()
+                    sleep(PAUSE)
+            return action(self._stores[path.bucket])
+
+        return self.ask(operation, path, eagerly)
+
+    def _open(self, bucket: str) -> None:
         from obstore.store import S3Store
 
         endpoint = self.endpoint
@@ -101,25 +128,23 @@ class Buckets:
             given["skip_signature"] = True
         else:
             given["credential_provider"] = self._credentials()
-        return S3Store(
-            bucket,
-            region=self._region_of(bucket),
-            client_options={
-                "allow_http": endpoint.startswith("http://"),
-                "timeout": limit,
-                "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        given["region"] = self._region_of(bucket)
+        given["client_options"] = {
+            "allow_http": endpoint.startswith("http://"),
+            "timeout": limit,
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        }
+        patience: RetryConfig = {
+            "max_retries": 1000,  # the time is the limit
+            "retry_timeout": limit,
+            "backoff": {
+                "init_backoff": timedelta(milliseconds=100),
+                "max_backoff": timedelta(seconds=5),
+                "base": 2,
             },
-            retry_config={
-                "max_retries": 1000,  # the time is the limit
-                "retry_timeout": limit,
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=100),
-                    "max_backoff": timedelta(seconds=5),
-                    "base": 2,
-                },
-            },
-            **given,
-        )
+        }
+        self._stores[bucket] = S3Store(bucket, retry_config=patience, **given)
+        self._eager[bucket] = S3Store(bucket, retry_config={**patience, "max_retries": 0}, **given)
 
     @property
     def endpoint(self) -> str:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from dwh.sources.buckets import Buckets, CutShort, NoSuchBucket, S3Path, split
 from dwh.sources.files import SMALL_FILE, SourceFile, local_file
+from dwh.sources.flights import Pace, in_flight, in_threads
 from dwh.sources.folders import SHOWN_NAMES
+from dwh.sources.keys import found_under
 from dwh.sources.listing import Listing, Names, is_hidden, packed_by_name
 from dwh.terminal.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
-    from obstore import Bytes, GetOptions, ObjectMeta
+    from obstore import Bytes, GetOptions
+    from obstore.store import S3Store
 
     Buffer = bytes | memoryview | Bytes
 
-T = TypeVar("T")
-R = TypeVar("R")
-THREADS = 16
 # Endings of the copies. Like the name of the object they say: packed, plain, or neither (taken by [S3] PATTERN).
 ENDINGS = {True: ".json.gz", False: ".json", None: ".by-content"}
 GZIP_MAGIC = b"\x1f\x8b"
@@ -37,39 +37,53 @@ def list_objects(buckets: Buckets, location: str, setting: str, names: Names = N
     Raises EnvironmentFailure, which names the `setting` to fix, when nothing at all is there (S3 cannot tell an empty
     prefix from a misspelt one), and when a key cannot be requested: a partial list is never given.
     """
-    [found] = in_threads(lambda place: _list(buckets, place, setting, names), [location])
-    return found
+    place = split(location)
+    try:
+        found = found_under(buckets, place)
+        if not found:
+            raise _nothing_there(buckets, place, setting, names)
+    except NoSuchBucket as error:
+        raise EnvironmentFailure(f"{error.message}   ({setting})", evidence=error.evidence, hint=error.hint) from None
+    except _invalid_path() as error:
+        raise EnvironmentFailure(
+            f"a key under {place} cannot be requested",
+            evidence=str(error).split("\n", 1)[0],
+            hint="rename it: no empty part, no part that is . or .., no control character",
+        ) from None
+    return _sort_by_name(found, str(place), names)
 
 
 def existing_objects(buckets: Buckets, location: str) -> set[str]:
     """Give the paths of the objects under a prefix, or of the one object that `location` names."""
-    [found] = in_threads(lambda place: _found_under(buckets, split(place)), [location])
-    return {file.path for file in found}
+    return {file.path for file in found_under(buckets, split(location))}
 
 
 def is_listed(buckets: Buckets, file: SourceFile) -> bool:
     """Tell whether an object is unchanged since it was listed, by its ETag and size."""
-    [found] = in_threads(lambda path: _found_under(buckets, split(path)), [file.path])
-    return file in found
+    return file in found_under(buckets, split(file.path))
 
 
 def fetch_objects(
     buckets: Buckets, files: Sequence[SourceFile], folder: Path, tell: Callable[[int], None]
 ) -> tuple[dict[str, SourceFile], set[str]]:
-    """Fetch objects into files of a private folder, 16 requests at once; `tell` gets the number of bytes as they come.
+    """Fetch objects into files of a private folder, up to 256 requests at once; `tell` gets the number of bytes as
+    they come.
 
     Gives the local copy of each path, and the paths whose object is no longer the listed one (its ETag differs, or it
     is gone). A copy is complete, or EnvironmentFailure is raised. Small objects share a file, which one thread writes:
     one file for each took six times the CPU, as 16 threads got in each other's way (1.77 and 0.49 ms an object).
+    At most 64 MiB are on their way, or wait to be written.
     """
     for bucket in {split(file.path).bucket for file in files}:
         buckets.open(bucket)  # before there are threads, because signing in may raise
     large = {file.path: folder / f"{n}{_ending(file.path)}" for n, file in enumerate(files) if file.size > SMALL_FILE}
 
+    pace = Pace()
+
     def fetch(piece: tuple[SourceFile, int]) -> tuple[SourceFile, int, Buffer | None]:
         file, start = piece
-        length = min(CHUNK, file.size - start)
-        body = _get(buckets, file, start, length) if length else b""
+        length = _length(piece)
+        body = _get(buckets, file, start, length, pace.slow_down) if length else b""
         if body is not None and file.path in large:
             _write(large[file.path], start, body)
         return file, length, body
@@ -78,7 +92,7 @@ def fetch_objects(
     with ExitStack() as closing:
         shared = {e: closing.enter_context(_Shared(folder / f"small{e}")) for e in ENDINGS.values()}
         pieces = ((file, start) for file in files for start in range(0, file.size or 1, CHUNK))
-        for file, length, body in in_threads(fetch, pieces):
+        for file, length, body in in_flight(fetch, pieces, _length, pace):
             tell(length)
             if body is None:
                 changed.add(file.path)
@@ -127,34 +141,9 @@ def read_opening(buckets: Buckets, path: str) -> Opening:
     return Opening(packed, lines, plain)
 
 
-def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Do the work for every item, 16 at once, and give the results as they come; the first error ends it.
-
-    The threads of this pool are daemons, and only this function waits, so that a server that does not answer cannot
-    delay a stop.
-    """
-    from multiprocessing.pool import ThreadPool
-
-    with ThreadPool(THREADS) as pool:
-        yield from pool.imap_unordered(work, items)
-
-
-def _list(buckets: Buckets, location: str, setting: str, names: Names) -> Listing:
-    place = split(location)
-    try:
-        found = _found_under(buckets, place)
-        if not found:
-            raise _nothing_there(buckets, place, setting, names)
-    except NoSuchBucket as error:
-        raise EnvironmentFailure(f"{error.message}   ({setting})", evidence=error.evidence, hint=error.hint) from None
-    except _invalid_path() as error:
-        raise EnvironmentFailure(
-            f"a key under {place} cannot be requested",
-            evidence=str(error).split("\n", 1)[0],
-            hint="rename it: no empty part, no part that is . or .., no control character",
-        ) from None
+def _sort_by_name(found: Iterable[SourceFile], top: str, names: Names) -> Listing:
+    """Tell the objects that are read from those that are passed over, and leave out what is hidden."""
     files, passed_over = [], []
-    top = str(place)
     for file in found:
         if is_hidden(file.path, top):
             continue
@@ -163,24 +152,6 @@ def _list(buckets: Buckets, location: str, setting: str, names: Names) -> Listin
         elif file.size:
             passed_over.append(file.path)
     return Listing(sorted(files), sorted(passed_over), names)
-
-
-def _found_under(buckets: Buckets, place: S3Path) -> list[SourceFile]:
-    """Give all objects below a prefix, or the one object whose key it is."""
-    import obstore
-
-    store = buckets.open(place.bucket)
-
-    def list_all() -> list[SourceFile]:
-        stream = obstore.list(store, place.key or None, chunk_size=1000)
-        return [_source_file(place.bucket, meta) for page in stream for meta in page]
-
-    found = buckets.ask("ListBucket", place, list_all)
-    if found or not place.key:
-        return found
-    with suppress(FileNotFoundError):
-        return [_source_file(place.bucket, buckets.ask("GetObject", place, lambda: obstore.head(store, place.key)))]
-    return []
 
 
 def _nothing_there(buckets: Buckets, place: S3Path, setting: str, names: Names) -> EnvironmentFailure:
@@ -192,7 +163,9 @@ def _nothing_there(buckets: Buckets, place: S3Path, setting: str, names: Names) 
     parent, _, name = place.key.rpartition("/")
     store = buckets.open(place.bucket)
     around = S3Path(place.bucket, parent)
-    listed = buckets.ask("ListBucket", around, lambda: obstore.list_with_delimiter(store, parent or None))
+    [listed] = in_threads(
+        lambda key: buckets.ask("ListBucket", around, lambda: obstore.list_with_delimiter(store, key)), [parent or None]
+    )
     paths = [*listed["common_prefixes"], *(meta["path"] for meta in listed["objects"])]
     beside = sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
     meant = next(iter(get_close_matches(name, beside, n=1)), "PREFIX")
@@ -203,7 +176,12 @@ def _nothing_there(buckets: Buckets, place: S3Path, setting: str, names: Names) 
     )
 
 
-def _get(buckets: Buckets, file: SourceFile, start: int, length: int) -> Buffer | None:
+def _length(piece: tuple[SourceFile, int]) -> int:
+    file, start = piece
+    return min(CHUNK, file.size - start)
+
+
+def _get(buckets: Buckets, file: SourceFile, start: int, length: int, slow_down: Callable[[], None]) -> Buffer | None:
     """Get one piece of the object that was listed; None when it is gone, or another object has its key."""
     import obstore
     from obstore.exceptions import PreconditionError
@@ -213,14 +191,14 @@ def _get(buckets: Buckets, file: SourceFile, start: int, length: int) -> Buffer 
     if file.size > CHUNK:
         options["range"] = (start, start + length)
 
-    def get() -> Buffer:
-        body = obstore.get(buckets.open(path.bucket), path.key, options=options).bytes()
+    def get(store: S3Store) -> Buffer:
+        body = obstore.get(store, path.key, options=options).bytes()
         if len(body) != length:
             raise CutShort(f"{len(body):,} bytes arrived of {length:,}")
         return body
 
     try:
-        return buckets.ask("GetObject", path, get)
+        return buckets.ask_eagerly("GetObject", path, get, slow_down)
     except (PreconditionError, FileNotFoundError):
         return None
 
@@ -260,13 +238,6 @@ def _write(target: Path, start: int, body: Buffer) -> None:
             rest, start = rest[written:], start + written
     finally:
         os.close(descriptor)
-
-
-def _source_file(bucket: str, meta: ObjectMeta) -> SourceFile:
-    etag = meta["e_tag"] or ""
-    if etag.startswith('"'):
-        etag = etag.strip('"')
-    return SourceFile(str(S3Path(bucket, meta["path"])), meta["size"], f"{etag}:{meta['size']}")
 
 
 def _etag(file: SourceFile) -> str:

@@ -24,8 +24,9 @@ from typing import NamedTuple
 
 from dwh.seam import Address
 from dwh.sources.buckets import Buckets, S3Path, split
+from dwh.sources.flights import in_threads
 from dwh.sources.jsonpaths import write_paths
-from dwh.sources.objects import in_threads, read_opening
+from dwh.sources.objects import read_opening
 from dwh.terminal.errors import ConfigError, RecordsRefused
 
 PIECE = 128 * 1024 * 1024  # bytes of JSON: 8 to 20 MB as gzip, measured on the sample
