@@ -10,7 +10,7 @@ and has to be far below the time-out of one that has vanished (decision 32). The
   in place   PostgreSQL gets the lines of the file as they are
   spliced    Redshift gets them from WORK: Python writes each line anew, with its file and its number
   careful    a record is bad: Python reads each of them
-  packed     Redshift again: the spliced lines become the gzip objects of COPY (without the network, which comes on top)
+  packed     Redshift again: the spliced lines become the zstd objects of COPY (without the network, which comes on top)
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def main() -> int:
         pieces = (piece for path in events.iterdir() for piece in cut(str(path), 2))
         size = sum(len(body) for body, _ in in_threads(compress, pieces)) / MEGABYTE
         took = time.monotonic() - began
-        print(f"{'packed':9} {took:9.1f} {time.process_time() - cpu:9.1f}     {size:.0f} MiB as gzip")
+        print(f"{'packed':9} {took:9.1f} {time.process_time() - cpu:9.1f}     {size:.0f} MiB as zstd")
     return 0
 
 

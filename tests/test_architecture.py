@@ -16,7 +16,18 @@ STAR = sorted((ROOT / "star").rglob("*.py"))
 PLUMBING = sorted((ROOT / "dwh").rglob("*.py"))
 CODE = [*SCRIPTS, *STAR, *PLUMBING]
 CLOUD = sorted((ROOT / "cloud").glob("*.py"))  # for maintainers
-DRIVERS = {"sqlglot", "duckdb", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2", "rich", "pyiceberg"}
+DRIVERS = {
+    "sqlglot",
+    "duckdb",
+    "psycopg2",
+    "boto3",
+    "obstore",
+    "matplotlib",
+    "jinja2",
+    "rich",
+    "pyiceberg",
+    "zstandard",
+}
 CATCHES_EVERYTHING = {"console.py": ["run"], "flights.py": ["_fly"]}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 300, 40, 6
 LEAST_TABLE = 10

@@ -16,7 +16,7 @@ from dwh.terminal.flags import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAST_EXAMPLES = 2
-DRIVERS = {"duckdb", "rich", "sqlglot", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2"}
+DRIVERS = {"duckdb", "rich", "sqlglot", "psycopg2", "boto3", "obstore", "matplotlib", "jinja2", "zstandard"}
 # Whose texts name commands: all that a user or a contributor reads.
 WITH_COMMANDS = sorted(
     [

@@ -1,7 +1,7 @@
 """The COPY statement of Redshift, read: its options, and what it does not take.
 
 Sources: [D23] dg/r_COPY.html, copy-parameters-data-format.html, copy-parameters-data-conversion.html,
-copy-parameters-data-load.html. Of the formats only JSON is taken; the others are Redshift's, and refused as the
+copy-parameters-data-load.html; [D] copy-parameters-file-compression.html. Of the formats only JSON is taken; the others are Redshift's, and refused as the
 stand-in's limit.
 """
 
@@ -16,16 +16,17 @@ from redshift.sql_tokens import SYNTAX, Words, tokens_of, words
 from redshift.wire import SqlError
 
 FLAGS = words(
-    "GZIP MANIFEST ACCEPTANYDATE BLANKSASNULL EMPTYASNULL EXPLICIT_IDS ROUNDEC TRIMBLANKS TRUNCATECOLUMNS NOLOAD"
+    "GZIP ZSTD MANIFEST ACCEPTANYDATE BLANKSASNULL EMPTYASNULL EXPLICIT_IDS ROUNDEC TRIMBLANKS TRUNCATECOLUMNS NOLOAD"
     " IGNOREALLERRORS"
 )
+PACKINGS = words("GZIP ZSTD")  # [D] dg/copy-parameters-file-compression.html
 SWITCHES = {"COMPUPDATE": ("ON", "OFF", "TRUE", "FALSE", "PRESET"), "STATUPDATE": ("ON", "OFF", "TRUE", "FALSE")}
 TEXTS = words("REGION TIMEFORMAT DATEFORMAT ENCODING")
 NUMBERS = words("MAXERROR COMPROWS IGNOREHEADER")
 # Not with JSON [D23] dg/copy-parameters-data-format.html.
 NOT_WITH_JSON = words("CSV DELIMITER ESCAPE FILLRECORD FIXEDWIDTH IGNOREBLANKLINES NULL READRATIO REMOVEQUOTES QUOTE")
 KEYS = words("CREDENTIALS ACCESS_KEY_ID SECRET_ACCESS_KEY SESSION_TOKEN WITH")
-BEYOND = words("BZIP2 LZOP ZSTD ENCRYPTED MASTER_SYMMETRIC_KEY AVRO PARQUET ORC SHAPEFILE SSH JOB")
+BEYOND = words("BZIP2 LZOP ENCRYPTED MASTER_SYMMETRIC_KEY AVRO PARQUET ORC SHAPEFILE SSH JOB")
 MOST_ERRORS = 100_000
 
 
@@ -78,6 +79,8 @@ def read_copy(sql: str) -> Copy:
         raise SqlError(UNSUPPORTED, "the stand-in's COPY reads JSON only: Redshift would read delimited text here")
     if "IGNOREALLERRORS" in copy.flags and "MAXERROR" in copy.values:
         raise SqlError(SYNTAX, "IGNOREALLERRORS and MAXERROR exclude each other")
+    if copy.flags >= PACKINGS:
+        raise SqlError(SYNTAX, "GZIP and ZSTD exclude each other")  # [U] what Redshift says to both
     if int(copy.values.get("MAXERROR", "0")) > MOST_ERRORS:
         raise SqlError("22023", f"MAXERROR must be between 0 and {MOST_ERRORS}")
     return copy

@@ -6,17 +6,16 @@ dg/SYS_LOAD_ERROR_DETAIL.html.
 
 from __future__ import annotations
 
-import gzip
 import json
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from redshift import json_records as js
-from redshift.copy_statement import Copy, read_copy
+from redshift.copy_statement import PACKINGS, Copy, read_copy
 from redshift.s3 import failure, split_url
+from redshift.unpacking import unpack
 from redshift.wire import IDLE, SqlError, literal
 
 if TYPE_CHECKING:
@@ -180,11 +179,8 @@ def _manifest(session: Session, bucket: str, key: str) -> Iterator[tuple[str, bo
 def _content(session: Session, copy: Copy, bucket: str, key: str) -> tuple[str, int]:
     content = session.standin.store.read(bucket, key)
     size = len(content)
-    if "GZIP" in copy.flags:
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise failure(f"Invalid gzip file: {error}", f"s3://{bucket}/{key}") from error  # [U] text
+    for packing in copy.flags & PACKINGS:
+        content = unpack(packing, content, f"s3://{bucket}/{key}")
     for _ in range(int(copy.values.get("IGNOREHEADER", "0"))):
         content = content.partition(b"\n")[2]
     return content.decode("utf-8", "surrogateescape"), size

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from reference_star import star_of
 from warehouse import REPO, event, lines, plays, song
 
 import sql_queries as q
 from dwh.engines.redshift.session import RedshiftSession
-from dwh.engines.redshift.work import PIECE, WORTH_SPREADING, cut
+from dwh.engines.redshift.work import PIECE, WORTH_SPREADING, Piece, WorkPrefix, compress, cut
 from dwh.sources.buckets import Buckets
 from dwh.terminal.errors import Busy, ConfigError, DataError, DwhError
 from redshift.grammar import parse_all
@@ -346,6 +348,57 @@ def test_without_work_nothing_can_be_loaded(warehouse: RedshiftWarehouse, here: 
     warehouse.configure(S3={**sources(bucket), "WORK": ""})
     with pytest.raises(ConfigError, match="WORK is empty"):
         warehouse.etl()
+
+
+def test_p239_copy_is_told_zstd_for_what_we_write_and_gzip_for_what_is_gzip(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str
+) -> None:
+    """One load of three COPYs: an object of WORK, and two of the source that the warehouse reads as they are."""
+    packed = [event(sessionId=8, itemInSession=n, userAgent=uuid.uuid4().hex) for n in range(300)]
+    put(here, bucket, "packed.json.gz", gzip.compress(lines(packed), 1))
+    put(here, bucket, "plain.json", lines(plays(20)))
+    put(here, bucket, "small.json", lines(plays(2, sessionId=9)))
+    since = len(here.standin.statements)
+    assert warehouse.etl()["rows"]["songplays"] == 322
+    told = [re.findall(r"\b(?:GZIP|ZSTD)\b", sql) for sql in copies(here, since)]
+    assert sorted(told) == [[], ["GZIP"], ["ZSTD"]]
+
+
+@pytest.mark.parametrize("damage", ["a byte", "its end", "a line"])
+def test_p239_a_damaged_object_of_work_stores_nothing(
+    warehouse: RedshiftWarehouse, here: Cloud, bucket: str, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """The checksum of the frame, its end, or the number of the records tells."""
+    put(here, bucket, "small.json", lines(plays(2)))
+    put_piece = WorkPrefix._put
+
+    def spoil(work: WorkPrefix, key: str, body: bytes) -> None:
+        if key.endswith(".zst"):
+            plain = zstandard.decompress(body)
+            body = {
+                "a byte": body[:-1] + bytes([body[-1] ^ 1]),
+                "its end": body[:-5],
+                "a line": zstandard.compress(plain[: plain.rindex(b"\n", 0, -1) + 1]),
+            }[damage]
+        put_piece(work, key, body)
+
+    monkeypatch.setattr(WorkPrefix, "_put", spoil)
+    with pytest.raises(DwhError):
+        warehouse.etl()
+    assert warehouse.rows("SELECT COUNT(*) FROM loaded_files") == [(0,)]
+
+
+def test_p239_a_piece_is_a_frame_with_its_length_and_a_checksum(tmp_path: Path) -> None:
+    """Of its lines and no others, in less room than gzip takes."""
+    path = tmp_path / "spool.json"
+    path.write_bytes(lines(plays(3000)))
+    first, second = (Piece(str(path), start, end) for start, end in ((0, 300_000), (300_000, path.stat().st_size)))
+    packed, records = compress(first)
+    told = zstandard.get_frame_parameters(packed)
+    assert (told.content_size, told.has_checksum) == (300_000, True)
+    assert zstandard.decompress(packed) + zstandard.decompress(compress(second)[0]) == path.read_bytes()
+    assert records + compress(second)[1] == 3000
+    assert len(packed) < len(gzip.compress(path.read_bytes()[:300_000], 1))
 
 
 @pytest.mark.parametrize("slices", [1, 2, 4])

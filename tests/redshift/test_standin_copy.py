@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import zstandard
 from psycopg2 import errors
 
 from redshift.conftest import Bucket, Sql
@@ -268,17 +269,25 @@ def test_a_manifest_that_is_not_there(sql: Sql, bucket: Bucket) -> None:
         sql(copy(bucket.put("manifest", '{"entries": ["x"]} x'), options="JSON 'auto'"))
 
 
-def test_gzip_is_said_not_seen(sql: Sql, bucket: Bucket) -> None:
-    """What is packed needs GZIP, what is not must not have it; a part of a file is none."""
+GZIP = gzip.compress(b'{"a": 1}')
+ZSTD = zstandard.ZstdCompressor(write_checksum=True).compress(b'{"a": 1}')
+
+
+@pytest.mark.parametrize(("word", "packed", "other"), [("GZIP", GZIP, ZSTD), ("ZSTD", ZSTD, GZIP)])
+def test_packing_is_said_not_seen(sql: Sql, bucket: Bucket, word: str, packed: bytes, other: bytes) -> None:
+    """What is packed needs its word, what is not, or otherwise, must not have it; a part of a file, or a damaged one,
+    is none."""
     sql("CREATE TABLE t (a BIGINT)")
-    packed = gzip.compress(b'{"a": 1}')
     with FAILED:
-        sql(copy(bucket.put("packed.gz", packed)))
-    for name, content in (("plain", b'{"a": 1}'), ("cut.gz", packed[:-9])):
-        with pytest.raises(errors.InternalError_, match="gzip"):
-            sql(copy(bucket.put(name, content), options="GZIP JSON 'auto'"))
-    sql(copy(bucket.url("packed.gz"), options="GZIP JSON 'auto'"))
-    assert sql("SELECT COUNT(*) FROM t") == [(1,)]
+        sql(copy(bucket.put("packed", packed)))
+    damaged = packed[:-1] + bytes([packed[-1] ^ 1])
+    for content in (b'{"a": 1}', other, packed[:-6], damaged, packed + b"x", b""):
+        with pytest.raises(errors.InternalError_, match=word.lower()):
+            sql(copy(bucket.put("other", content), options=f"{word} JSON 'auto'"))
+    sql(copy(bucket.put("twice", packed * 2), options=f"{word} JSON 'auto'"))
+    assert sql("SELECT a FROM t") == [(1,), (1,)]
+    with pytest.raises(errors.SyntaxError, match="exclude each other"):
+        sql(copy(bucket.url("twice"), options="GZIP ZSTD JSON 'auto'"))
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON

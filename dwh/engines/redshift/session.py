@@ -221,7 +221,7 @@ class RedshiftSession(LibpqSession):
         named = self._storage.role != "default"
         sql = (
             f"COPY {table} ({', '.join(columns)}) FROM %s IAM_ROLE {'%s' if named else 'default'} "
-            f"FORMAT JSON AS %s MANIFEST {'GZIP ' if upload.packed else ''}REGION %s "
+            f"FORMAT JSON AS %s MANIFEST {upload.packing} REGION %s "
             "TRUNCATECOLUMNS COMPUPDATE OFF STATUPDATE OFF"
         )
         params = (upload.manifest, *((self._storage.role,) if named else ()), upload.jsonpaths, region)
