@@ -195,6 +195,39 @@ def test_a_long_line_is_cut_by_its_bytes(gap: bytes) -> None:
     assert found == list(range(30_000))
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_p240_blocks_give_the_bytes_that_the_whole_would(end: bytes) -> None:
+    """Of records that are shorter and longer than a block, and of those that stand across its end."""
+    texts = [b'"n": %d, "text": "%s"}' % (n, b"y} " * (n**3 % 30_000)) for n in range(60)]
+    found = [
+        splice(block or b"[", 7) or (b"", 0) for block in read_blocks(io.BytesIO(end.join(b"{" + t for t in texts)))
+    ]
+    assert len(found) > 20
+    assert b"".join(spliced for spliced, _ in found) == b"".join(b'{"dwh_file_id":7,%b\n' % text for text in texts)
+    assert sum(records for _, records in found) == 60
+
+
+class Reads(io.BytesIO):
+    """A file that counts how often it is read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Count it."""
+        self.count += 1
+        return super().read(size)
+
+
+def test_p240_a_long_record_is_looked_at_a_few_times() -> None:
+    """What is read grows with what is kept: a record of 64 blocks is not searched 64 times."""
+    long = sized(LONGEST_RECORD)
+    stream = Reads(b"\n".join([GOOD, long, GOOD]))
+    blocks = list(read_blocks(stream))
+    assert b"".join(block or b"" for block in blocks) == stream.getvalue()
+    assert None not in blocks
+    assert stream.count <= 10
+
+
 @pytest.mark.parametrize(
     "data", [TOO_LONG, GOOD + TOO_LONG + GOOD, GOOD + b" " * 9_000_000 + GOOD], ids=["one", "between", "gap"]
 )

@@ -15,6 +15,7 @@ from dwh.spool.record_reader import BLANKS, FLAT
 from dwh.spool.records import LONGEST_RECORD
 
 CHUNK = 1024 * 1024  # bytes
+BLOCK = 64 * 1024  # bytes; they and what is made of them stay in the processor's cache
 SCANNED = 256 * 1024  # bytes; they stay in the processor's cache while they are scanned several times
 LONGEST_GAP = 64  # bytes between two records of one line
 
@@ -29,9 +30,9 @@ def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
     if not body:
         return b"", 0
     mark = b'{"dwh_file_id":%d,' % file_id
-    breaks = body.count(b"\n")
+    lines = body[1:].split(b"\n{")
     ends = body[:1] + body[-1:]
-    if ends != b"{}" or body.count(b"\n{") != breaks or (body.count(b"}") > breaks + 1 and _may_share_lines(body)):
+    if ends != b"{}" or body.count(b"\n") >= len(lines) or (body.count(b"}") > len(lines) and _may_share_lines(body)):
         return _splice_shared(body, mark)
     if is_odd(body):
         return None
@@ -39,8 +40,8 @@ def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
         body = body.replace(b"\r\n", b"\n")
         if b"\r" in body:  # COPY would refuse it as a blank between two values; inside a value it is a fault
             return None
-    rest = body[1:].replace(b"\n{", b"\n" + mark) if breaks else body[1:]
-    return b"%b%b\n" % (mark, rest), breaks + 1
+        lines = body[1:].split(b"\n{")
+    return b"%b%b\n" % (mark, (b"\n" + mark).join(lines)), len(lines)
 
 
 def _splice_shared(body: bytes, mark: bytes) -> tuple[bytes, int] | None:
@@ -61,7 +62,7 @@ def read_blocks(source: BinaryIO) -> Iterator[bytes | None]:
     """Give a file in blocks that end where a record ends, as far as bytes tell; the last is None when a record is
     larger than allowed."""
     rest = b""
-    while chunk := source.read(CHUNK):
+    while chunk := source.read(max(BLOCK, len(rest))):  # a long record is looked at a few times, not once a block
         block = rest + chunk if rest else chunk
         cut = _last_record(block)
         if (not cut and len(block) > LONGEST_RECORD) or (cut > LONGEST_RECORD and not _fits(block[:cut])):

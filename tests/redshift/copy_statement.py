@@ -1,8 +1,8 @@
 """The COPY statement of Redshift, read: its options, and what it does not take.
 
 Sources: [D23] dg/r_COPY.html, copy-parameters-data-format.html, copy-parameters-data-conversion.html,
-copy-parameters-data-load.html; [D] copy-parameters-file-compression.html. Of the formats only JSON is taken; the others are Redshift's, and refused as the
-stand-in's limit.
+copy-parameters-data-load.html; [D] copy-parameters-file-compression.html. Of the formats only JSON is taken; the
+others are Redshift's, and refused as the stand-in's limit.
 """
 
 from __future__ import annotations
