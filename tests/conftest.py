@@ -93,6 +93,7 @@ SLOW_TESTS = {
     "test_another_way_to_the_same_contents_gives_the_same_star",
     "test_runs_from_any_folder_and_through_links",
     "test_the_star_goes_wrong_without",
+    "test_p233_a_first_load_goes_wrong_without",
     "test_forgetting_a_file_gives_the_star_without_it",
     "test_p115_the_same_in_s3",
     "test_p150_names_of_ours_that_are_not_ours_are_refused[duckdb]",
