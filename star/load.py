@@ -145,8 +145,9 @@ class StarLoader:
             count_records(sum(records for _, records in incoming.values()))
             all_good = not careful and not spool.faults  # as far as we know yet
             steps = len((*INCOMING, *build_star(self._last_load))) + (0 if all_good else CAREFUL_STEPS)
+            steps = steps if is_large(files) else 0
             # the line stays until the commit has ended, which may take long
-            self._advance = shown.enter_context(self.console.progress("loading", steps if is_large(files) else 0, "steps"))
+            self._advance = shown.enter_context(self.console.progress("loading", steps, "steps"))
             if all_good:
                 self._stage_good(spool)
             else:
@@ -163,6 +164,8 @@ class StarLoader:
     def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
         """Bring the files in and list them in incoming_files; gives path and number of records of each file_id."""
         first_id: int = self.session.rows(queries.SELECT_NEXT_FILE_ID)[0][0]
+        plain = [self.arrivals.place(file.source) for file in files if file.source.path not in careful]
+        spool.count_large(plain, self.session.count_lines)
         incoming: dict[int, tuple[str, int]] = {}
         rows = []
         with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:

@@ -64,6 +64,7 @@ SLOW_FILES = {
     "test_together.py",
     "test_surroundings.py",
     "test_reference_star.py",
+    "test_counts.py",
     "test_bench.py",
     "test_tls.py",
     "test_glue.py",
