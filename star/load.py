@@ -184,7 +184,7 @@ class StarLoader:
                 incoming[file_id] = source.path, records
                 rows.append((file_id, kind, source.path, source.fingerprint, records, status))
                 advance(1)
-        part = spool.add_rows("files", (dict(zip(q.FILE_KEYS, row, strict=True)) for row in rows))
+        part = spool.add_rows("files", q.FILE_KEYS, rows)
         self.session.load("incoming_files", q.FILE_KEYS, [part])
         return incoming
 
@@ -253,7 +253,7 @@ class StarLoader:
 
     def _name_going(self, file_ids: Sequence[int], spool: Spool) -> None:
         if file_ids:
-            part = spool.add_rows("going", ({"file_id": file_id} for file_id in file_ids))
+            part = spool.add_rows("going", ["file_id"], ((file_id,) for file_id in file_ids))
             self.session.load("going_files", {"file_id": "file_id"}, [part])
 
     def _run(self, statements: Sequence[str]) -> None:
