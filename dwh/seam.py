@@ -7,7 +7,7 @@ the contract on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
@@ -223,7 +223,7 @@ class Session(Protocol):
 
     def write_pieces(
         self, extract: Extract, pieces: Sequence[Piece], target: str
-    ) -> Iterator[tuple[Piece, list[Written]]]:
+    ) -> Generator[tuple[Piece, list[Written]], None, None]:
         """Write pieces of a table, in this order, as Parquet files directly below `target`, a folder or S3 prefix. Rows
         are sorted across the files of a piece. Compression and times are those of `export`. Every file has every column
         of the query; `extract.partition_by` is ignored. Gives each piece with its files when they are complete. A

@@ -899,7 +899,7 @@ def test_redshift_needs_a_lake_in_s3(tmp_path: Path, some_cloud: Cloud) -> None:
     """It is said before anything is asked of the warehouse."""
     warehouse = RedshiftWarehouse(tmp_path / "w", cloud=some_cloud)
     with pytest.raises(ConfigError, match="to S3 only") as raised:
-        warehouse.call("export_lake")
+        warehouse.call("export_lake", env={"DWH_S3_LAKE": "lake"})
     assert raised.value.hint == ("[S3] LAKE = s3://bucket/lake",)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -24,7 +26,8 @@ from dwh.engines.redshift import unload
 from dwh.lake.bounds import Bounds, days_of, find_bounds
 from dwh.seam import Extract, Piece, Session, Trace, Written
 from dwh.settings.config import load_config
-from dwh.terminal.errors import EnvironmentFailure
+from dwh.terminal import signals
+from dwh.terminal.errors import EnvironmentFailure, Interrupted
 
 ENGINES = ("duckdb", "postgres", "redshift")
 DAY = 86_400_000  # milliseconds
@@ -288,3 +291,44 @@ def test_a_place_that_cannot_be_written_is_named(place: Place) -> None:
     place.folder.write_text("")
     with pytest.raises(EnvironmentFailure, match=r"one-00000\.parquet cannot be read or written"):
         place.write(PLAYS, PIECES[0])
+
+
+DAYS = [Piece(f"day-{day}", (date(2018, 11, day), date(2018, 11, day))) for day in range(1, 31)]
+
+
+def only_where_days_are_written_at_once(place: Place) -> None:
+    """Redshift writes each day by a statement of its own session."""
+    if isinstance(place.warehouse, RedshiftWarehouse):
+        pytest.skip("Redshift writes one piece after the other")
+    place.folder.mkdir()
+
+
+def test_nothing_is_written_any_more_once_days_are_given_up(place: Place) -> None:
+    """Of the days that are written at the same time no thread is left when the first is enough."""
+    only_where_days_are_written_at_once(place)
+    before = threading.active_count()
+    with closing(place.session.write_pieces(PLAYS, DAYS, place.target)) as written:
+        next(written)
+        assert threading.active_count() > before
+    assert threading.active_count() == before
+
+
+def test_a_day_that_cannot_be_written_is_named(place: Place) -> None:
+    """The days before it are given, and it is told as one file alone would be."""
+    only_where_days_are_written_at_once(place)
+    (place.folder / "day-3-00000.parquet").mkdir()
+    with closing(place.session.write_pieces(PLAYS, DAYS, place.target)) as written:
+        assert [next(written)[0].name for _ in range(2)] == ["day-1", "day-2"]
+        with pytest.raises(EnvironmentFailure, match=r"day-3-00000\.parquet cannot be read or written"):
+            next(written)
+
+
+def test_a_stop_ends_all_days_at_once(place: Place) -> None:
+    """Ctrl-C while days are written calls off those that wait, and raises once those that run have ended."""
+    only_where_days_are_written_at_once(place)
+    before = threading.active_count()
+    with closing(place.session.write_pieces(PLAYS, DAYS, place.target)) as written:
+        next(written)
+        with patch.object(signals, "_received", [signal.SIGINT]), pytest.raises(Interrupted):
+            next(written)
+    assert threading.active_count() == before

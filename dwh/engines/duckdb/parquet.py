@@ -8,15 +8,20 @@ places, ROW_GROUPS_PER_FILE takes twice as long.)
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import date
-from typing import NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from dwh.engines.duckdb.records import READ_JSON, literally
 from dwh.engines.pieces import select_pieces
 from dwh.seam import Columns, Extract, Piece, Session, Written
 from dwh.terminal.errors import EnvironmentFailure
+
+if TYPE_CHECKING:
+    from dwh.engines.duckdb.at_once import AtOnce, Statement
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
 FILE_ROWS = 2_000_000
@@ -48,14 +53,48 @@ def write_parquet(session: Session, extract: Extract, target: str) -> Iterator[W
 
 
 def write_pieces(
-    session: Session, extract: Extract, pieces: Sequence[Piece], target: str
-) -> Iterator[tuple[Piece, list[Written]]]:
+    session: Session, rows_at_once: AtOnce, extract: Extract, pieces: Sequence[Piece], target: str
+) -> Generator[tuple[Piece, list[Written]], None, None]:
     """Write pieces of a query of this session directly below a folder. A piece of many rows becomes several files of
-    whole days, a piece without rows gets no file. Raises EnvironmentFailure when a file cannot be written."""
+    whole days, a piece without rows gets no file. `rows_at_once` is that of the session. Raises
+    EnvironmentFailure when a file cannot be written."""
     options: dict[str, object] = {"WRITE_EMPTY_FILE": False}
     if extract.field_ids:
         options["FIELD_IDS"] = dict(extract.field_ids)
-    for piece in pieces:
+    for is_day, some in groupby(pieces, _is_day):
+        if is_day:
+            yield from _write_days(rows_at_once, extract, list(some), target, options)
+        else:
+            yield from _write_spans(session, extract, list(some), target, options)
+
+
+def _is_day(piece: Piece) -> bool:
+    return piece.days is not None and piece.days[0] == piece.days[1]
+
+
+def _write_days(
+    rows_at_once: AtOnce, extract: Extract, days: Sequence[Piece], target: str, options: Mapping[str, object]
+) -> Generator[tuple[Piece, list[Written]], None, None]:
+    """Write pieces of one day each, several at once: a day has so few rows that DuckDB gives it one thread."""
+    paths = [f"{piece.name}-00000.parquet" for piece in days]
+    statements = []
+    for piece, path in zip(days, paths, strict=True):
+        query, times = select_pieces(extract, [piece])
+        statements.append(_copy(_sort(query, extract), times, os.path.join(target, path), options))
+    with _worded(os.path.join(target, paths[0])):
+        os.makedirs(target, exist_ok=True)
+    with closing(rows_at_once(statements)) as answers:
+        for piece, path in zip(days, paths, strict=True):
+            with _worded(os.path.join(target, path)):
+                ((rows,),) = next(answers)
+            yield piece, [Written(path, int(rows))] if rows else []
+
+
+def _write_spans(
+    session: Session, extract: Extract, spans: Sequence[Piece], target: str, options: Mapping[str, object]
+) -> Generator[tuple[Piece, list[Written]], None, None]:
+    """Write pieces of several days, or of all rows, one after the other."""
+    for piece in spans:
         written = []
         for number, days in enumerate(_spans(session, extract, piece)):
             path = f"{piece.name}-{number:05}.parquet"
@@ -136,22 +175,34 @@ def _sort(query: str, extract: Extract) -> str:
 
 
 def _write(session: Session, query: str, params: Sequence[object], path: str, options: Mapping[str, object]) -> int:
-    """Write one file and give its number of rows. `options` are added to the options of COPY that every file has."""
+    """Write one file and give its number of rows."""
+    with _worded(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        [(rows,)] = session.rows(*_copy(query, params, path, options))
+    return int(rows)
+
+
+def _copy(query: str, params: Sequence[object], path: str, options: Mapping[str, object]) -> Statement:
+    """Give the statement that writes one file. `options` are added to the options of COPY that every file has."""
     sql = (
         f"COPY ({query}) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
         "PARQUET_VERSION v1, PER_THREAD_OUTPUT false, USE_TMP_FILE false"
         f"{''.join(f', {name} %s' for name in options)})"
     )
+    return sql, (*params, path, *options.values())
+
+
+@contextmanager
+def _worded(path: str) -> Iterator[None]:
+    """Word what the disk refuses while a file is written."""
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        [(rows,)] = session.rows(sql, (*params, path, *options.values()))
+        yield
     except OSError as error:
         raise cannot_write(path, str(error)) from error
     except EnvironmentFailure as error:
         if os.path.dirname(path) not in str(error.__cause__):
             raise
         raise cannot_write(path, str(error.__cause__).splitlines()[0]) from error
-    return int(rows)
 
 
 def cannot_write(path: str, seen: str) -> EnvironmentFailure:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from dwh.engines.duckdb.answer import ask, stream
+from dwh.engines.duckdb.at_once import Statement, run_at_once
 from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
@@ -68,6 +69,7 @@ class DuckDbSession:
         self._at_close = at_close
         self._trace = trace
         self._place = place
+        self._in_transaction = False
         # DuckDB knows OCTET_LENGTH for BLOBs only; the rules of a record count the bytes of text
         self._connection.execute("CREATE OR REPLACE TEMP MACRO octet_length(text) AS strlen(text)")
         self._connection.execute(_QUICK_TRIM)
@@ -81,6 +83,30 @@ class DuckDbSession:
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Run one query."""
         return self._run(sql, params)
+
+    def rows_at_once(self, statements: Sequence[Statement]) -> Generator[list[Row], None, None]:
+        """Run queries that take one thread each, as many at once as DuckDB has threads, and give the rows of each, in
+        their order. In a transaction that may have changed something they run one after the other, and see that. Close
+        the iterator to end those that still run."""
+        import duckdb
+
+        threads, to_read = self.rows(
+            "SELECT current_setting('threads'), readonly FROM duckdb_databases() "
+            "WHERE database_name = current_database()"
+        )[0]
+        if self._in_transaction and not to_read:
+            yield from (self.rows(*statement) for statement in statements)
+            return
+        asked = [(sql.replace("%s", "?"), params) for sql, params in statements]
+        started = time.monotonic()
+        with closing(run_at_once(self._connection, asked, min(int(threads), len(asked)))) as answers:
+            for sql, _ in statements:
+                try:
+                    rows = next(answers)
+                except duckdb.Error as error:
+                    raise self._sort_error(error) from error
+                self._trace(Trace(sql, len(rows), time.monotonic() - started))
+                yield rows
 
     def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
         """Run one SELECT: on a file that was opened to read, without a way to other files, settings or extensions."""
@@ -116,12 +142,15 @@ class DuckDbSession:
         """Open a transaction. Only one process has the file open, so `lock` needs no statement here."""
         self._connection.execute(_JOIN_AS_WRITTEN)  # load_through cannot reset it in a failed transaction
         self._run("BEGIN TRANSACTION", ())
+        self._in_transaction = True
         try:
             yield
             self._run("COMMIT", ())
         except BaseException:
             self._roll_back()
             raise
+        finally:
+            self._in_transaction = False
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load JSON lines, every value as text."""
@@ -147,9 +176,9 @@ class DuckDbSession:
 
     def write_pieces(
         self, extract: Extract, pieces: Sequence[Piece], target: str
-    ) -> Iterator[tuple[Piece, list[Written]]]:
+    ) -> Generator[tuple[Piece, list[Written]], None, None]:
         """Write pieces of a table as Parquet."""
-        return write_pieces(self, extract, pieces, target)
+        return write_pieces(self, self.rows_at_once, extract, pieces, target)
 
     def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
         """DuckDB has no roles."""

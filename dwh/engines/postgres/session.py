@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,12 +152,12 @@ class PostgresSession(LibpqSession):
 
     def write_pieces(
         self, extract: Extract, pieces: Sequence[Piece], target: str
-    ) -> Iterator[tuple[Piece, list[Written]]]:
+    ) -> Generator[tuple[Piece, list[Written]], None, None]:
         """Write pieces of a table as Parquet, through one DuckDB file with the rows of all of them. One COPY for each
         piece would read the whole table each time."""
         if pieces:
             with self._copy_into_duckdb(*select_pieces(extract, pieces)) as session:
-                yield from write_pieces(session, extract._replace(query=ALL_ROWS), pieces, target)
+                yield from write_pieces(session, session.rows_at_once, extract._replace(query=ALL_ROWS), pieces, target)
 
     @contextmanager
     def _copy_into_duckdb(self, query: str, params: Sequence[object] = ()) -> Iterator[DuckDbSession]:

@@ -6,7 +6,7 @@ Tested against stand-ins only (tests/redshift): docs/cloud-check.md says what to
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -172,7 +172,7 @@ class RedshiftSession(LibpqSession):
 
     def write_pieces(
         self, extract: Extract, pieces: Sequence[Piece], target: str
-    ) -> Iterator[tuple[Piece, list[Written]]]:
+    ) -> Generator[tuple[Piece, list[Written]], None, None]:
         """Write pieces of a table as Parquet to S3, each by a statement of its own."""
         for piece in pieces:
             query = self._bind(*select_pieces(extract, [piece]))

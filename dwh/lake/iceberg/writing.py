@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +38,13 @@ def write_table(lake: IcebergLake, session: Session, extract: Extract, pieces: P
     with_rows = {cut.name: (cut, found) for cut, found in zip(cuts, bounds, strict=True) if found.rows}
     new: list[NewFile] = []
     staying: list[LakeFile] = []
-    with lake.store.workspace(extract.table) as target:
-        for cut, written in session.write_pieces(extract, [cut for cut, _ in with_rows.values()], target):
+    written_cuts = [cut for cut, _ in with_rows.values()]
+    with (
+        lake.store.workspace(extract.table) as target,
+        # nothing is written any more once this block has ended, however it ends
+        closing(session.write_pieces(extract, written_cuts, target)) as files_of_cuts,
+    ):
+        for cut, written in files_of_cuts:
             piece, expected = names[cut.name], with_rows[cut.name][1]
             _refuse_other_number(extract.table, expected.rows, sum(file.rows for file in written))
             before = [] if again else [file for file in pieces.gone if file.piece == piece]
