@@ -22,13 +22,16 @@ READ_JSON = (
     "hive_partitioning = false, hive_types_autocast = false, union_by_name = false, allow_empty = false, "
     "convert_strings_to_integers = false)"
 )
-# Every line is one text: no character quotes, escapes or comments, and JSON allows no such
-# delimiter in a line.
+# Every line is one text: no character quotes, escapes or comments, and JSON allows no such delimiter in a line. Lines
+# end with \n alone: with CRLF DuckDB would refuse the file, and if it were less strict, count it wrong.
 _COUNT_LINES = """
 SELECT filename, COUNT(*), BOOL_OR(contains(line, '\\u0000'))
 FROM read_csv(
     ?, columns = {line: 'VARCHAR'}, delim = '\x01', quote = '', escape = '', comment = '', header = false,
-    auto_detect = false, filename = true, hive_partitioning = false, compression = 'none', max_line_size = LONGEST
+    auto_detect = false, filename = true, compression = 'none', max_line_size = LONGEST, new_line = '\\n',
+    nullstr = '', allow_quoted_nulls = false, encoding = 'utf-8', skip = 0, null_padding = false, strict_mode = true,
+    ignore_errors = false, decimal_separator = '.', hive_partitioning = false, hive_types_autocast = false,
+    union_by_name = false
 )
 GROUP BY filename
 """
