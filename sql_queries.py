@@ -820,14 +820,14 @@ SELECT
 FROM staging_events AS e
 WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
 """.replace("SONGPLAY_ID", SONGPLAY_ID.strip()).replace("USER_NUMBER", user_number("e.user_id"))
-_RIVAL = """
+IS_RIVAL = """
 EXISTS (
     SELECT 1 FROM rival_plays AS r WHERE r.session_id = e.session_id AND r.item_in_session = e.item_in_session
 )
 """
-_RIVAL_PLAYS = _PLAYS.replace("CHOICE", _RIVAL)
+_RIVAL_PLAYS = _PLAYS.replace("CHOICE", IS_RIVAL)
 _SINGLE_PLAYS = "UNION ALL".join(
-    _PLAYS.replace("CHOICE", f"NOT {_RIVAL} AND {touched}") for touched in (_OF_TOUCHED_FILES, _OF_OTHER_FILES)
+    _PLAYS.replace("CHOICE", f"NOT {IS_RIVAL} AND {touched}") for touched in (_OF_TOUCHED_FILES, _OF_OTHER_FILES)
 )
 
 # A play matches a song when title and artist name are equal; of several the nearest duration, then the lowest song_id.
@@ -862,40 +862,6 @@ FROM (
 ) AS ranked
 WHERE choice = 1
 """.replace("SINGLE_PLAYS", _SINGLE_PLAYS).replace("RIVAL_PLAYS", _RIVAL_PLAYS)
-
-# Of several records under one key only one is the play. One that says the same is the same play again; one that says
-# something else is another play, which the key cannot tell apart (itemInSession always 0, say).
-TOLD_PLAYS = """
-SELECT
-    SONGPLAY_ID AS songplay_id,
-    e.file_id,
-    e.session_id,
-    e.item_in_session,
-    NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
-    NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
-    e.length AS duration,
-    NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
-    NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
-    NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent
-FROM staging_events AS e
-WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
-""".replace("SONGPLAY_ID", SONGPLAY_ID.strip())
-
-# The other plays under a key that is taken which the touched files brought; those that were known without them do not
-# count, so that the numbers of several loads can be added up.
-COUNT_OTHER_PLAYS = """
-SELECT CAST(COALESCE(SUM(plays - 1 - CASE WHEN known > 1 THEN known - 1 ELSE 0 END), 0) AS BIGINT)
-FROM (
-    SELECT songplay_id, COUNT(*) AS plays, SUM(known) AS known
-    FROM (
-        SELECT r.songplay_id, MAX(CASE WHEN t.file_id IS NULL THEN 1 ELSE 0 END) AS known
-        FROM (TOLD_PLAYS) AS r
-        LEFT JOIN touched_files AS t ON t.file_id = r.file_id
-        GROUP BY r.songplay_id, r.title, r.artist_name, r.duration, r.level, r.location, r.user_agent
-    ) AS c
-    GROUP BY songplay_id
-) AS p
-""".replace("TOLD_PLAYS", TOLD_PLAYS.replace("CHOICE", _RIVAL))
 
 # The ISO week is computed: what EXTRACT(WEEK) means on Redshift depends on its patch level. The formula equals it
 # elsewhere for 18,262 days.
@@ -964,6 +930,33 @@ REBUILD_TOUCHED = (
     DELETE_PRESENT_TIMES,
     INSERT_TIME,
 )
+
+# The same for an empty star, into which all of staging comes: nothing leaves it, so no touched key is looked up, and no
+# record of another file.
+_OF_TOUCHED = (
+    ("WHERE TRIM(BOTH ' ' FROM song_id) IN (SELECT song_id FROM touched_songs)", ""),
+    ("IN (SELECT artist_id FROM touched_artists)", "<> ''"),
+    ("WHERE e.user_id IN (SELECT user_id FROM touched_users)", ""),
+    ("WHERE c.user_id IN (SELECT user_id FROM touched_users)", ""),
+    (f" UNION ALL {_PLAYED.replace('TOUCHED', _OF_OTHER_FILES)}", ""),
+    (f"UNION ALL{_PLAYS.replace('CHOICE', f'NOT {IS_RIVAL} AND {_OF_OTHER_FILES}')}", ""),
+    (f" AND {_OF_TOUCHED_FILES}", ""),
+)
+
+
+def _of_all(statement: str) -> str:
+    """Give a statement that takes all of staging, not what belongs to touched keys."""
+    for of_touched, of_all in _OF_TOUCHED:
+        statement = statement.replace(of_touched, of_all)
+    return statement
+
+
+FIND_NO_TIMES = "CREATE TEMP TABLE touched_times (start_time TIMESTAMP)"
+FIND_ALL_TIMES = "CREATE TEMP TABLE present_times AS SELECT DISTINCT start_time FROM songplays"
+BUILD_ALL = (
+    *map(_of_all, (INSERT_SONGS, INSERT_ARTISTS, INSERT_USERS, FIND_RIVAL_PLAYS, INSERT_SONGPLAYS)),
+    *(FIND_NO_TIMES, FIND_ALL_TIMES, INSERT_TIME),
+)
 DROP_TEMPORARY = tuple(
     f"DROP TABLE IF EXISTS {table}"
     for table in (
@@ -973,7 +966,8 @@ DROP_TEMPORARY = tuple(
     )
 )
 
-# What decides the content of the star: etl.py rebuilds it when one of these differs from what the last load ran.
+# What decides the content of the star: etl.py rebuilds it when one of these differs from what the last load ran. What
+# builds all of an empty star is made from them.
 STAR_STATEMENTS = (*STAR.values(), *TOUCH_KEYS, *REBUILD_TOUCHED)
 
 # Which files are loaded, as etl.py and sql_validate.py compare it with the sources.

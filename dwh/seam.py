@@ -197,21 +197,22 @@ class Session(Protocol):
 
         Without a lock it sees one state of the warehouse, from beginning to end. `lock` names the table whose lock is
         the first statement: two loads never run at once. `tell` gets who holds it before it is waited for. Raises Busy
-        when it is not free within `patience` seconds.
-        """
+        when it is not free within `patience` seconds."""
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load files of one JSON object a line into a table of text columns.
 
         `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. A part that names a file gets
         that file's id in column file_id. A part may be an object of S3 where the engine reads those.
-        Raises RecordsRefused when a record is not such an object: the transaction is lost then.
-        """
+        Raises RecordsRefused when a record is not such an object: the transaction is lost then."""
+
+    def count_lines(self, paths: Sequence[str], longest: int) -> Mapping[str, int]:
+        """Count the lines of local files, on all cores, by a reader that knows no JSON. The caller counts what
+        is not in the answer: what may hold a NUL character, and all when a line has more than `longest` bytes."""
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Run an INSERT that selects FROM such a table on the records of files. An engine may read the records straight
-        from the files, so the content of the table afterwards is not defined. Raises the errors of `load`.
-        """
+        from the files, so the content of the table afterwards is not defined. Raises the errors of `load`."""
 
     def export(self, extract: Extract, target: str) -> Iterator[Written]:
         """Write the rows of a query as Parquet below `target`, an empty folder or S3 prefix: sorted, ZSTD (Redshift:
@@ -233,8 +234,7 @@ class Session(Protocol):
         rows becomes several files: of whole days, unless it is all rows or one day (Redshift: by size). Redshift writes
         no `field_ids`.
 
-        It runs inside the current transaction. Raises the errors of `export`.
-        """
+        It runs inside the current transaction. Raises the errors of `export`."""
 
     def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
         """Let a role, which must exist (ConfigError), read `reads`, and read, add to and delete from `changes`."""

@@ -28,7 +28,7 @@ from dwh.terminal.console import Console
 from dwh.terminal.errors import RecordsRefused
 from dwh.terminal.wording import count
 from star import load_queries as queries
-from star.loads import STAR_SHA256, Load, find_last
+from star.loads import STAR_SHA256, Load, build_star, find_last
 from star.owner import is_ours
 from star.refusals import (
     CAREFUL_KEYS,
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
 INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 _MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
-STEPS = len((*INCOMING, q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
 CAREFUL_STEPS = len((*q.WIDEN_INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS))
 
 
@@ -93,7 +92,7 @@ class StarLoader:
             if other:
                 other.fill(self.session, self.spools)
                 self._last_load = find_last(self.session)
-            self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.TOUCH_KEYS, *q.EMPTY_STAR, *q.REBUILD_TOUCHED))
+            self._run((*q.CREATE_INCOMING, q.TOUCH_ALL_FILES, *q.EMPTY_STAR, *q.BUILD_ALL))
             self._run([queries.REMOVE_TOUCHED_DAYS])
             if other:
                 other.prove(self.session)
@@ -103,7 +102,7 @@ class StarLoader:
         with self._transaction("forget", files=len(entries)):
             self._run(q.CREATE_INCOMING)
             self._name_going([entry.file_id for entry in entries], self.spools.start())
-            self._rebuild_touched()
+            self._run(build_star(self._last_load))
 
     def load(self, files: Sequence[Pending]) -> None:
         """Load files. When the engine or a rule refuses a record, another try of this load reads record by record.
@@ -145,7 +144,8 @@ class StarLoader:
             self.unread.note(spool.unread, incoming)
             count_records(sum(records for _, records in incoming.values()))
             all_good = not careful and not spool.faults  # as far as we know yet
-            steps = (STEPS + (0 if all_good else CAREFUL_STEPS)) if is_large(files) else 0
+            steps = len((*INCOMING, *build_star(self._last_load))) + (0 if all_good else CAREFUL_STEPS)
+            steps = steps if is_large(files) else 0
             # the line stays until the commit has ended, which may take long
             self._advance = shown.enter_context(self.console.progress("loading", steps, "steps"))
             if all_good:
@@ -156,7 +156,7 @@ class StarLoader:
                 self._refuse(incoming, careful)
                 self._run(q.STAGE_RECORDS)
             self._name_going([file.replaces for file in files if file.replaces is not None], spool)
-            self._rebuild_touched()
+            self._run(build_star(self._last_load))
             changed = self.arrivals.changed(file.source for file in files)
             if changed:
                 raise LeaveOut(changed)
@@ -164,6 +164,8 @@ class StarLoader:
     def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
         """Bring the files in and list them in incoming_files; gives path and number of records of each file_id."""
         first_id: int = self.session.rows(queries.SELECT_NEXT_FILE_ID)[0][0]
+        plain = [self.arrivals.place(file.source) for file in files if file.source.path not in careful]
+        spool.count_large(plain, self.session.count_lines)
         incoming: dict[int, tuple[str, int]] = {}
         rows = []
         with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
@@ -182,7 +184,7 @@ class StarLoader:
                 incoming[file_id] = source.path, records
                 rows.append((file_id, kind, source.path, source.fingerprint, records, status))
                 advance(1)
-        part = spool.add_rows("files", (dict(zip(q.FILE_KEYS, row, strict=True)) for row in rows))
+        part = spool.add_rows("files", q.FILE_KEYS, rows)
         self.session.load("incoming_files", q.FILE_KEYS, [part])
         return incoming
 
@@ -251,11 +253,8 @@ class StarLoader:
 
     def _name_going(self, file_ids: Sequence[int], spool: Spool) -> None:
         if file_ids:
-            part = spool.add_rows("going", ({"file_id": file_id} for file_id in file_ids))
+            part = spool.add_rows("going", ["file_id"], ((file_id,) for file_id in file_ids))
             self.session.load("going_files", {"file_id": "file_id"}, [part])
-
-    def _rebuild_touched(self) -> None:
-        self._run((q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED))
 
     def _run(self, statements: Sequence[str]) -> None:
         for statement in statements:
@@ -282,7 +281,7 @@ class StarLoader:
                 raise LedgerMoved("another session has just loaded into this warehouse", hint="the same command again")
             yield count_records
             left_out = self.session.rows(queries.COUNT_LEFT_OUT)[0][0]
-            others = self.session.rows(q.COUNT_OTHER_PLAYS)[0][0] if left_out else 0
+            others = self.session.rows(queries.COUNT_OTHER_PLAYS)[0][0] if left_out else 0
             load_id = (self._last_load[0] if self._last_load else 0) + 1
             took, now = time.monotonic() - started, datetime.now(UTC).replace(tzinfo=None)
             row = (load_id, self.run_id, action, now, took, files, records, STAR_SHA256)

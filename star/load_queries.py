@@ -3,6 +3,10 @@
 None of them decides what is in the star: those are in sql_queries.py.
 """
 
+from __future__ import annotations
+
+import sql_queries as q
+
 # ----------------------------------------------------------------------------------------------------------- the ledger
 
 SELECT_NEXT_FILE_ID = "SELECT COALESCE(MAX(file_id), 0) + 1 FROM loaded_files"
@@ -160,3 +164,37 @@ CROSS JOIN (
     )
 ) AS p
 """
+
+# Of several records under one key only one is the play. One that says the same is the same play again; one that says
+# something else is another play, which the key cannot tell apart (itemInSession always 0, say).
+TOLD_PLAYS = """
+SELECT
+    SONGPLAY_ID AS songplay_id,
+    e.file_id,
+    e.session_id,
+    e.item_in_session,
+    NULLIF(TRIM(BOTH ' ' FROM e.song), '') AS title,
+    NULLIF(TRIM(BOTH ' ' FROM e.artist), '') AS artist_name,
+    e.length AS duration,
+    NULLIF(TRIM(BOTH ' ' FROM e.level), '') AS level,
+    NULLIF(TRIM(BOTH ' ' FROM e.location), '') AS location,
+    NULLIF(TRIM(BOTH ' ' FROM e.user_agent), '') AS user_agent
+FROM staging_events AS e
+WHERE TRIM(BOTH ' ' FROM e.page) = 'NextSong' AND CHOICE
+""".replace("SONGPLAY_ID", q.SONGPLAY_ID.strip())
+
+# The other plays under a key that is taken which the touched files brought; those that were known without them do not
+# count, so that the numbers of several loads can be added up.
+COUNT_OTHER_PLAYS = """
+SELECT CAST(COALESCE(SUM(plays - 1 - CASE WHEN known > 1 THEN known - 1 ELSE 0 END), 0) AS BIGINT)
+FROM (
+    SELECT songplay_id, COUNT(*) AS plays, SUM(known) AS known
+    FROM (
+        SELECT r.songplay_id, MAX(CASE WHEN t.file_id IS NULL THEN 1 ELSE 0 END) AS known
+        FROM (TOLD_PLAYS) AS r
+        LEFT JOIN touched_files AS t ON t.file_id = r.file_id
+        GROUP BY r.songplay_id, r.title, r.artist_name, r.duration, r.level, r.location, r.user_agent
+    ) AS c
+    GROUP BY songplay_id
+) AS p
+""".replace("TOLD_PLAYS", TOLD_PLAYS.replace("CHOICE", q.IS_RIVAL))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import sql_queries as q
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dwh.seam import Session
 
 STAR_SHA256 = hashlib.sha256("\n".join(q.STAR_STATEMENTS).encode()).hexdigest()  # of the star as it is made now
@@ -40,3 +42,11 @@ def find_last(session: Session) -> tuple[int, str] | None:
 def has_run(session: Session, run_id: str) -> bool:
     """Tell whether a run loaded into this warehouse."""
     return bool(session.rows(FIND_RUN, (run_id,)))
+
+
+def build_star(last: tuple[int, str] | None) -> Sequence[str]:
+    """Give the statements between staging and star. Before the first load, which is certain under the lock of loads,
+    the star is empty and takes all of staging."""
+    if last is None:
+        return (q.TOUCH_FILES, *q.BUILD_ALL)
+    return (q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED)

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.checks.run import only_reading
@@ -196,15 +196,15 @@ def _load(session: Session, spools: SpoolFolder, table: str, columns: Columns, r
         name if kind.startswith("VARCHAR") else _CAST.substitute(column=name, type=kind) for name, kind in types.items()
     ]
     insert = _INSERT.substitute(table=table, names=", ".join(types), values=", ".join(values))
-    times = [name for name, kind in types.items() if kind == "TIMESTAMP"]
-    part = spools.start().add_rows(table, (_record(types, row, times) for row in rows))
+    times = [number for number, kind in enumerate(types.values()) if kind == "TIMESTAMP"]
+    part = spools.start().add_rows(table, types, (_record(row, times) for row in rows))
     session.execute(_CREATE.substitute(table=table, columns=widths))
     session.load_through(insert, f"taken_{table}", {name: name for name in types}, [part])
     session.execute(_DROP.substitute(table=table))
 
 
-def _record(names: Iterable[str], row: Row, times: Sequence[str]) -> dict[str, Any]:
-    record = dict(zip(names, row, strict=True))
-    for name in times:
-        record[name] = str(record[name])
+def _record(row: Row, times: Sequence[int]) -> list[object]:
+    record = list(row)
+    for number in times:
+        record[number] = str(record[number])
     return record

@@ -533,7 +533,7 @@ def test_runs_at_the_same_time_leave_each_others_folders_alone(bare: Warehouse) 
         "from dwh.spool.folder import open_spool\n"
         "for _ in range(400):\n"
         "    with open_spool({'songs': Strictness(frozenset(), lenient=False, holds={})}) as spools:\n"
-        "        spools.start().add_rows('rows', [{'a': 1}])\n"
+        "        spools.start().add_rows('rows', ['a'], [(1,)])\n"
     )
     command = [bare.command("etl")[0], "-c", code]
     env = bare.environment({"PYTHONPATH": str(REPO)})

@@ -208,6 +208,32 @@ def test_every_statement_of_the_load_was_taken_out() -> None:
     assert {getattr(q, name) for name in (*EMPTIED, *REMOVED)} == {*q.TOUCH_KEYS, *q.REBUILD_TOUCHED}
 
 
+def live_through_every_tie(warehouse: Warehouse) -> None:
+    """Load a world in which everything has a choice at once, and build it again."""
+    warehouse.apply(every_tie(swapped=False).steps[0])
+    for flags in ((), ("--rebuild", "--yes")):
+        warehouse.etl(*flags)
+        check(warehouse)
+
+
+def test_p233_a_first_load_and_a_rebuild_look_for_no_touched_key(warehouse: Warehouse) -> None:
+    """What builds an empty star is the text of every other load without its touched keys, and gives the same rows."""
+    assert [text for text in q.BUILD_ALL if "touched_" in text] == [q.FIND_NO_TIMES]
+    live_through_every_tie(warehouse)
+
+
+@pytest.mark.parametrize("number", [n for n, text in enumerate(q.BUILD_ALL) if text != q.FIND_NO_TIMES])
+def test_p233_a_first_load_goes_wrong_without(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Each statement that builds an empty star is needed."""
+    text = q.BUILD_ALL[number]
+    without = f"{text}\nLIMIT 0" if text.lstrip().startswith("CREATE") else "SELECT 1"
+    monkeypatch.setattr(q, "BUILD_ALL", (*q.BUILD_ALL[:number], without, *q.BUILD_ALL[number + 1 :]))
+    with pytest.raises(Wrong):
+        live_through_every_tie(warehouse)
+
+
 @pytest.mark.parametrize("number", range(4))
 def test_the_warehouse_goes_wrong_when_rows_that_go_stay(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, number: int

@@ -51,7 +51,7 @@ DENIED = {
 
 # Beginnings of statements. TOLD_PLAYS is a query with a condition left open, to be put into others: it parses too.
 BEGINS = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER)\s")
-NO_STATEMENTS = {"SONGPLAY_ID"}  # an expression, to be put into statements
+NO_STATEMENTS = {"SONGPLAY_ID", "IS_RIVAL"}  # expressions, to be put into statements
 
 
 def statements_in(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -74,6 +74,12 @@ def read_blocks(source: BinaryIO) -> Iterator[bytes | None]:
     yield rest if _fits(rest) else None
 
 
+def begins_plainly(path: str) -> bool:
+    """Tell whether a file begins with one object a line."""
+    with Path(path).open("rb", buffering=0) as stream:
+        return _begins_plainly(stream.read(SCANNED))
+
+
 def count_lines(path: str) -> int | None:
     """Count the lines of a file; None when it does not begin with one object a line, when a line is longer than a
     record may be, or may hold a NUL character."""

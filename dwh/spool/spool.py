@@ -15,18 +15,18 @@ import shlex
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dwh.seam import FILE_KEY, OUR_KEYS, Part
-from dwh.sources.files import SMALL_FILE, SourceFile, fingerprint, is_unchanged, local_file, open_source
+from dwh.sources.files import SMALL_FILE, SourceFile, fingerprint, is_remote, is_unchanged, local_file, open_source
 from dwh.sources.formats import GZIP_MAGIC, LOOKED_AT, find_format, find_no_gzip
 from dwh.sources.listing import packed_by_name
 from dwh.spool.record_reader import Piece, read_pieces, read_records
-from dwh.spool.records import BYTE_ORDER_MARK, Record, Strictness, values_of
-from dwh.spool.splice import CHUNK, count_lines, read_blocks, splice
+from dwh.spool.records import BYTE_ORDER_MARK, LONGEST_RECORD, Record, Strictness, values_of
+from dwh.spool.splice import CHUNK, begins_plainly, count_lines, read_blocks, splice
 from dwh.spool.unread_keys import UnreadKeys
 from dwh.terminal.errors import EnvironmentFailure
 
@@ -60,8 +60,15 @@ class Spool:
         self.in_place = in_place
         self.faults = 0  # records with a reason why they are bad
         self.unread = UnreadKeys(rules)
+        self._lines: Mapping[str, int] = {}
         self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
+
+    def count_large(self, files: Iterable[SourceFile], count: Callable[[list[str], int], Mapping[str, int]]) -> None:
+        """Let large files that can stay where they are be counted at once, before each is added."""
+        here = [file.path for file in files if file.size > SMALL_FILE and not is_remote(file.path)]
+        if self.in_place and (large := [path for path in here if packed_by_name(path) is False]):
+            self._lines = count(large, LONGEST_RECORD)
 
     def add(self, file: IncomingFile, *, carefully: bool) -> int:
         """Bring one file in and give the number of records read.
@@ -95,11 +102,12 @@ class Spool:
         self.faults += 1
         return 1
 
-    def add_rows(self, name: str, rows: Iterable[Mapping[str, object]]) -> Part:
-        """Write rows of our own beside the files, for the same bulk load."""
+    def add_rows(self, name: str, keys: Iterable[str], rows: Iterable[Sequence[object]]) -> Part:
+        """Write rows of our own beside the files, for the same bulk load: for each key its value, in this order."""
         path = self.folder / f"{name}.rows.json"
         with named(str(path)), open_private(path) as stream:
-            stream.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+            row = "{" + ", ".join(f"{_as_json(key)}: %s" for key in keys) + "}\n"
+            stream.writelines((row % tuple(map(_as_json, values))).encode() for values in rows)
         return Part(str(path), None)
 
     def parts(self, kind: str) -> Sequence[Part]:
@@ -126,7 +134,9 @@ class Spool:
     def _add_large(self, file: IncomingFile, path: str) -> int | None:
         """Leave a large file of one object a line where it is, or copy it in blocks. Gives the number of its records;
         None when an engine might read another number."""
-        lines = count_lines(path) if self.in_place else None
+        lines = self._lines.get(path)
+        if lines is None or not begins_plainly(path):
+            lines = count_lines(path) if self.in_place else None
         if lines is None:
             return self._splice_blocks(file, path)
         self._parts[file.kind].append(Part(path, file.file_id))
@@ -257,6 +267,13 @@ def _is_packed(source: SourceFile, data: bytes | None) -> bool:
                 data = stream.read(len(GZIP_MAGIC))
         return data.startswith(GZIP_MAGIC)
     return named_so
+
+
+def _as_json(value: object) -> str:
+    """Write a value as JSON; a text and a whole number, of which a ledger consists, without an encoder for each."""
+    if type(value) is str:
+        return json.encoder.encode_basestring_ascii(value)
+    return str(value) if type(value) is int else json.dumps(value)
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:

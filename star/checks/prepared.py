@@ -6,6 +6,7 @@ from string import Template
 
 import sql_queries as q
 from dwh.ownership.tables import columns_of
+from star.load_queries import TOLD_PLAYS
 
 _STAGED_AGAIN = """
 EXISTS (
@@ -43,7 +44,7 @@ FROM (
     FROM (TOLD_PLAYS) AS r
     WHERE songplay_id IN (SELECT songplay_id FROM staged_plays WHERE times > 1)
 ) AS d
-""".replace("TOLD_PLAYS", q.TOLD_PLAYS.replace("CHOICE", _STAGED_AGAIN)),
+""".replace("TOLD_PLAYS", TOLD_PLAYS.replace("CHOICE", _STAGED_AGAIN)),
 )
 
 OF_PLAYS = ("artist", "song", "length")  # events that are no play need not fill these
@@ -94,7 +95,7 @@ CHOOSE_STAR_AGAIN = (
     q.TOUCH_ALL_FILES,
     *q.TOUCH_KEYS,
     q.FIND_RIVAL_PLAYS,
-    "CREATE TEMP TABLE present_times AS SELECT DISTINCT start_time FROM songplays",
+    q.FIND_ALL_TIMES,
     *(
         Template("CREATE TEMP TABLE chosen_$table AS$choice").substitute(table=table, choice=choice)
         for table, choice in (

@@ -12,7 +12,7 @@ from dwh.engines.duckdb.at_once import Statement, run_at_once
 from dwh.engines.duckdb.catalog import COLUMNS, COMMENTS, CONTENTS, find_dependents
 from dwh.engines.duckdb.errors import server_error
 from dwh.engines.duckdb.parquet import write_parquet, write_pieces
-from dwh.engines.duckdb.records import select_records
+from dwh.engines.duckdb.records import count_lines, select_records
 from dwh.seam import Answer, Comment, Extract, Part, Piece, Row, Tell, Thing, Trace, Wear, Written, ignore
 from dwh.terminal.signals import cancelled_by
 
@@ -157,6 +157,11 @@ class DuckDbSession:
         columns = ", ".join(f'"{column}"' for column in keys.values())
         for records, params in select_records(keys, parts):
             self.execute(f"INSERT INTO {table} ({columns}) {records}", params)
+
+    def count_lines(self, paths: Sequence[str], longest: int) -> Mapping[str, int]:
+        """Count the lines of files beside the transaction, which an error would end."""
+        with self._connection.cursor() as beside:
+            return count_lines(beside, paths, longest)
 
     def load_through(self, insert: str, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Run the INSERT while the files are read."""
