@@ -178,8 +178,9 @@ class WorkPrefix:
     def _remove(self, keys: Sequence[str]) -> None:
         import obstore
 
-        store = self._buckets.open(self._place.bucket)
-        self._buckets.ask("DeleteObject", self._place, lambda: obstore.delete(store, list(keys)))
+        if keys:
+            store, first = self._buckets.open(self._place.bucket), S3Path(self._place.bucket, keys[0])
+            self._buckets.ask("DeleteObject", first, lambda: obstore.delete(store, list(keys)))
 
 
 def cut(path: str, slices: int | None) -> list[Piece]:
