@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from dwh.settings.hosts import read_endpoint, read_identifier, read_server, read_service_url
@@ -259,7 +260,8 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-def declared_keys() -> dict[tuple[str, str], Setting]:
+@cache
+def declared_keys() -> Mapping[tuple[str, str], Setting]:
     """Give every (section, key) with its default, its meaning and its parser, in the order of the reference."""
     return {
         (section, name.upper()): declared
