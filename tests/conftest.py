@@ -57,7 +57,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-# Tests that start many processes or servers are a group of their own; of those of Redshift every run has these.
+# The default run shows in minutes that DuckDB does all of it; what needs servers, S3 or many processes is a group of
+# its own, `slow`, with PostgreSQL and Redshift in it. Of those every run has IN_EVERY_RUN.
 SLOW_FILES = {
     "test_postgres_faults.py",
     "test_secrets.py",
@@ -76,6 +77,11 @@ SLOW_FILES = {
     "test_scripts.py",
     "test_hints.py",
     "test_installed.py",
+    "test_s3.py",
+    "test_export_lake.py",
+    "test_touched_days.py",
+    "test_owner.py",
+    "test_readers.py",
 }
 SLOW_TESTS = {
     "test_axe_finds_nothing_wrong",
@@ -134,19 +140,39 @@ SLOW_TESTS = {
     "test_p162_what_was_removed_is_made_again_and_keeps_its_lake",
     "test_an_export_that_is_killed_at_any_step",
     "test_check_names_the_table_whose_file_is_not_what_was_written",
+    "test_damage_is_seen_by_exactly_the_checks_it_concerns",
+    "test_p02_some_calls_fail_or_are_the_last",
+    "test_p137_a_wrapper_is_named_with_the_command_that_unwraps_it",
+    "test_p137_a_file_of_a_tool_is_named",
+    "test_p139_an_archived_object_is_told_as_archived",
+    "test_p119_a_byte_order_mark_before_a_record_is_no_part_of_it",
+    "test_p81_neither_names_nor_data_reach_the_terminal_raw",
+    "test_the_warehouse_goes_wrong_when_rows_that_go_stay",
+    "test_p161_a_warehouse_of_another_place_does_not_replace_a_report",
+    "test_the_page_lies_beside_the_settings_or_where_they_say",
+    "test_a_browser_shows_it_offline_and_has_nothing_to_complain_of",
+    "test_nothing_is_wider_than_the_screen",
+    "test_an_export_of_an_older_copy_for_readers_is_the_older_star_whole",
+    "test_without_ensurepip_and_uv_the_pip_of_the_machine_installs",
+    "test_a_large_file_that_turns_odd_is_read_carefully_from_its_beginning",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
-SLOW_VARIANTS = ("[redshift", "-redshift]", "-s3]", "-large]")
+SLOW_VARIANTS = ("[redshift", "-redshift]", "[postgres", "-postgres]", "-s3]", "-large]")
 SLOW_FOLDERS = {"cluster", "redshift"}
 IN_EVERY_RUN = {
     "test_the_page_names_the_versions_that_are_tested",
     "test_commands_print_what_the_page_shows[README.md]",
+    "test_a_whole_life[postgres]",
     "test_a_whole_life[redshift]",
+    "test_each_step_of_a_world_gives_the_star_of_what_was_seen[postgres]",
+    "test_a_second_run_fetches_nothing_and_a_changed_object_alone_is_fetched",
+    "test_p02_some_calls_fail_or_are_the_last[session-killed]",
+    "test_p172_readers_are_in_nobodys_way",
+    "test_p180_every_kind_of_load_records_its_days[duckdb]",
     "test_p173_a_reader_beside_a_load_reads_the_copy[ask]",
     "test_the_lake_holds_the_star[duckdb-s3]",
     "test_odd_values_are_taken_or_refused_alike[numbers as text]",
     "test_p157_what_is_not_ours_stays_when_ours_goes[postgres]",
-    "test_p154_what_stands_next_door_is_not_reached[postgres]",
     "test_an_export_that_is_killed_at_any_step[3-after]",
     "test_a_broken_line_is_named_and_nothing_is_stored[duckdb-cut-large]",
 }
