@@ -30,7 +30,7 @@ from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure
 from lake.memory_store import MemoryStore
 from lake.small_star import ADDRESS, EVENTS, SPECS, export, write
 
-DATABASE, PLACE = "sparkify", "s3://acme-lake/star"
+DATABASE, PLACE = "sparkify", "s3://acme-glue/star"
 LOOKS = ["glue:GetDatabase", "glue:GetTable", "glue:GetTable"]
 # what is asked for by the first export, and by one that moves pointers
 FIRST = ["glue:GetDatabase", "glue:CreateDatabase", "glue:CreateTable", "glue:CreateTable"]
@@ -190,7 +190,7 @@ def test_a_lake_in_s3_is_read_through_glue_by_pyiceberg(
 ) -> None:
     from pyiceberg.catalog.glue import GlueCatalog
 
-    bucket = "acme-lake"
+    bucket = "acme-glue"
     cloud.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     about = {"endpoint_url": cloud.url, "region": REGION, "anonymous": False, "timeout": WATCHDOG}
     who = {"key": Secret(TESTS_KEY), "secret": Secret("x"), "region": REGION, "profile": ""}
@@ -291,7 +291,7 @@ def test_what_goes_on_failing_is_told(cloud: Cloud, glue: Glue) -> None:
 
 
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
-    "another place": ({"Parameters": pointing("s3://acme-lake/other/TABLE/metadata/v1.metadata.json")}, "points to"),
+    "another place": ({"Parameters": pointing("s3://acme-glue/other/TABLE/metadata/v1.metadata.json")}, "points to"),
     "another bucket": ({"Parameters": pointing("s3://acme/star/TABLE/metadata/v1.metadata.json")}, "points to"),
     "another table": ({"Parameters": pointing(f"{PLACE}/others/metadata/v1.metadata.json")}, "points to"),
     "another program": ({"Parameters": pointing(f"{PLACE}/TABLE/metadata/00002-5f3a.metadata.json")}, "points to"),
