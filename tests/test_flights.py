@@ -11,7 +11,7 @@ from faulty_s3 import FaultyS3
 
 from dwh.settings.sections import S3, Aws
 from dwh.sources.buckets import Buckets, S3Path
-from dwh.sources.flights import AHEAD, FIRST, LEAST, MOST, Pace, in_flight
+from dwh.sources.flights import AHEAD, FIRST, LEAST, MOST, Pace, in_flight, in_threads
 from dwh.sources.keys import found_under
 
 MEGABYTE = 1024 * 1024
@@ -107,6 +107,12 @@ def test_p238_an_error_of_one_is_raised_and_the_others_are_not_waited_for() -> N
     with pytest.raises(OSError, match="full"):
         list(in_flight(work, range(10), lambda _item: 1, Pace()))
     never.set()
+
+
+def test_an_item_may_be_none() -> None:
+    """It is work like any other, and so is a result of None."""
+    assert list(in_threads(lambda item: item, [None, 0, None])).count(None) == 2
+    assert list(in_threads(lambda _item: None, [])) == []
 
 
 def test_p237_a_refusal_is_told_and_the_object_comes_whole(s3: FaultyS3, buckets: Buckets) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from queue import SimpleQueue
 from typing import Generic, NamedTuple, TypeVar
 
@@ -29,11 +30,12 @@ class Pace:
 
     S3 answers 503 SlowDown above about 5,500 GETs a second under one prefix [D s3 optimizing-performance.html]."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limit = FIRST
+    def __init__(self, clock: Callable[[], float] = time.monotonic, first: int = FIRST, most: int = MOST) -> None:
+        self.limit = first
+        self._most = most
         self._clock = clock
         self._lock = threading.Lock()
-        self._before, self._rate = FIRST, 0.0  # the number that brought most so far, and what it brought a second
+        self._before, self._rate = first, 0.0  # the number that brought most so far, and what it brought a second
         self._held_until = self._deaf_until = clock()
         self._measure()
 
@@ -64,13 +66,19 @@ class Pace:
         """Go on to twice as many, or back to the number that brought most, and keep that for a while."""
         if rate >= GAIN * self._rate:
             self._before, self._rate = self.limit, rate
-            self.limit = min(MOST, 2 * self.limit)
+            self.limit = min(self._most, 2 * self.limit)
         else:
             self.limit, self._rate, self._held_until = self._before, 0.0, now + HELD
         self._measure()
 
     def _measure(self) -> None:
         self._answers, self._since = 0, 0.0
+
+
+class _End(Enum):
+    """What follows the last item; an item may be None."""
+
+    END = 0
 
 
 class _Landed(NamedTuple, Generic[T, R]):
@@ -81,9 +89,9 @@ class _Landed(NamedTuple, Generic[T, R]):
     error: BaseException | None
 
 
-def _fly(work: Callable[[T], R], todo: SimpleQueue[T | None], done: SimpleQueue[_Landed[T, R]]) -> None:
+def _fly(work: Callable[[T], R], todo: SimpleQueue[T | _End], done: SimpleQueue[_Landed[T, R]]) -> None:
     """Do the work for one item after the other. An error is not lost: it is raised where the results are taken."""
-    while (item := todo.get()) is not None:
+    while (item := todo.get()) is not _End.END:
         try:
             landed = _Landed[T, R](item, work(item), None)
         except BaseException as error:  # noqa: BLE001
@@ -98,19 +106,19 @@ def in_flight(work: Callable[[T], R], items: Iterable[T], weigh: Callable[[T], i
 
     The threads are daemons, and only this function waits, so that a server that does not answer cannot delay a stop.
     """
-    todo: SimpleQueue[T | None] = SimpleQueue()
+    todo: SimpleQueue[T | _End] = SimpleQueue()
     done: SimpleQueue[_Landed[T, R]] = SimpleQueue()
     waiting, threads, under_way, ahead = iter(items), 0, 0, 0
-    item = next(waiting, None)
+    item = next(waiting, _End.END)
     try:
-        while item is not None or under_way:
-            while item is not None and under_way < pace.limit and (not ahead or ahead + weigh(item) <= AHEAD):
+        while item is not _End.END or under_way:
+            while item is not _End.END and under_way < pace.limit and (not ahead or ahead + weigh(item) <= AHEAD):
                 under_way, ahead = under_way + 1, ahead + weigh(item)
                 if under_way > threads:
                     threads += 1
                     threading.Thread(target=_fly, args=(work, todo, done), daemon=True).start()
                 todo.put(item)
-                item = next(waiting, None)
+                item = next(waiting, _End.END)
             landed = done.get()
             if landed.error is not None:
                 raise landed.error
@@ -119,16 +127,9 @@ def in_flight(work: Callable[[T], R], items: Iterable[T], weigh: Callable[[T], i
             under_way, ahead = under_way - 1, ahead - weigh(landed.item)
     finally:
         for _ in range(threads):
-            todo.put(None)
+            todo.put(_End.END)
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Do the work for every item, 16 at once, and give the results as they come; the first error ends it.
-
-    The threads of this pool are daemons, and only this function waits, so that a server that does not answer cannot
-    delay a stop.
-    """
-    from multiprocessing.pool import ThreadPool
-
-    with ThreadPool(THREADS) as pool:
-        yield from pool.imap_unordered(work, items)
+    """Do the work for every item as `in_flight` does, 16 at once."""
+    return in_flight(work, items, lambda _item: 0, Pace(first=THREADS, most=THREADS))

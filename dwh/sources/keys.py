@@ -31,22 +31,16 @@ def found_under(buckets: Buckets, place: S3Path) -> list[SourceFile]:
 
     What fits into one page takes one request. Raises as Buckets.ask() does: a partial list is never given.
     """
-    [first] = in_threads(lambda _: _list(buckets, place, PAGE), [None])
-    depth = _depth(first, place) if len(first) >= PAGE else 0
-    if len(first) < PAGE:
-        found = first
-    elif not depth:
-        [found] = in_threads(lambda _: _list(buckets, place), [None])
-    else:
-        found = list(_list_by_folders(buckets, place, depth))
-    if found or not place.key:
-        return found
-    [found] = in_threads(lambda _: _look(buckets, place), [None])
+    [found] = in_threads(lambda place: _list(buckets, place, PAGE), [place])
+    if len(found) >= PAGE:
+        found = list(_list_by_folders(buckets, place, _depth(found, place)))
+    if not found and place.key:
+        [found] = in_threads(lambda place: _look(buckets, place), [place])
     return found
 
 
 def _list_by_folders(buckets: Buckets, place: S3Path, depth: int) -> Iterator[SourceFile]:
-    """Open so many levels of folders, or fewer once there are enough folders, and list each of these whole."""
+    """Open so many levels of folders (0: none), or fewer once there are enough, and list each of these whole."""
     places, whole = [place], list[S3Path]()
     for _ in range(depth):
         if len(places) + len(whole) >= ENOUGH:
