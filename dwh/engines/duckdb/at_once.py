@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from dwh.terminal.signals import cancelled_by
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
     from dwh.seam import Row
 
 Statement = tuple[str, Sequence[object]]
-AtOnce = Callable[[Sequence[Statement]], Generator[list["Row"], None, None]]
 
 
 def run_at_once(
     connection: duckdb.DuckDBPyConnection, statements: Sequence[Statement], number: int
-) -> Generator[list[Row], None, None]:
-    """Run statements, `number` of them at once, and give the rows of each, in their order. None runs any more when this
-    iterator is closed or raises.
+) -> Generator[tuple[list[Row], float], None, None]:
+    """Run statements, `number` of them at once, and give the rows and the seconds of each, in their order. None runs
+    any more when this iterator is closed or raises.
 
     Each sees what is committed when it begins, not what a transaction of `connection` sees: the file is open to read
     only, or nobody else writes to it. Raises the error of the first that fails.
@@ -34,13 +34,13 @@ def run_at_once(
         free.put(cursor)
     pool = ThreadPoolExecutor(number)
 
-    def run(sql: str, params: Sequence[object]) -> list[Row]:
-        cursor = free.get()
+    def run(sql: str, params: Sequence[object]) -> tuple[list[Row], float]:
+        cursor, started = free.get(), monotonic()
         try:
             rows: list[Row] = cursor.execute(sql, list(params)).fetchall()
         finally:
             free.put(cursor)
-        return rows
+        return rows, monotonic() - started
 
     def stop() -> None:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -50,8 +50,8 @@ def run_at_once(
     try:
         for future in [pool.submit(run, sql, params) for sql, params in statements]:
             with cancelled_by(stop):
-                rows = future.result()
-            yield rows
+                answer = future.result()
+            yield answer
     finally:
         stop()
         pool.shutdown()

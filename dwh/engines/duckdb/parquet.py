@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import quote
 
 from dwh.engines.duckdb.records import READ_JSON, literally
@@ -21,13 +21,21 @@ from dwh.seam import Columns, Extract, Piece, Session, Written
 from dwh.terminal.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
-    from dwh.engines.duckdb.at_once import AtOnce, Statement
+    from dwh.engines.duckdb.at_once import Statement
+    from dwh.seam import Row
 
 # About 128 MB of plays: large enough for a reader on S3, small enough to be sorted in memory.
 FILE_ROWS = 2_000_000
 # DuckDB's own default: a reader works on one row group at a time, or skips it by the times in it.
 ROW_GROUP_ROWS = 122_880
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
+
+
+class SessionAtOnce(Session, Protocol):
+    """A session that can run several statements at the same time."""
+
+    def rows_at_once(self, statements: Sequence[Statement]) -> Generator[list[Row], None, None]:
+        """Run queries that take one thread each, and give the rows of each, in their order."""
 
 
 class Cut(NamedTuple):
@@ -53,17 +61,16 @@ def write_parquet(session: Session, extract: Extract, target: str) -> Iterator[W
 
 
 def write_pieces(
-    session: Session, rows_at_once: AtOnce, extract: Extract, pieces: Sequence[Piece], target: str
+    session: SessionAtOnce, extract: Extract, pieces: Sequence[Piece], target: str
 ) -> Generator[tuple[Piece, list[Written]], None, None]:
     """Write pieces of a query of this session directly below a folder. A piece of many rows becomes several files of
-    whole days, a piece without rows gets no file. `rows_at_once` is that of the session. Raises
-    EnvironmentFailure when a file cannot be written."""
+    whole days, a piece without rows gets no file. Raises EnvironmentFailure when a file cannot be written."""
     options: dict[str, object] = {"WRITE_EMPTY_FILE": False}
     if extract.field_ids:
         options["FIELD_IDS"] = dict(extract.field_ids)
     for is_day, some in groupby(pieces, _is_day):
         if is_day:
-            yield from _write_days(rows_at_once, extract, list(some), target, options)
+            yield from _write_days(session, extract, list(some), target, options)
         else:
             yield from _write_spans(session, extract, list(some), target, options)
 
@@ -73,7 +80,7 @@ def _is_day(piece: Piece) -> bool:
 
 
 def _write_days(
-    rows_at_once: AtOnce, extract: Extract, days: Sequence[Piece], target: str, options: Mapping[str, object]
+    session: SessionAtOnce, extract: Extract, days: Sequence[Piece], target: str, options: Mapping[str, object]
 ) -> Generator[tuple[Piece, list[Written]], None, None]:
     """Write pieces of one day each, several at once: a day has so few rows that DuckDB gives it one thread."""
     paths = [f"{piece.name}-00000.parquet" for piece in days]
@@ -83,7 +90,7 @@ def _write_days(
         statements.append(_copy(_sort(query, extract), times, os.path.join(target, path), options))
     with _worded(os.path.join(target, paths[0])):
         os.makedirs(target, exist_ok=True)
-    with closing(rows_at_once(statements)) as answers:
+    with closing(session.rows_at_once(statements)) as answers:
         for piece, path in zip(days, paths, strict=True):
             with _worded(os.path.join(target, path)):
                 ((rows,),) = next(answers)

@@ -98,14 +98,13 @@ class DuckDbSession:
             yield from (self.rows(*statement) for statement in statements)
             return
         asked = [(sql.replace("%s", "?"), params) for sql, params in statements]
-        started = time.monotonic()
         with closing(run_at_once(self._connection, asked, min(int(threads), len(asked)))) as answers:
             for sql, _ in statements:
                 try:
-                    rows = next(answers)
+                    rows, seconds = next(answers)
                 except duckdb.Error as error:
                     raise self._sort_error(error) from error
-                self._trace(Trace(sql, len(rows), time.monotonic() - started))
+                self._trace(Trace(sql, len(rows), seconds))
                 yield rows
 
     def ask(self, sql: str, params: Sequence[object] | None = None) -> Answer:
@@ -178,7 +177,7 @@ class DuckDbSession:
         self, extract: Extract, pieces: Sequence[Piece], target: str
     ) -> Generator[tuple[Piece, list[Written]], None, None]:
         """Write pieces of a table as Parquet."""
-        return write_pieces(self, self.rows_at_once, extract, pieces, target)
+        return write_pieces(self, extract, pieces, target)
 
     def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:
         """DuckDB has no roles."""

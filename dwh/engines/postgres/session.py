@@ -157,7 +157,7 @@ class PostgresSession(LibpqSession):
         piece would read the whole table each time."""
         if pieces:
             with self._copy_into_duckdb(*select_pieces(extract, pieces)) as session:
-                yield from write_pieces(session, session.rows_at_once, extract._replace(query=ALL_ROWS), pieces, target)
+                yield from write_pieces(session, extract._replace(query=ALL_ROWS), pieces, target)
 
     @contextmanager
     def _copy_into_duckdb(self, query: str, params: Sequence[object] = ()) -> Iterator[DuckDbSession]:
