@@ -28,7 +28,7 @@ _COUNT_LINES = """
 SELECT filename, COUNT(*), BOOL_OR(contains(line, '\\u0000'))
 FROM read_csv(
     ?, columns = {line: 'VARCHAR'}, delim = '\x01', quote = '', escape = '', comment = '', header = false,
-    auto_detect = false, filename = true, compression = 'none', max_line_size = LONGEST, new_line = '\\n',
+    auto_detect = false, filename = true, compression = 'none', max_line_size = ?, new_line = '\\n',
     nullstr = '', allow_quoted_nulls = false, encoding = 'utf-8', skip = 0, null_padding = false, strict_mode = true,
     ignore_errors = false, decimal_separator = '.', hive_partitioning = false, hive_types_autocast = false,
     union_by_name = false
@@ -42,10 +42,9 @@ def count_lines(cursor: DuckDBPyConnection, paths: Sequence[str], longest: int) 
     one of them holds something else than lines of text."""
     from duckdb import Error
 
-    statement = _COUNT_LINES.replace("LONGEST", str(longest))
     try:
         with cancelled_by(cursor.interrupt):
-            rows = cursor.execute(statement, ([literally(path) for path in paths],)).fetchall()
+            rows = cursor.execute(_COUNT_LINES, ([literally(path) for path in paths], longest)).fetchall()
     except Error:
         return {}
     return {path: lines for path, lines, has_nul in rows if not has_nul}
