@@ -164,7 +164,7 @@ class StarLoader:
     def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
         """Bring the files in and list them in incoming_files; gives path and number of records of each file_id."""
         first_id: int = self.session.rows(queries.SELECT_NEXT_FILE_ID)[0][0]
-        plain = [self.arrivals.place(file.source) for file in files if file.source.path not in careful]
+        plain = (self.arrivals.place(file.source) for file in files if file.source.path not in careful)
         spool.count_large(plain, self.session.count_lines)
         incoming: dict[int, tuple[str, int]] = {}
         rows = []

@@ -66,8 +66,10 @@ class Spool:
 
     def count_large(self, files: Iterable[SourceFile], count: Callable[[list[str], int], Mapping[str, int]]) -> None:
         """Let large files that can stay where they are be counted at once, before each is added."""
-        here = [file.path for file in files if file.size > SMALL_FILE and not is_remote(file.path)]
-        if self.in_place and (large := [path for path in here if packed_by_name(path) is False]):
+        if not self.in_place:
+            return
+        here = (file.path for file in files if file.size > SMALL_FILE and not is_remote(file.path))
+        if large := [path for path in here if packed_by_name(path) is False]:
             self._lines = count(large, LONGEST_RECORD)
 
     def add(self, file: IncomingFile, *, carefully: bool) -> int:
