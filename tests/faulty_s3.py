@@ -71,11 +71,8 @@ class Request(BaseHTTPRequestHandler):
             found = [key for key in found if "/" not in key[len(prefix) :]]
         page = found[start : start + self.server.page]
         more = start + len(page) < len(found)
-        contents = "".join(
-            f"<Contents><Key>{escape(key)}</Key><LastModified>{MODIFIED}</LastModified>"
-            f"<ETag>{escape(etag(self.server.objects[key]))}</ETag><Size>{len(self.server.objects[key])}</Size></Contents>"
-            for key in page
-        )
+        bodies = ((key, self.server.objects[key]) for key in page)
+        contents = "".join(listed(key, etag(body), len(body)) for key, body in bodies)
         beside = "".join(
             f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>" for name in sorted(folders)
         )
@@ -150,6 +147,14 @@ def serving() -> Iterator[FaultyS3]:
         server.closing.set()
         server.shutdown()
         server.server_close()
+
+
+def listed(key: str, tag: str, size: int) -> str:
+    """Give an object as it stands in a listing."""
+    return (
+        f"<Contents><Key>{escape(key)}</Key><LastModified>{MODIFIED}</LastModified>"
+        f"<ETag>{escape(tag)}</ETag><Size>{size}</Size></Contents>"
+    )
 
 
 def etag(body: bytes) -> str:

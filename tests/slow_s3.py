@@ -13,7 +13,7 @@ import sys
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-from faulty_s3 import MODIFIED, etag
+from faulty_s3 import etag, listed
 
 PAGE = 1000  # keys
 TAIL = 100  # one request of so many is slow
@@ -62,10 +62,7 @@ class SlowS3:
                 at = bisect.bisect_left(self.keys, f"{prefix}{folder}0", at)  # 0 is the character after /
                 continue
             body, tag = self.objects[key.encode()]
-            contents.append(
-                f"<Contents><Key>{escape(key)}</Key><LastModified>{MODIFIED}</LastModified>"
-                f"<ETag>{escape(tag.decode())}</ETag><Size>{len(body)}</Size></Contents>"
-            )
+            contents.append(listed(key, tag.decode(), len(body)))
             at += 1
         more_keys = at < len(self.keys) and self.keys[at].startswith(prefix)
         token = f"<NextContinuationToken>{escape(self.keys[at])}</NextContinuationToken>" if more_keys else ""

@@ -39,8 +39,8 @@ LONGEST_NAME = 80  # characters of a warehouse in a key, before its digest
 
 class Upload(NamedTuple):
     """The input of one COPY: two URLs, the number of records in the objects of the manifest, and the keys that have a
-    value in some records, so their columns must not be empty. `packing` is the
-    word by which COPY is told how the objects are packed [D dg/copy-parameters-file-compression.html]."""
+    value in some records, so their columns must not be empty. `packing` is the word by which COPY is told how the
+    objects are packed [D dg/copy-parameters-file-compression.html]."""
 
     manifest: str
     jsonpaths: str
