@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ FOLDERS = {room.replace(".", "/") for room in MAY_IMPORT}
 every_file = pytest.mark.parametrize("path", [*CODE, *CLOUD], ids=lambda path: str(path.relative_to(ROOT)))
 
 
+@cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -110,9 +112,14 @@ def room_of(module: str) -> str:
     return next((room for room in (".".join(parts[:2]), parts[0]) if room in MAY_IMPORT), parts[0])
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, str]]:
+@cache
+def imports_of(path: Path) -> Sequence[tuple[str, str]]:
     """The modules of ours that a file imports, anywhere in it and for types too, each with a name it takes from it."""
-    for node in ast.walk(parse(path)):
+    return tuple(imports_in(parse(path)))
+
+
+def imports_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
