@@ -140,14 +140,6 @@ SLOW_TESTS = {
     "test_p162_what_was_removed_is_made_again_and_keeps_its_lake",
     "test_an_export_that_is_killed_at_any_step",
     "test_check_names_the_table_whose_file_is_not_what_was_written",
-    "test_damage_is_seen_by_exactly_the_checks_it_concerns",
-    "test_p02_some_calls_fail_or_are_the_last",
-    "test_p137_a_wrapper_is_named_with_the_command_that_unwraps_it",
-    "test_p137_a_file_of_a_tool_is_named",
-    "test_p139_an_archived_object_is_told_as_archived",
-    "test_p119_a_byte_order_mark_before_a_record_is_no_part_of_it",
-    "test_p81_neither_names_nor_data_reach_the_terminal_raw",
-    "test_the_warehouse_goes_wrong_when_rows_that_go_stay",
     "test_p161_a_warehouse_of_another_place_does_not_replace_a_report",
     "test_the_page_lies_beside_the_settings_or_where_they_say",
     "test_a_browser_shows_it_offline_and_has_nothing_to_complain_of",
@@ -155,6 +147,39 @@ SLOW_TESTS = {
     "test_an_export_of_an_older_copy_for_readers_is_the_older_star_whole",
     "test_without_ensurepip_and_uv_the_pip_of_the_machine_installs",
     "test_a_large_file_that_turns_odd_is_read_carefully_from_its_beginning",
+}
+# Of the many variants of each of these every run has the first.
+SLOW_BUT_FIRST = {
+    "test_a_broken_line_is_named_and_nothing_is_stored",
+    "test_a_cluster_that_was_up_before_is_never_closed",
+    "test_a_dry_run_changes_no_row",
+    "test_a_dry_run_changes_nothing",
+    "test_a_fixed_file_leaves_the_quarantine",
+    "test_a_large_file_is_read_in_place",
+    "test_accepted",
+    "test_an_interrupted_load_stores_nothing",
+    "test_committed_loads_survive_an_interruption",
+    "test_damage_is_seen_by_exactly_the_checks_it_concerns",
+    "test_every_layout_is_accepted",
+    "test_every_tie_is_decided_by_content",
+    "test_json_has_the_same_keys_whatever_is_done",
+    "test_p02_some_calls_fail_or_are_the_last",
+    "test_p105_every_value_is_staged_or_refused_as_the_table_says",
+    "test_p109_a_value_that_an_engine_refuses_is_a_refused_record",
+    "test_p119_a_byte_order_mark_before_a_record_is_no_part_of_it",
+    "test_p137_a_file_of_a_tool_is_named",
+    "test_p137_a_wrapper_is_named_with_the_command_that_unwraps_it",
+    "test_p139_an_archived_object_is_told_as_archived",
+    "test_p49_files_that_only_the_engine_refuses_are_set_aside",
+    "test_p81_neither_names_nor_data_reach_the_terminal_raw",
+    "test_p94_a_dry_run_changes_no_byte",
+    "test_p96_neither_zone_nor_summer_time_matter",
+    "test_quarantine_of_a_file_alone",
+    "test_stop",
+    "test_the_checker_sees",
+    "test_the_warehouse_goes_wrong_when_rows_that_go_stay",
+    "test_typing_something_else_does_not_delete",
+    "test_what_duckdb_lets_through_is_judged_alike_whoever_reads_it",
 }
 LONGEST = {"test_p01_300_killed_runs_are_gone_on_with"}  # begun first, or the others wait for it at the end
 SLOW_VARIANTS = ("[redshift", "-redshift]", "[postgres", "-postgres]", "-s3]", "-large]")
@@ -166,7 +191,6 @@ IN_EVERY_RUN = {
     "test_a_whole_life[redshift]",
     "test_each_step_of_a_world_gives_the_star_of_what_was_seen[postgres]",
     "test_a_second_run_fetches_nothing_and_a_changed_object_alone_is_fetched",
-    "test_p02_some_calls_fail_or_are_the_last[session-killed]",
     "test_p172_readers_are_in_nobodys_way",
     "test_p180_every_kind_of_load_records_its_days[duckdb]",
     "test_p173_a_reader_beside_a_load_reads_the_copy[ask]",
@@ -174,19 +198,22 @@ IN_EVERY_RUN = {
     "test_odd_values_are_taken_or_refused_alike[numbers as text]",
     "test_p157_what_is_not_ours_stays_when_ours_goes[postgres]",
     "test_an_export_that_is_killed_at_any_step[3-after]",
-    "test_a_broken_line_is_named_and_nothing_is_stored[duckdb-cut-large]",
 }
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long into the group `slow`, and what takes longest first."""
+    begun: set[str] = set()
     for item in items:
+        function = getattr(item, "originalname", item.name)
         slow = item.path.name in SLOW_FILES or item.path.parent.name in SLOW_FOLDERS
-        slow = slow or not SLOW_TESTS.isdisjoint({item.name, getattr(item, "originalname", "")})
+        slow = slow or not SLOW_TESTS.isdisjoint({item.name, function}) or function in begun
         slow = slow or "test_odd_values" in item.name or any(variant in item.name for variant in SLOW_VARIANTS)
         if slow and item.name not in IN_EVERY_RUN:
             item.add_marker(pytest.mark.slow)
+        elif function in SLOW_BUT_FIRST:
+            begun.add(function)
     items.sort(key=lambda item: item.name not in LONGEST)
 
 
