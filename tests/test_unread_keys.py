@@ -46,7 +46,24 @@ def test_patterns_find_what_a_parser_finds(files: list[tuple[list[dict[str, Any]
     assert {(key.key, key.spelling): files for key, (files, *_) in unread.found.items()} == expected
 
 
-@pytest.mark.parametrize("data", [b"", b"  ", b"[]", b"{", b'{"userid": ', b"\xff{\xfe}", b'{"userid": 1', b"\0" * 9])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"  ",
+        b"null",
+        b"true",
+        b"[1]",
+        b"[null]",
+        b'"x"',
+        b"[]",
+        b"{",
+        b'{"userid": ',
+        b"\xff{\xfe}",
+        b'{"userid": 1',
+        b"\0" * 9,
+    ],
+)
 def test_what_is_no_record_is_passed_over(data: bytes, tmp_path: Path) -> None:
     """Other code reports what it is."""
     (tmp_path / "a.json").write_bytes(data)

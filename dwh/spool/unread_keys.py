@@ -137,8 +137,10 @@ class _Kind:
 
     def _parse(self, data: bytes, at: int) -> tuple[frozenset[UnreadKey], int]:
         """Parse the record that begins at the next bracket; gives its unread keys, and where it ends (at that bracket,
-        when it is not a record)."""
-        begin = max(data.find(b"{", at), 0)
+        when it is not a record, and where the search began, when there is none)."""
+        begin = data.find(b"{", at)
+        if begin < 0:
+            return _NOTHING, at
         for end in (data.find(b"\n", begin), begin + BEGINNING):
             with suppress(ValueError, RecursionError):
                 text = data[begin:end].decode("utf-8", "replace")
