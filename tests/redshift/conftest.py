@@ -30,8 +30,9 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def here(postgres_server: Server) -> Iterator[Cloud]:
-    """A stand-in, and the S3 beside it."""
+    """A stand-in, and the S3 beside it, with nothing in WORK that other tests left."""
     with cloud(postgres_server) as opened:
+        opened.empty_work()
         yield opened
 
 

@@ -18,8 +18,7 @@ from redshift.warehouse_on_redshift import WORK, Cloud, RedshiftWarehouse
 @pytest.fixture
 def two(here: Cloud, tmp_path: Path) -> Iterator[tuple[RedshiftWarehouse, RedshiftWarehouse]]:
     """Two warehouses with one WORK, which is empty."""
-    for key in here.work():  # of other tests in this process
-        here.client().delete_object(Bucket=WORK, Key=key)
+    here.empty_work()
     place = f"s3://{WORK}/{uuid.uuid4().hex[:8]}"
     made = []
     for name in ("first", "second"):
@@ -27,8 +26,7 @@ def two(here: Cloud, tmp_path: Path) -> Iterator[tuple[RedshiftWarehouse, Redshi
         warehouse.write("log_data/a.json", plays(3))
         made.append(warehouse)
     yield made[0], made[1]
-    for key in here.work():
-        here.client().delete_object(Bucket=WORK, Key=key)
+    here.empty_work()
 
 
 def kill_while_loading(warehouse: RedshiftWarehouse) -> set[str]:

@@ -38,8 +38,13 @@ class Cloud:
 
     def work(self) -> list[str]:
         """Name the objects that are in WORK now."""
-        found = self.client().list_objects_v2(Bucket=WORK)
-        return [item["Key"] for item in found.get("Contents", ())]
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=WORK)
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+    def empty_work(self) -> None:
+        """Remove what is in WORK, which every server of this process shows: moto keeps one account for them all."""
+        for key in self.work():
+            self.client().delete_object(Bucket=WORK, Key=key)
 
     def client(self) -> Any:
         """Give a client of the tests' own."""
