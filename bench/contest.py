@@ -56,6 +56,14 @@ CONTESTANTS = (
         "dlt_staging", "dlt into DuckDB, staging only", ("dlt", "duckdb", "pyarrow"), slow=True, makes="staging"
     ),
     Contestant(
+        "sling_staging",
+        "Sling into PostgreSQL, staging only",
+        ("sling-linux-amd64",),
+        slow=True,
+        server="sling",
+        makes="staging",
+    ),
+    Contestant(
         "psycopg2_row_by_row",
         "PostgreSQL: json.loads and an INSERT a row",
         slow=True,

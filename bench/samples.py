@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "bench" / "contestants")]
+
+from files import files_of, song_lines  # noqa: E402
+
 # songs, events, days (one log file a day), users
 SIZES = {
     "S": (71, 8_000, 30, 100),
@@ -32,6 +36,13 @@ class Sample(NamedTuple):
         return self.log_bytes + self.song_bytes
 
 
+class Records(NamedTuple):
+    """How many records the files of a sample hold."""
+
+    events: int
+    songs: int
+
+
 def make_sample(size: str, folder: Path) -> Sample:
     """Make the data of a size, unless the folder has some."""
     return look_at(folder) if (folder / "log_data").is_dir() else make_data(folder, *SIZES[size])
@@ -50,6 +61,16 @@ def look_at(folder: Path) -> Sample:
     found = [[path.stat().st_size for path in (folder / kind).rglob("*.json")] for kind in ("log_data", "song_data")]
     logs, songs = found
     return Sample(folder, len(logs), sum(logs), len(songs), sum(songs))
+
+
+def count_records(sample: Sample) -> Records:
+    """Count the records of existing data, by reading all of it."""
+    events = 0
+    for path in files_of(sample.folder / "log_data"):
+        with open(path, "rb") as file:
+            events += sum(1 for line in file if line.strip())
+    songs = sum(len(lines.splitlines()) for lines in song_lines(sample.folder / "song_data"))
+    return Records(events, songs)
 
 
 def make_part(sample: Sample, share: float, folder: Path) -> Sample:

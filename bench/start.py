@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,10 @@ import duckdb
 
 from bench.contest import OURS, YARDSTICK, Contestant
 from bench.processes import Taken, clean_environment, measure
-from bench.samples import ROOT, Sample
+from bench.samples import ROOT, Records, Sample, count_records
 
 if TYPE_CHECKING:
     from postgres_server import Server
-
-COUNT_RECORDS = """
-SELECT COUNT(*) FROM read_json(?, format = 'unstructured', columns = {'ts': 'BIGINT', 'song_id': 'VARCHAR'})
-"""
 
 
 class Starter:
@@ -34,6 +31,11 @@ class Starter:
         self._closing = closing
         self._server: Server | None = None
 
+    @cached_property
+    def records(self) -> Records:
+        """How many events and songs there are."""
+        return count_records(self.data)
+
     def run(self, contestant: Contestant) -> Taken:
         """Run a contestant once, in an empty folder. Raises Failed, or ImportError when there is no server for it."""
         out = self._empty_folder(contestant)
@@ -41,11 +43,13 @@ class Starter:
         data = self._data_of(contestant)
         if contestant.name == OURS:
             return load_anew(warehouse_environment(data, out / "star.duckdb"), log)
-        python = str(self.python) if contestant.packages else sys.executable
         env = clean_environment(TMPDIR=str(self.scratch))
         if not contestant.server:
-            return measure([python, str(contestant.path), str(data.folder), str(out)], env, log)
+            return measure([self._python_of(contestant), str(contestant.path), str(data.folder), str(out)], env, log)
         return self._run_on_server(contestant, data, out, log)
+
+    def _python_of(self, contestant: Contestant) -> str:
+        return str(self.python) if contestant.packages else sys.executable
 
     def compare(self, contestant: Contestant, first_difference: Callable[[Path, Path], str | None]) -> str:
         """Compare a contestant's result with the yardstick's on the same data; empty when they are equal."""
@@ -53,7 +57,8 @@ class Starter:
             return ""
         made = self.scratch / f"out-{contestant.name}"
         if contestant.makes == "staging":
-            return self._compare_counts(made)
+            found = self._count_staged(contestant, made)
+            return "" if found == self.records else f"staged: {found}, expected {self.records}"
         expected = self.scratch / f"out-{YARDSTICK}"
         if contestant.part < 1:
             expected = self.scratch / "out-part"
@@ -84,26 +89,25 @@ class Starter:
         if self._server is None:
             self._server = self._closing.enter_context(one_server(None))
         server, schema = self._server, contestant.server
+        env = clean_environment(TMPDIR=str(self.scratch))
         ask(server, f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         place = [server.host, str(server.port), server.user, DATABASE, str(data.folder)]
         before = ended_children_cpu(server)
-        taken = measure([sys.executable, str(contestant.path), *place], clean_environment(), log)
+        taken = measure([self._python_of(contestant), str(contestant.path), *place], env, log)
         taken = taken._replace(cpu=taken.cpu + ended_children_cpu(server) - before)
-        write_csv(server, schema, out)
+        if contestant.makes == "star":
+            write_csv(server, schema, out)
         return taken
 
-    def _compare_counts(self, made: Path) -> str:
+    def _count_staged(self, contestant: Contestant, made: Path) -> Records:
+        tables = [f"{contestant.server or 'staging'}.{table}" for table in Records._fields]
+        queries = [f"SELECT COUNT(*) FROM {table}" for table in tables]
+        if self._server and contestant.server:
+            from bench.postgres import ask
+
+            return Records(*(ask(self._server, query)[0][0] for query in queries))
         with duckdb.connect(str(made / "dlt.duckdb"), read_only=True) as connection:
-            found = [
-                connection.execute(f"SELECT COUNT(*) FROM staging.{table}").fetchall()[0][0]
-                for table in ("events", "songs")
-            ]
-        with duckdb.connect() as connection:
-            expected = [
-                connection.execute(COUNT_RECORDS, [f"{self.data.folder}/{kind}/**/*.json"]).fetchall()[0][0]
-                for kind in ("log_data", "song_data")
-            ]
-        return "" if found == expected else f"events and songs staged: {found}, expected {expected}"
+            return Records(*(connection.execute(query).fetchall()[0][0] for query in queries))
 
 
 def warehouse_environment(data: Sample, database: Path, **changes: str) -> dict[str, str]:
