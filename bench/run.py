@@ -2,12 +2,17 @@
 
   .venv/bin/python bench/run.py                               everything on M: a million events, 15,000 song files
   .venv/bin/python bench/run.py --size S                      8,000 events, 71 song files
-  .venv/bin/python bench/run.py --only etl --only duckdb_by_hand --rounds 5
+  .venv/bin/python bench/run.py --only etl --only duckdb_by_hand --rounds 3
   .venv/bin/python bench/run.py --data big                    keep the data in ./big, or use what is there
   .venv/bin/python bench/run.py --contestant mine.py          one more script: given DATA and OUT it makes the star
 
+Rounds go on until the median of each ratio to the yardstick is known to 5 %, with 95 % confidence, by the clock and in
+CPU seconds, or 15 were run; the table says which ratios are not. --rounds fixes their number, for a quick look. A fixed
+loop tells how noisy the machine was meanwhile. Rows are events and songs.
+
 No ratio is printed of a contestant whose five tables, columns and rows are not the same as those of the yardstick
-(bench/contestants/duckdb_by_hand.py); the first difference is. The table goes to stderr, one JSON object to stdout.
+(bench/contestants/duckdb_by_hand.py); the first difference is. The table goes to stderr, one JSON object to stdout, and
+with --save to a file that docs/write_figures.py makes the tables of docs/explanation/performance.md from.
 The packages of the others are installed into .venv-bench (SPARKIFY_BENCH_VENV=FOLDER: there). Exit code: 0; 1 when rows
 differ, a contestant fails, or a goal is missed.
 """
@@ -16,13 +21,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +35,16 @@ sys.path[:0] = [str(ROOT)]
 from bench.aside import ASIDE, measure_aside  # noqa: E402
 from bench.contest import CONTESTANTS, OURS, YARDSTICK, Contestant, ask_packages, python_of_bench  # noqa: E402
 from bench.goals import judge, tell_goals  # noqa: E402
-from bench.machine import describe_machine  # noqa: E402
-from bench.processes import Failed, Taken  # noqa: E402
-from bench.samples import SIZES, Sample, make_part, make_sample  # noqa: E402
+from bench.noise import Noise, in_words  # noqa: E402
+from bench.processes import Failed  # noqa: E402
+from bench.results import Field, all_settled, summarize, tell_table  # noqa: E402
+from bench.rounds import LEAST, MOST, enough_rounds  # noqa: E402
+from bench.samples import SIZES, make_part, make_sample  # noqa: E402
+from bench.saved import add_save_flag, begin, save  # noqa: E402
 from bench.star_rows import first_difference  # noqa: E402
 from bench.start import Starter  # noqa: E402
 
-KEPT = 3  # digits after the point
-
-
-@dataclass
-class Field:
-    """The results of one contestant: its runs, and its error if it has one."""
-
-    contestant: Contestant
-    taken: list[Taken] = field(default_factory=list)
-    beside: Taken | None = None  # of a slow one: the yardstick, run just before it
-    skipped: str = ""
-    differs: str = ""
-    packages: dict[str, tuple[str, float]] = field(default_factory=dict)
+ROUNDS_ASIDE = 5  # of the other measurements, which are no contest in turn
 
 
 def tell(text: str) -> None:
@@ -68,17 +62,24 @@ def choose(only: Iterable[str], added: Iterable[Path]) -> list[Field]:
     return [Field(c) for c in sorted(chosen, key=lambda c: c.name != YARDSTICK)]
 
 
-def run_all(fields: list[Field], starter: Starter, rounds: int) -> None:
+def run_all(fields: list[Field], starter: Starter, rounds: int | None, noise: Noise) -> None:
     """Run the quick ones in turn, after a round that warms up, whose rows are compared; then each slow one once, after
-    the yardstick."""
-    for number in range(rounds + 1):
-        for one in fields:
-            if not one.contestant.slow and not one.skipped:
+    the yardstick. The noise of the machine is read before, after and between.
+
+    `rounds` is how many; None: from 6 to 15, until the ratios are settled.
+    """
+    noise.read()
+    quick = [one for one in fields if not one.contestant.slow]
+    for number in enough_rounds(rounds, lambda: all_settled(quick)):
+        for one in quick:
+            if not one.skipped:
                 run_one(one, starter, keep=number > 0, compare=number == 0)
+        noise.read()
     for one in fields:
         if one.contestant.slow and not one.skipped:
             one.beside = None if fields[0].skipped else starter.run(fields[0].contestant)
             run_one(one, starter, keep=True, compare=True)
+            noise.read()
 
 
 def run_one(one: Field, starter: Starter, *, keep: bool, compare: bool) -> None:
@@ -95,50 +96,6 @@ def run_one(one: Field, starter: Starter, *, keep: bool, compare: bool) -> None:
         tell(f"{name}: {one.skipped}")
     else:
         one.taken += [taken] * keep
-
-
-def summarize(one: Field, data: Sample) -> dict[str, Any]:
-    """Give the medians of a contestant; `add_ratios` adds the ratio to the yardstick's."""
-    share = one.contestant.part
-    wall, cpu = (statistics.median(getattr(taken, part) for taken in one.taken) / share for part in ("wall", "cpu"))
-    found: dict[str, Any] = {
-        "told": one.contestant.told,
-        "wall_s": round(wall, KEPT),
-        "cpu_s": round(cpu, KEPT),
-        "peak_mb": round(max(taken.memory for taken in one.taken) / 1e6, 1),
-        "mb_per_s": round(data.size / 1e6 / wall, 1),
-        "n": len(one.taken),
-        "rows": "differ" if one.differs else "equal",
-        "wall_of_each_s": [round(taken.wall, KEPT) for taken in one.taken],
-    }
-    if one.beside:
-        found["yardstick_beside"] = {"wall_s": round(one.beside.wall, KEPT), "cpu_s": round(one.beside.cpu, KEPT)}
-    if one.contestant.makes == "staging":
-        found["note"] = "staging only: the rows staged are counted"
-    if share < 1:
-        found["note"] = f"extrapolated from {share:.0%} of the files"
-    if one.packages:
-        found["packages"] = {name: {"version": v, "mb": mb} for name, (v, mb) in one.packages.items()}
-    return found
-
-
-def add_ratios(found: dict[str, dict[str, Any]]) -> None:
-    """Add the ratios to the yardstick, only for contestants with equal rows."""
-    yardstick = found.get(YARDSTICK)
-    for one in found.values():
-        if yardstick and one["rows"] == "equal":
-            beside = one.get("yardstick_beside", yardstick)
-            one["ratio"] = round(one["wall_s"] / beside["wall_s"], 2)
-            one["cpu_ratio"] = round(one["cpu_s"] / beside["cpu_s"], 2)
-
-
-def tell_table(found: dict[str, dict[str, Any]]) -> None:
-    """Print the contestants, the fastest first."""
-    tell(f"\n{'':<20} {'seconds':>9} {'ratio':>7} {'CPU s':>8} {'ratio':>7} {'peak MB':>8} {'MB/s':>7}  n")
-    for name, one in sorted(found.items(), key=lambda item: item[1]["wall_s"]):
-        ratios = [f"{one[key]:.2f}" if key in one else "-" for key in ("ratio", "cpu_ratio")]
-        numbers = f"{one['wall_s']:>9.2f} {ratios[0]:>7} {one['cpu_s']:>8.2f} {ratios[1]:>7} {one['peak_mb']:>8.0f}"
-        tell(f"{name:<20} {numbers} {one['mb_per_s']:>7.1f}  {one['n']}  {one.get('note', '')}")
 
 
 def find_packages(fields: list[Field]) -> Path:
@@ -163,15 +120,16 @@ def parser() -> argparse.ArgumentParser:
     names = [c.name for c in CONTESTANTS] + list(ASIDE)
     p.add_argument("--size", choices=SIZES, default="M")
     p.add_argument("--only", action="append", default=[], choices=names, metavar="NAME", help=", ".join(names))
-    p.add_argument("--rounds", type=int, default=5, help="rounds of the quick contestants (default: 5)")
+    p.add_argument("--rounds", type=int, help=f"run so many rounds; default: {LEAST} to {MOST}, until settled")
     p.add_argument("--data", type=Path, help="the folder of the data; made if it is missing, and kept")
     p.add_argument("--contestant", type=Path, action="append", default=[], help="one more script, given DATA and OUT")
+    add_save_flag(p)
     return p
 
 
-def main() -> int:
-    """Make the data, run all contestants, compare, print."""
-    args = parser().parse_args()
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Make the data, run all contestants and the other measurements; gives the object that is printed."""
+    found, noise = begin(), Noise()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as closing:
         scratch = Path(folder)
         data = make_sample(args.size, (args.data or scratch / "data").resolve())
@@ -179,34 +137,39 @@ def main() -> int:
         fields = [] if only_aside else choose(args.only, args.contestant)
         part = make_part(data, min((one.contestant.part for one in fields), default=1.0), scratch / "part")
         starter = Starter(find_packages(fields), data, part, scratch, closing)
-        run_all(fields, starter, args.rounds)
-        contestants = {one.contestant.name: summarize(one, data) for one in fields if one.taken}
-        add_ratios(contestants)
-        aside = measure_aside([x for x in ASIDE if not args.only or x in args.only], data, scratch, args.rounds)
-    if contestants:
-        tell_table(contestants)
-    goals = judge(args.size, contestants.get(OURS), contestants.get("pyspark_local"), aside)
-    tell_goals(goals, tell)
-    wrong = {one.contestant.name: one.differs for one in fields if one.differs}
-    skipped = {one.contestant.name: one.skipped for one in fields if one.skipped}
-    for kind, named in (("rows differ, no ratio", wrong), ("not run", skipped)):
-        for name, reason in named.items():
+        if fields:
+            run_all(fields, starter, args.rounds, noise)
+        records = starter.records
+        contestants = {one.contestant.name: summarize(one, fields[0], data, records) for one in fields if one.taken}
+        aside = [name for name in ASIDE if not args.only or name in args.only]
+        rounds = ROUNDS_ASIDE if args.rounds is None else args.rounds
+        measured_aside = measure_aside(aside, data, scratch, rounds)
+        noise.read()
+    return found | {
+        "data": {"size": args.size, **data._asdict(), "folder": data.folder.name, **records._asdict()},
+        "noise": noise.summary(),
+        "contestants": contestants,
+        "differ": {one.contestant.name: one.differs for one in fields if one.differs},
+        "not_run": {one.contestant.name: one.skipped for one in fields if one.skipped},
+        "aside": measured_aside,
+        "goals": judge(args.size, contestants.get(OURS), contestants.get("pyspark_local"), measured_aside),
+    }
+
+
+def main() -> int:
+    """Measure, print, keep; gives the exit code."""
+    args = parser().parse_args()
+    found = measure(args)
+    save(found, args.save)
+    if found["contestants"]:
+        tell_table(found["contestants"], tell)
+    tell(in_words(found["noise"]))
+    tell_goals(found["goals"], tell)
+    for kind, key in (("rows differ, no ratio", "differ"), ("not run", "not_run")):
+        for name, reason in found[key].items():
             tell(f"{kind}: {name}: {reason}")
-    measured = {"size": args.size, **data._asdict(), "folder": data.folder.name}
-    print(
-        json.dumps(
-            {
-                "machine": describe_machine(),
-                "data": measured,
-                "contestants": contestants,
-                "differ": wrong,
-                "not_run": skipped,
-                "aside": aside,
-                "goals": goals,
-            }
-        )
-    )
-    return int(bool(wrong or skipped) or not all(goal["kept"] for goal in goals))
+    print(json.dumps(found))
+    return int(bool(found["differ"] or found["not_run"]) or not all(goal["kept"] for goal in found["goals"]))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def run_bench(*argv: str | Path) -> tuple[int, dict[str, Any], str]:
 
 
 def test_equal_rows_get_a_ratio(data: Path) -> None:
-    """etl.py and the yardstick make the same star of records that rival, and the ratio is that of their medians."""
+    """etl.py and the yardstick make the same star of records that rival, and the ratio is that of their only round."""
     _, found, told = run_bench("--data", data, "--only", "etl")
     assert found["differ"] == found["not_run"] == {}, told
     ours, by_hand = (found["contestants"][name] for name in ("etl", "duckdb_by_hand"))
@@ -64,6 +64,12 @@ def test_equal_rows_get_a_ratio(data: Path) -> None:
     assert ours["peak_mb"] > 50
     assert 0 < ours["cpu_s"] < ours["wall_s"] * (os.cpu_count() or 1) * 1.1
     assert found["data"]["song_files"] == len(SONGS)
+    assert found["data"]["songs"] == sum(map(len, SONGS.values()))
+    assert found["data"]["events"] == sum(map(len, EVENTS.values()))
+    assert {"ratio_interval", "cpu_ratio_interval"}.isdisjoint(ours), "one round has none"
+    assert "not settled in 1 round\n" in told
+    assert found["noise"]["one_core"]["readings"] == found["noise"]["all_cores"]["readings"] == 4
+    assert f"the slowest {found['noise']['one_core']['slowest_above_quickest_percent']:.0f} % above" in told
     assert found["goals"] == []  # they are for a million events
 
 
