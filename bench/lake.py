@@ -3,6 +3,8 @@ and the memory of report.py on the same star. The star is made by SQL in a tempo
 
   .venv/bin/python bench/lake.py                     20,000,000 plays, three rounds (about 12 GB of disk)
   .venv/bin/python bench/lake.py --plays 1000000     fewer
+  .venv/bin/python bench/lake.py --save docs/explanation/measured/lake.json
+                                                     keep the JSON object, for docs/write_figures.py
   .venv/bin/python bench/lake.py --format parquet    the lake of plain files; bench/one_more_day.py compares the two
 
 Whole processes in turn. The COPY writes the same rows in the same order, with the same compression, a file for each
@@ -20,10 +22,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from bench.noise import Noise, in_words  # noqa: E402
+from bench.saved import add_save_flag, begin, save  # noqa: E402
+
+Taken = tuple[float, int]  # seconds, and bytes of memory at most
 LIMIT, MEMORY_RATIO = 1.3, 1.25
 MEMORY = 2_000_000_000  # bytes: the default of [DUCKDB] MEMORY_LIMIT
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -114,7 +123,7 @@ def make_star(folder: Path, plays: int, form: str) -> None:
             connection.execute(statement, {"plays": plays} if "$plays" in statement else None)
 
 
-def measure(*command: str) -> tuple[float, int]:
+def measure(*command: str) -> Taken:
     """Run a process; gives its seconds, and its peak memory in bytes."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -145,6 +154,7 @@ def main() -> int:
     parser.add_argument("--plays", type=int, default=20_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--format", choices=("iceberg", "parquet"), default="iceberg")
+    add_save_flag(parser)
     parser.add_argument("--copy", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--make", help=argparse.SUPPRESS)
     parser.add_argument("--rows", help=argparse.SUPPRESS)
@@ -156,7 +166,9 @@ def main() -> int:
     elif args.rows:
         print(rows_of(Path(args.rows)))
     else:
-        return compare(args.plays, args.rounds, args.format)
+        found = compare(args.plays, args.rounds, args.format)
+        save(found, args.save)
+        return tell(found)
     return 0
 
 
@@ -166,41 +178,63 @@ def ask_self(*argv: str) -> str:
     return subprocess.run([sys.executable, __file__, *argv], check=True, capture_output=True, text=True).stdout
 
 
-def compare(plays: int, rounds: int, form: str) -> int:
-    """Measure both, side by side."""
+def in_turn(folder: Path, rounds: int, noise: Noise) -> dict[str, list[Taken]]:
+    """Export and copy in turn, then export what has not changed, check it, and make the report; of one star."""
+    config, ours, theirs = folder / "dwh.cfg", folder / "ours", folder / "theirs"
+    export = (str(ROOT / "export_lake.py"), "--config", str(config), "-q", "--to", str(ours))
+    commands = {"export_lake": export, "COPY": (__file__, "--copy", str(folder / "star.duckdb"), str(theirs))}
+    runs: dict[str, list[Taken]] = {name: [] for name in commands}
+    noise.read()
+    for _ in range(rounds):
+        for path in (ours, theirs):
+            shutil.rmtree(path, ignore_errors=True)
+        for name, command in commands.items():
+            runs[name].append(measure(sys.executable, *command))
+        noise.read()
+        if ask_self("--rows", str(ours)) != ask_self("--rows", str(theirs)):
+            raise SystemExit("the two wrote different rows")
+    runs["unchanged"] = [measure(sys.executable, *export)]
+    runs["--check"] = [measure(sys.executable, *export, "--check")]
+    page = ("--config", str(config), "-q", "--to", str(folder / "report.html"))
+    runs["report"] = [measure(sys.executable, str(ROOT / "report.py"), *page)]
+    noise.read()
+    return runs
+
+
+def compare(plays: int, rounds: int, form: str) -> dict[str, Any]:
+    """Measure all on a star of so many plays; gives medians, peaks and the two ratios."""
+    found, noise = begin(), Noise()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        config = folder / "dwh.cfg"
         ask_self("--make", str(folder), "--plays", str(plays), "--format", form)
-        print(f"{plays:,} plays, {(folder / 'star.duckdb').stat().st_size / 1e9:.2f} GB", flush=True)
-        ours, theirs = folder / "ours", folder / "theirs"
-        commands = {
-            "export_lake": (str(ROOT / "export_lake.py"), "--config", str(config), "-q", "--to", str(ours)),
-            "COPY": (__file__, "--copy", str(folder / "star.duckdb"), str(theirs)),
-        }
-        runs: dict[str, list[tuple[float, int]]] = {name: [] for name in commands}
-        for _ in range(rounds):
-            for path in (ours, theirs):
-                shutil.rmtree(path, ignore_errors=True)
-            for name, command in commands.items():
-                runs[name].append(measure(sys.executable, *command))
-            if ask_self("--rows", str(ours)) != ask_self("--rows", str(theirs)):
-                raise SystemExit("the two wrote different rows")
+        star = (folder / "star.duckdb").stat().st_size
+        runs = in_turn(folder, rounds, noise)
         named = "manifest.json" if form == "parquet" else "export.json"
-        size = json.loads((ours / named).read_text())["tables"]["songplays"]["bytes"]
-        again = measure(sys.executable, *commands["export_lake"])[0]
-        check = measure(sys.executable, *commands["export_lake"], "--check")
-        page = ("--config", str(config), "-q", "--to", str(folder / "report.html"))
-        report = measure(sys.executable, str(ROOT / "report.py"), *page)
-    middle = {name: statistics.median(took for took, _ in results) for name, results in runs.items()}
+        size = json.loads((folder / "ours" / named).read_text())["tables"]["songplays"]["bytes"]
+    took = {name: statistics.median(seconds for seconds, _ in results) for name, results in runs.items()}
     peak = {name: max(memory for _, memory in results) for name, results in runs.items()}
-    for name in commands:
-        print(f"{name:12} {middle[name]:7.1f} s  peak {peak[name] / 1e6:6,.0f} MB")
-    print(f"{'unchanged':12} {again:7.1f} s")
-    print(f"{'--check':12} {check[0]:7.1f} s  peak {check[1] / 1e6:6,.0f} MB")
-    print(f"{'report':12} {report[0]:7.1f} s  peak {report[1] / 1e6:6,.0f} MB")
-    ratio, memory = middle["export_lake"] / middle["COPY"], max(peak["export_lake"], report[1]) / MEMORY
-    print(f"songplays {size / 1e6:,.0f} MB; {ratio:.2f}x, limit {LIMIT}x; memory {memory:.2f}x, limit {MEMORY_RATIO}x")
+    return found | {
+        "plays": plays,
+        "format": form,
+        "rounds": rounds,
+        "star_gb": round(star / 1e9, 2),
+        "songplays_mb": round(size / 1e6),
+        "runs": {name: {"wall_s": round(took[name], 1), "peak_mb": round(peak[name] / 1e6)} for name in runs},
+        "ratio": round(took["export_lake"] / took["COPY"], 3),
+        "memory_ratio": round(max(peak["export_lake"], peak["report"]) / MEMORY, 3),
+        "noise": noise.summary(),
+    }
+
+
+def tell(found: Mapping[str, Any]) -> int:
+    """Print what was measured; gives 1 when a goal is missed."""
+    print(f"{found['plays']:,} plays, {found['star_gb']:.2f} GB")
+    for name, one in found["runs"].items():
+        print(f"{name:12} {one['wall_s']:7.1f} s  peak {one['peak_mb']:6,.0f} MB")
+    print(in_words(found["noise"]))
+    ratio, memory = found["ratio"], found["memory_ratio"]
+    limits = f"{ratio:.2f}x, limit {LIMIT}x; memory {memory:.2f}x, limit {MEMORY_RATIO}x"
+    print(f"songplays {found['songplays_mb']:,} MB; {limits}")
     return int(ratio > LIMIT or memory > MEMORY_RATIO)
 
 

@@ -3,6 +3,8 @@ Whole processes in turn, from the same local server, into files; both have to br
 
   .venv/bin/python bench/objects.py                   15,000 objects, three rounds
   .venv/bin/python bench/objects.py --objects 2000    fewer
+  .venv/bin/python bench/objects.py --save docs/explanation/measured/objects-1ms.json
+                                                      keep the JSON object, for docs/write_figures.py
   .venv/bin/python bench/objects.py --latency 0.1     each request waits 100 ms, and 1 s one time in a hundred: the
                                                       suite alone, as boto3's 16 threads would take two minutes
 
@@ -24,9 +26,14 @@ import tempfile
 import time
 from pathlib import Path
 from string import ascii_uppercase
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from bench.noise import Noise, in_words  # noqa: E402
+from bench.saved import add_save_flag, begin, save  # noqa: E402
+
 LIMIT = 0.2
 NEAR = 0.01  # seconds; boto3 is measured up to here
 THREADS = 16
@@ -83,9 +90,16 @@ def serve(objects: int, latency: float) -> None:
     asyncio.run(slow_s3.serve(bodies, latency))
 
 
-def measure(contestant: str, endpoint: str) -> tuple[float, float, str]:
-    """Run one contestant as a process; gives its CPU seconds, its wall-clock seconds, and a digest of what it
-    fetched."""
+class Taken(NamedTuple):
+    """CPU seconds and wall-clock seconds of one run, and a digest of what it fetched."""
+
+    cpu: float
+    wall: float
+    digest: str
+
+
+def measure(contestant: str, endpoint: str) -> Taken:
+    """Run one contestant as a process."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "fetched"
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -93,7 +107,39 @@ def measure(contestant: str, endpoint: str) -> tuple[float, float, str]:
         took, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
         songs = sorted(song for path in folder.iterdir() for song in path.read_bytes().split(b"}") if song)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, took, f"{len(songs)} {hashlib.sha256(b''.join(songs)).hexdigest()}"
+    return Taken(cpu, took, f"{len(songs)} {hashlib.sha256(b''.join(songs)).hexdigest()}")
+
+
+def compare(objects: int, rounds: int, latency: float) -> dict[str, Any]:
+    """Measure the contestants in turn; gives the medians. Ends the process when they fetched different bytes."""
+    found, noise = begin(), Noise()
+    command = [sys.executable, __file__, "--serve", str(objects), "--latency", str(latency)]
+    runs: dict[str, list[Taken]] = {name: [] for name in CONTESTANTS if name == "suite" or latency <= NEAR}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as server:
+        assert server.stdin and server.stdout
+        endpoint = server.stdout.readline().strip()
+        noise.read()
+        for _ in range(rounds):
+            for name, results in runs.items():
+                results.append(measure(name, endpoint))
+            noise.read()
+        server.stdin.close()
+        at_once = int(server.stdout.read())
+    digests = {one.digest for results in runs.values() for one in results}
+    if len(digests) != 1:
+        raise SystemExit(f"the contestants fetched different bytes: {digests}")
+    cpu = {name: statistics.median(one.cpu for one in results) for name, results in runs.items()}
+    named = {
+        name: {
+            "wall_s": round(statistics.median(one.wall for one in results), 2),
+            "cpu_s": round(cpu[name], 2),
+            "cpu_us_each": round(cpu[name] / objects * 1e6),
+        }
+        for name, results in runs.items()
+    }
+    ratio = {"cpu_ratio": round(cpu["suite"] / cpu["boto3"], 3)} if "boto3" in cpu else {}
+    measured = {"objects": objects, "latency_s": latency, "rounds": rounds, "at_once": at_once, "contestants": named}
+    return found | measured | ratio | {"noise": noise.summary()}
 
 
 def main() -> int:
@@ -102,6 +148,7 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=15_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", type=float, default=0.001, help="seconds that each request waits (0.001)")
+    add_save_flag(parser)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--fetch", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -112,32 +159,15 @@ def main() -> int:
         contestant, endpoint, folder = args.fetch
         CONTESTANTS[contestant](endpoint, Path(folder))
         return 0
-    command = [sys.executable, __file__, "--serve", str(args.objects), "--latency", str(args.latency)]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
-    assert server.stdin and server.stdout
-    endpoint = server.stdout.readline().strip()
-    contestants = ["suite"] if args.latency > NEAR else list(CONTESTANTS)
-    runs: dict[str, list[tuple[float, float, str]]] = {name: [] for name in contestants}
-    for _ in range(args.rounds):
-        for name, results in runs.items():
-            results.append(measure(name, endpoint))
-    server.stdin.close()
-    at_once = server.stdout.read().strip()
-    server.wait(timeout=20)
-    digests = {digest for results in runs.values() for _, _, digest in results}
-    if len(digests) != 1:
-        raise SystemExit(f"the contestants fetched different bytes: {digests}")
-    cpu = {name: statistics.median(run[0] for run in results) for name, results in runs.items()}
-    wall = {name: statistics.median(run[1] for run in results) for name, results in runs.items()}
-    for name in contestants:
-        each = cpu[name] / args.objects * 1e6
-        print(f"{name:6}  {cpu[name]:7.2f} s CPU  {each:7.0f} us an object  {wall[name]:7.2f} s")
-    print(f"at once {at_once} requests at most")
-    if "boto3" not in cpu:
+    found = compare(args.objects, args.rounds, args.latency)
+    save(found, args.save)
+    for name, one in found["contestants"].items():
+        print(f"{name:6}  {one['cpu_s']:7.2f} s CPU  {one['cpu_us_each']:7} us an object  {one['wall_s']:7.2f} s")
+    print(f"at once {found['at_once']} requests at most\n{in_words(found['noise'])}")
+    if "cpu_ratio" not in found:
         return 0
-    ratio = cpu["suite"] / cpu["boto3"]
-    print(f"G6      {ratio:.3f}x, limit {LIMIT}x, on {os.cpu_count()} cores")
-    return int(ratio > LIMIT)
+    print(f"G6      {found['cpu_ratio']:.3f}x, limit {LIMIT}x, on {os.cpu_count()} cores")
+    return int(found["cpu_ratio"] > LIMIT)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
   python make_sample.py --events 1000000 --songs 15000 --days 90 --users 10000 /tmp/sample
   .venv/bin/python bench/one_more_day.py /tmp/sample               what every figure is, and its limit
   .venv/bin/python bench/one_more_day.py /tmp/sample --rounds 3
+  .venv/bin/python bench/one_more_day.py /tmp/sample --save docs/explanation/measured/one-more-day.json
+                                                                   keep the JSON object, for docs/write_figures.py
 
 The last day of the sample is set aside, and all others are loaded: the first export. Then that day is loaded: one
 more day. Then nothing is new, which is compared with `sql_validate.py --only loads`. Each is the median of the rounds.
@@ -21,9 +23,16 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from bench.noise import Noise, in_words  # noqa: E402
+from bench.saved import add_save_flag, begin, save  # noqa: E402
+
 FORMATS = ("iceberg", "parquet")
 # Of Iceberg, beside the plain files: the limits of one more day (bytes of it, its share of a full export, its seconds),
 # of a first export (bytes, seconds), and of nothing new beside a check.
@@ -104,23 +113,30 @@ def written(lake: Path) -> dict[str, int]:
     return {str(path): path.stat().st_size for path in lake.rglob("*") if path.is_file()}
 
 
-def main() -> int:
-    """Measure, print, and say whether the limits are kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sample", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
+def measure(sample: Path, rounds: int) -> tuple[dict[str, Any], bool]:
+    """Measure all three; gives the medians beside their limits, and whether those and the lake's own check are kept."""
+    found, noise = begin(), Noise()
+    noise.read()
     with tempfile.TemporaryDirectory() as temporary:
-        bench = Bench(args.sample.resolve(), Path(temporary))
-        for _ in range(args.rounds):
+        bench = Bench(sample, Path(temporary))
+        for _ in range(rounds):
             bench.first()
-        bench.one_more_day(args.rounds)
-        bench.nothing_new(args.rounds)
+            noise.read()
+        bench.one_more_day(rounds)
+        noise.read()
+        bench.nothing_new(rounds)
+        noise.read()
         check = json.loads(bench.run("export_lake", "--json", "--check", "--to", str(Path(temporary) / "iceberg")))
     took = {name: statistics.median(seconds) for name, seconds in bench.seconds.items()}
-    for name, seconds in took.items():
-        print(f"{name:20} {seconds:6.2f} s  {bench.bytes.get(name, 0) / 1e6:8.2f} MB written")
-    size = bench.bytes
+    limits = compare(took, bench.bytes)
+    kept = check["ok"] and all(limit["measured"] <= limit["limit"] for limit in limits)
+    rounded = {name: round(seconds, 2) for name, seconds in took.items()}
+    measured = {"rounds": rounds, "seconds": rounded, "bytes": bench.bytes, "limits": limits}
+    return found | measured | {"noise": noise.summary()}, kept
+
+
+def compare(took: Mapping[str, float], size: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Give what has a limit: its name, what was measured, the limit."""
     limits = (
         ("one more day, bytes", size["day iceberg"], DAY_BYTES),
         ("one more day, of a first export", size["day iceberg"] / size["first iceberg"], DAY_SHARE),
@@ -129,9 +145,24 @@ def main() -> int:
         ("first export, seconds of plain files", took["first iceberg"] / took["first parquet"], FIRST_SECONDS),
         ("nothing new, seconds of a check", took["nothing new iceberg"] / took["only loads"], NOTHING_NEW),
     )
-    for name, found, limit in limits:
-        print(f"{name:40} {found:12,.2f}, limit {limit:,.2f}")
-    return int(not check["ok"] or any(found > limit for _, found, limit in limits))
+    return [{"name": name, "measured": round(found, 3), "limit": limit} for name, found, limit in limits]
+
+
+def main() -> int:
+    """Measure, print, and say whether the limits are kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sample", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    add_save_flag(parser)
+    args = parser.parse_args()
+    found, kept = measure(args.sample.resolve(), args.rounds)
+    save(found, args.save)
+    for name, seconds in found["seconds"].items():
+        print(f"{name:20} {seconds:6.2f} s  {found['bytes'].get(name, 0) / 1e6:8.2f} MB written")
+    for limit in found["limits"]:
+        print(f"{limit['name']:40} {limit['measured']:12,.2f}, limit {limit['limit']:,.2f}")
+    print(in_words(found["noise"]))
+    return int(not kept)
 
 
 if __name__ == "__main__":
