@@ -52,12 +52,10 @@ CONTESTANTS = (
         server="by_hand",
     ),
     Contestant("pyspark_local", "Spark local[2] to Parquet", ("pyspark", "py4j"), slow=True),
-    Contestant(
-        "dlt_staging", "dlt into DuckDB, staging only", ("dlt", "duckdb", "pyarrow"), slow=True, makes="staging"
-    ),
+    Contestant("dlt_staging", "dlt into DuckDB", ("dlt", "duckdb", "pyarrow"), slow=True, makes="staging"),
     Contestant(
         "sling_staging",
-        "Sling into PostgreSQL, staging only",
+        "Sling into PostgreSQL",
         ("sling-linux-amd64",),
         slow=True,
         server="sling",

@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from bench.machine import describe_machine  # noqa: E402
+from bench.noise import Noise  # noqa: E402
 from bench.samples import make_data  # noqa: E402
+from bench.saved import begin  # noqa: E402
 from bench.start import load_anew, warehouse_environment  # noqa: E402
 
 MEMORY_LIMIT = 2_000_000_000  # bytes
@@ -151,10 +152,13 @@ def main() -> int:
     parser.add_argument("--picture", type=Path, default=PICTURE)
     args = parser.parse_args()
     kept = json.loads(args.results.read_text()) if args.results.exists() else {"points": {}}
+    stamp, noise = begin(), Noise()
     for name in [] if args.draw else args.point or POINTS:
+        noise.read()
         kept["points"][name] = measure_point(POINTS[name])
+        noise.read()
         tell(f"{name}: {kept['points'][name]}")
-        kept["machine"] = describe_machine()
+        kept |= stamp | {"noise": noise.summary()}
         kept["points"] = {known: kept["points"][known] for known in POINTS if known in kept["points"]}
         args.results.write_text(json.dumps(kept, indent=1) + "\n")
     draw(kept["points"], args.picture)

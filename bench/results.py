@@ -55,7 +55,7 @@ def summarize(one: Field, yardstick: Field, data: Sample, records: Records) -> d
         "cpu_s": round(cpu, KEPT),
         "peak_mb": round(max(taken.memory for taken in one.taken) / 1e6, 1),
         "mb_per_s": round(data.size / 1e6 / wall, 1),
-        "mb_per_cpu_s": round(data.size / 1e6 / cpu, 1),
+        "mb_per_cpu_s": round(data.size / 1e6 / cpu, KEPT),
         "rows_per_cpu_s": round(sum(records) / cpu),
         "n": len(one.taken),
         "rows": "differ" if one.differs else "equal",

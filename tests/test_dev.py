@@ -93,7 +93,7 @@ def desk(tmp_path: Path) -> Desk:
         (["lint"], LINT),
         (["format"], ["python -m ruff check --fix-only -- .", "python -m ruff format -- ."]),
         (["format", "a b.py"], ["python -m ruff check --fix-only -- a b.py", "python -m ruff format -- a b.py"]),
-        (["docs"], ["python docs/write_reference.py"]),
+        (["docs"], ["python docs/write_reference.py", "python docs/write_figures.py"]),
         (["bench", "--only", "etl"], ["python bench/run.py --only etl"]),
     ],
 )
