@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
+import shlex
 import sys
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from bench.machine import describe_machine
 
-ROOT = Path(__file__).resolve().parent.parent
 SAVE = "--save"
 
 
@@ -31,9 +31,12 @@ def begin() -> dict[str, Any]:
 
 def command(argv: list[str]) -> str:
     """Give the command as a reader would type it in the folder of the suite: no folder of this machine, no --save."""
-    words = [f"bench/{Path(argv[0]).name}", *argv[1:]]
-    typed = re.sub(rf" {SAVE}[= ]\S+", "", " ".join(words))
-    return re.sub(r"(?<=[ =])/\S*/", "", typed)
+    words = [f"bench/{Path(argv[0]).name}"]
+    for before, word in pairwise(argv):
+        flag, equals, value = word.rpartition("=")
+        if SAVE not in (before, word, flag):
+            words.append(flag + equals + (Path(value).name if value.startswith("/") else value))
+    return shlex.join(words)
 
 
 def save(found: Mapping[str, Any], file: Path | None) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from warehouse import NOON, WATCHDOG, event, lines, plays, song
 
+from docs.write_figures import figures, provenance
+
 ROOT = Path(__file__).resolve().parents[1]
 BY_HAND = ROOT / "bench" / "contestants" / "duckdb_by_hand.py"
 
@@ -106,6 +108,31 @@ def test_what_fails_is_named(tmp_path: Path, data: Path) -> None:
     assert code == 1
     assert found["not_run"] == {"broken": "exit code 1: no room"}
     assert list(found["contestants"]) == ["duckdb_by_hand"]
+
+
+@pytest.mark.parametrize(
+    ("script", "argv", "table", "row"),
+    [
+        ("run", ("--size", "S", "--data", "DATA", "--only", "etl"), "yardstick", "| **etl.py into a new warehouse"),
+        ("objects", ("--objects", "20"), "objects", "| 1 ms, boto3 with 16 threads | "),
+        ("one_more_day", ("DATA",), "day", "| one more day, bytes | "),
+        ("lake", ("--plays", "1000"), "lake", "| reading all of it back (`--check`) | "),
+    ],
+)
+def test_what_a_bench_keeps_becomes_its_table(
+    tmp_path: Path, data: Path, script: str, argv: tuple[str, ...], table: str, row: str
+) -> None:
+    """The JSON of each bench has what its table on the page needs, and says where it was measured."""
+    kept = tmp_path / "new folder" / "kept.json"
+    given = [str(data) if word == "DATA" else word for word in argv]
+    command = [sys.executable, str(ROOT / "bench" / f"{script}.py"), *given, "--rounds", "1", "--save", str(kept)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WATCHDOG, check=False)
+    assert kept.exists(), done.stderr
+    found = json.loads(kept.read_text())
+    assert f"\n{row}" in figures(table, [found])
+    told = " ".join(provenance(found))
+    assert f"by `bench/{script}.py {' '.join(argv)} --rounds 1`".replace("DATA", "data") in told
+    assert str(tmp_path) not in kept.read_text()
 
 
 def test_growth_is_drawn_alike(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from bench.contest import CONTESTANTS, OURS, YARDSTICK
 from bench.processes import Taken
 from bench.results import Field, all_settled, ratios, remarks, summarize
 from bench.rounds import LEAST, MOST, enough_rounds, interval, is_settled
-from bench.samples import Records, Sample
-from bench.saved import ROOT, command
+from bench.samples import ROOT, Records, Sample
+from bench.saved import command
 
 CASES = 1_000
 NAMED = {one.name: one for one in CONTESTANTS}
@@ -89,6 +89,6 @@ def test_a_ratio_is_that_of_a_round() -> None:
 
 def test_a_command_names_no_folder_of_the_machine() -> None:
     """What a page shows of a command can be typed anywhere."""
-    typed = [str(ROOT / "bench" / "run.py"), "--data", "/tmp/x/big", "--save", "/tmp/M.json", "--only", "etl"]
+    typed = [str(ROOT / "bench" / "run.py"), "--data", "/tmp/x/big", "--save", "/a folder/M.json", "--only", "etl"]
     assert command(typed) == "bench/run.py --data big --only etl"
     assert command([typed[0], "--data=/tmp/x/big", "--save=M.json"]) == "bench/run.py --data=big"
