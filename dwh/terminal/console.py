@@ -228,7 +228,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
 def _begin() -> None:
     """Begin a run: nothing is left of an earlier one in this process, and a stream that cannot write a character, such
     as one of ASCII only, writes its escape."""
-    gc.set_threshold(MOST_NEW_OBJECTS)
+    gc.set_threshold(MOST_NEW_OBJECTS, 2, 2)
     signals.listen()
     begin_run()
     _last_word.clear()
