@@ -19,7 +19,7 @@ from dwh.terminal.console import run
 from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
 from dwh.terminal.wording import count, seconds
 from star.forgetting import find_going
-from star.load_queries import SELECT_NEWEST_PLAY
+from star.load_queries import COUNT_REJECTED_FILES, SELECT_NEWEST_PLAY
 from star.owner import OURS, require_ours
 from star.telling import tell_unread, tell_unread_keys, tell_work
 
@@ -221,7 +221,7 @@ def finish(script: Script, loader: StarLoader, work: Work) -> int:
     """Let readers see what was loaded, care for the tables, and print the object of --json."""
     if not script.args.dry_run:
         script.settle(loader.session, OURS, loaded=bool(loader.loads))
-    rejected = sum(entry.status == "rejected" for entry in loader.read_ledger())
+    [(rejected,)] = loader.session.rows(COUNT_REJECTED_FILES)
     # of a star that did not change nothing is counted, unless --json asks
     counted = {"rows": count_rows(loader), "newest": newest(loader)} if script.console.json or loader.loads else {}
     script.console.finish(

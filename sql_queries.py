@@ -953,10 +953,20 @@ def _of_all(statement: str) -> str:
 
 FIND_NO_TIMES = "CREATE TEMP TABLE touched_times (start_time TIMESTAMP)"
 FIND_ALL_TIMES = "CREATE TEMP TABLE present_times AS SELECT DISTINCT start_time FROM songplays"
+FIND_ALL_RIVALS = _of_all(FIND_RIVAL_PLAYS)
 BUILD_ALL = (
-    *map(_of_all, (INSERT_SONGS, INSERT_ARTISTS, INSERT_USERS, FIND_RIVAL_PLAYS, INSERT_SONGPLAYS)),
+    *map(_of_all, (INSERT_SONGS, INSERT_ARTISTS, INSERT_USERS)),
+    *(FIND_ALL_RIVALS, _of_all(INSERT_SONGPLAYS)),
     *(FIND_NO_TIMES, FIND_ALL_TIMES, INSERT_TIME),
 )
+# The rows of the whole star, to compare with those that are there.
+CHOOSE_ALL = {
+    "users": _of_all(CHOOSE_USERS),
+    "songs": _of_all(CHOOSE_SONGS),
+    "artists": _of_all(CHOOSE_ARTISTS),
+    "time": CHOOSE_TIME,
+    "songplays": _of_all(CHOOSE_SONGPLAYS),
+}
 DROP_TEMPORARY = tuple(
     f"DROP TABLE IF EXISTS {table}"
     for table in (

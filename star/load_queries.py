@@ -13,6 +13,8 @@ SELECT_NEXT_FILE_ID = "SELECT COALESCE(MAX(file_id), 0) + 1 FROM loaded_files"
 
 SELECT_NEWEST_PLAY = "SELECT max(start_time) FROM songplays"
 
+COUNT_REJECTED_FILES = "SELECT COUNT(*) FROM loaded_files WHERE status = 'rejected'"
+
 INSERT_LOAD = """
 INSERT INTO loads (load_id, run_id, action, loaded_at, seconds, files, records, statements_sha256)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)

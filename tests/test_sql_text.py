@@ -92,7 +92,9 @@ def test_there_are_statements_to_look_at() -> None:
     are among them."""
     assert set(sql_queries.TABLES.values()) <= set(STATEMENTS)
     assert set(sql_queries.STAR_STATEMENTS) <= set(STATEMENTS)
-    assert {sql for check in CHECKS for sql in (*check.needs, check.offending, check.balance) if sql} <= set(STATEMENTS)
+    assert {
+        sql for check in CHECKS for sql in (*check.needs, check.glance, check.offending, check.balance) if sql
+    } <= set(STATEMENTS)
     assert {query.sql for query in (ENGINE, *QUERIES)} <= set(STATEMENTS)
     assert {rows for rows, *_ in LAKE.values()} | set(ADD_UP.values()) <= set(STATEMENTS)
     assert {load_queries.RECORD_FILES, *load_queries.COUNT_INCOMING.values()} <= set(STATEMENTS)

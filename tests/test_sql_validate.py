@@ -29,7 +29,7 @@ from dwh.checks.check import Check
 from dwh.ownership.tables import columns_of
 from dwh.terminal.errors import ConfigError, DataError, DwhError, EnvironmentFailure
 from star.checks import CHECKS
-from star.checks.comparison import ROWS_THAT_DIFFER
+from star.checks.comparison import ANY_THAT_DIFFERS, ROWS_THAT_DIFFER
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "real"
@@ -697,3 +697,37 @@ def test_the_comparison_knows_every_column(table: str) -> None:
     """A column added to a table of the star is compared too: it cannot be forgotten in the check."""
     (grouped,) = re.findall(r"GROUP BY(.*)HAVING", ROWS_THAT_DIFFER[table], re.DOTALL)
     assert [column.strip() for column in grouped.split(",")] == list(columns_of(q.STAR[table]))
+
+
+@pytest.mark.parametrize("table", q.STAR)
+def test_a_glance_sees_what_the_comparison_sees(sound: Place, table: str) -> None:
+    """Each column of a row changed or emptied, a row gone, extra or doubled, and one doubled where another is gone."""
+    key, *others = columns_of(q.STAR[table])
+    one = f"{key} = (SELECT MIN({key}) FROM {table})"
+    again = f"INSERT INTO {table} SELECT * FROM chosen_{table} WHERE {one}"
+    gone = f"DELETE FROM {table} WHERE {key} = (SELECT MAX({key}) FROM {table})"
+    damages = [
+        [f"DELETE FROM {table}"],
+        [again],
+        [gone],
+        [again, gone],
+        [f"UPDATE {table} SET {key} = NULL WHERE {one}"],
+    ]
+    damages += [[f"UPDATE {table} SET {name} = NULL WHERE {name} IS NOT NULL"] for name in others]
+    damages += [[f"UPDATE {table} SET {name} = {other(kind)}"] for name, kind in columns_of(q.STAR[table]).items()]
+    with closing(duckdb.connect()) as connection:
+        connection.execute(f"ATTACH '{sound.folder / 'w.duckdb'}' AS kept (READ_ONLY)")
+        connection.execute(f"CREATE TEMP TABLE chosen_{table} AS FROM kept.{table}")
+        for damage in ([], *damages):
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM chosen_{table}")
+            for statement in damage:
+                connection.execute(statement)
+            differs = connection.execute(ROWS_THAT_DIFFER[table]).fetchall() != []
+            (glance,) = connection.execute(ANY_THAT_DIFFERS[table]).fetchone() or ()
+            assert (glance != 0) == differs, damage
+            assert differs or not damage or "NOT NULL" in damage[0], damage  # a column may be empty
+
+
+def other(kind: str) -> str:
+    """A value of a type that no row of the sound warehouse has."""
+    return {"VARCHAR": "'other'", "TIMESTAMP": "TIMESTAMP '1999-01-01'"}.get(kind.partition("(")[0].split()[0], "77")

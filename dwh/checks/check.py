@@ -69,6 +69,7 @@ class Check(NamedTuple):
     shows: str = ""
     unit: str = ""
     balance: str = ""
+    glance: str = ""  # a number that is 0 only where `offending` gives no row; asked first, because it takes less time
     share: bool = False  # the numbers of `balance` are a whole and its part: they may differ
     needs: tuple[str, ...] = ()  # statements that run before, once
     trusts: Check | None = None  # a check without which this one cannot be run

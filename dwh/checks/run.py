@@ -65,6 +65,8 @@ def _run_check(run: Run, session: Session, check: Check, prepared: set[str]) -> 
 
 
 def _measure(session: Session, check: Check, settings: Checks) -> Finding:
+    if check.glance and session.rows(check.glance)[0][0] == 0:
+        return Finding(0, 0, [])
     rows = session.rows(check.offending, check.parameters(settings)) if check.offending else []
     expected, found = session.rows(check.balance)[0] if check.balance else (0, rows[0][0] if rows else 0)
     return Finding(expected, found, [row[1:] for row in rows])

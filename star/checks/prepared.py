@@ -92,18 +92,10 @@ COUNT_FILLED = (
 
 # The star, chosen once more for all keys, beside the one that is there.
 CHOOSE_STAR_AGAIN = (
-    q.TOUCH_ALL_FILES,
-    *q.TOUCH_KEYS,
-    q.FIND_RIVAL_PLAYS,
+    q.FIND_ALL_RIVALS,
     q.FIND_ALL_TIMES,
     *(
         Template("CREATE TEMP TABLE chosen_$table AS$choice").substitute(table=table, choice=choice)
-        for table, choice in (
-            ("users", q.CHOOSE_USERS),
-            ("songs", q.CHOOSE_SONGS),
-            ("artists", q.CHOOSE_ARTISTS),
-            ("time", q.CHOOSE_TIME),
-            ("songplays", q.CHOOSE_SONGPLAYS),
-        )
+        for table, choice in q.CHOOSE_ALL.items()
     ),
 )
