@@ -64,11 +64,10 @@ def choose(only: Iterable[str], added: Iterable[Path]) -> list[Field]:
 
 def run_all(fields: list[Field], starter: Starter, rounds: int | None, noise: Noise) -> None:
     """Run the quick ones in turn, after a round that warms up, whose rows are compared; then each slow one once, after
-    the yardstick. The noise of the machine is read before, after and between.
+    the yardstick. The noise of the machine is read after each.
 
     `rounds` is how many; None: from 6 to 15, until the ratios are settled.
     """
-    noise.read()
     quick = [one for one in fields if not one.contestant.slow]
     for number in enough_rounds(rounds, lambda: all_settled(quick)):
         for one in quick:
@@ -137,6 +136,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         fields = [] if only_aside else choose(args.only, args.contestant)
         part = make_part(data, min((one.contestant.part for one in fields), default=1.0), scratch / "part")
         starter = Starter(find_packages(fields), data, part, scratch, closing)
+        noise.read()
         if fields:
             run_all(fields, starter, args.rounds, noise)
         records = starter.records
