@@ -81,7 +81,7 @@ def sum_up_ratios(one: Field, yardstick: Field) -> dict[str, Any]:
     for part, values in known.items():
         if values:
             found[RATIOS[part]] = round(statistics.median(values), KEPT)
-        if sure := interval(values):
+        if one is not yardstick and (sure := interval(values)):
             found[f"{RATIOS[part]}_interval"] = [round(end, KEPT) for end in sure]
     if found and one is not yardstick and not one.contestant.slow:
         found["settled"] = all(is_settled(values) for values in known.values())
