@@ -34,7 +34,6 @@ BLOCK = re.compile(
     r"(?P<head><!-- figures: (?P<name>\w+) of (?P<files>[\w./ -]+?) -->\n).*?(?=<!-- end of figures -->)", re.DOTALL
 )
 WIDE = 150
-# Measured by others, on other machines, of other data: MB and rows a CPU second.
 # Measured by others, on other machines, of other data: MB, rows, CPU seconds. The file of results, of 2025-02-26, is
 # results/http_jsoneachrow_1000000_unsorted_no_compression.json.
 OTHERS = (
