@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import rich.console
-from warehouse import Warehouse, event, plays, song
+from warehouse import REPO, Warehouse, event, plays, song
 
 from dwh.terminal import progress
 from dwh.terminal.console import Console
@@ -37,6 +39,39 @@ def test_p216_no_number_is_broken_on_60_columns(monkeypatch: pytest.MonkeyPatch)
     with progress.bar("fetching", 9_876_543_210, "bytes", plain=True) as advance:
         advance(1)
     assert "0/9876543210 bytes 0:00:00" in re.sub(r"\x1b\[[0-9;]*m", "", drawn.getvalue())
+
+
+# A script that is stopped while it writes a line to the terminal: the signal comes from within the write.
+STOPPED_WITHIN_A_LINE = """
+import io, os, signal, sys
+from dwh.terminal import console, errors
+
+class Terminal(io.RawIOBase):
+    stopped = False
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        if not self.stopped:
+            self.stopped = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return os.write(2, data)
+
+def main(argv):
+    print("a line", file=sys.stderr, flush=True)
+    raise AssertionError("it went on")
+
+sys.stderr = io.TextIOWrapper(io.BufferedWriter(Terminal()), line_buffering=True)
+raise SystemExit(console.run(main, []))
+"""
+
+
+def test_a_stop_in_the_middle_of_a_line_is_told_as_any_other() -> None:
+    """Python does not let a handler write to a stream that is being written to; the stop is not lost for that."""
+    done = subprocess.run([sys.executable, "-c", STOPPED_WITHIN_A_LINE], cwd=REPO, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (130, "a line")
+    assert "error: stopped before the end" in done.stderr
 
 
 def test_sql_validate_lists_what_a_check_does(warehouse: Warehouse) -> None:

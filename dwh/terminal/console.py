@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from dwh.terminal import signals
 from dwh.terminal.commands import Call, script_of
-from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, ExitCode, Interrupted
+from dwh.terminal.errors import ConfigError, DwhError, EnvironmentFailure, ExitCode, Interrupted, Stopped
 from dwh.terminal.flags import warehouse_parser
 from dwh.terminal.log import Log, begin_run, new_run_id
 from dwh.terminal.wording import masked, printable
@@ -213,9 +213,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         console.traceback(_traceback(), shown=console.verbosity >= 2)
         code = error.exit_code
     except (Interrupted, KeyboardInterrupt):
-        stopped = "stopped before the end; committed work is kept"
-        _last_resort(arguments).fail(_Stopped(stopped, hint="the same command again; it continues from there"))
-        code = ExitCode.INTERRUPTED
+        code = _tell_stopped(arguments)
     except Exception as error:  # noqa: BLE001
         code = _tell_unexpected(error, arguments)
     finally:
@@ -240,11 +238,17 @@ def _begin() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _tell_stopped(arguments: Sequence[str]) -> ExitCode:
+    stopped = "stopped before the end; committed work is kept"
+    _last_resort(arguments).fail(Stopped(stopped, hint="the same command again; it continues from there"))
+    return ExitCode.INTERRUPTED
+
+
 def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     """Report an unexpected error. An OSError (a full disk under a log file, a folder without write permission) is not
-    a bug; everything else is."""
+    a bug, nor is what comes of a stop; everything else is."""
     if signals.stop_requested():
-        return ExitCode.INTERRUPTED
+        return _tell_stopped(arguments)
     if not isinstance(error, OSError):
         console = _last_resort(arguments)
         console.traceback(_traceback(), shown=True)
@@ -275,11 +279,6 @@ def _give_up_stdout() -> None:
 def _say_last_word(arguments: Sequence[str]) -> None:
     for word in filter(None, (say() for say in _last_word)):
         _last_resort(arguments).warn(word)
-
-
-class _Stopped(DwhError):
-    kind = "interrupted"
-    exit_code = ExitCode.INTERRUPTED
 
 
 def _last_resort(arguments: Sequence[str]) -> Console:

@@ -108,6 +108,13 @@ class RecordsRefused(DataError):
     """The engine refused a record of a bulk load. The transaction is lost; reading the files again finds the record."""
 
 
+class Stopped(DwhError):
+    """The run was asked to stop, and did."""
+
+    kind = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Interrupted(BaseException):
     """The user (Ctrl-C) or the system (SIGTERM) asked to stop. Not an Exception, so that no `except Exception`
     swallows it."""

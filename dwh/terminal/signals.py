@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TextIO
 
@@ -66,8 +66,10 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     if _received:
         os._exit(ExitCode.INTERRUPTED)
     _received.append(number)
-    sys.stderr.write("stopping after this statement ... (Ctrl-C again to leave now)\n")
-    sys.stderr.flush()
+    # Python refuses to write when the signal comes in the middle of another line to stderr
+    with suppress(RuntimeError):
+        sys.stderr.write("stopping after this statement ... (Ctrl-C again to leave now)\n")
+        sys.stderr.flush()
     if not _cancels:
         raise Interrupted
     for cancel in _cancels:
