@@ -26,6 +26,9 @@ __all__ = ["every_hint_is_real"]  # a fixture of every test
 for _name in [name for name in os.environ if name.startswith("DWH_")]:
     del os.environ[_name]
 
+# What a script writes goes through a buffer, as it does for its users.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # Hundreds of processes are started: where Python writes no bytecode, each would compile the suite again.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="dwh-tests-bytecode-")

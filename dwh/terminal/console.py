@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from io import TextIOWrapper
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from dwh.terminal import signals
 from dwh.terminal.commands import Call, script_of
@@ -180,7 +180,7 @@ class Console:
         try:
             self.finish({"error": {**described, "exit_code": int(error.exit_code)}}, ok=False)
         except OSError:
-            _give_up_stdout()
+            _give_up(sys.stdout)
 
 
 def end_with(word: Callable[[], str]) -> None:
@@ -203,9 +203,8 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     try:
         code = main(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # the reader (`| head`) needs no more
-        _give_up_stdout()
+    except BrokenPipeError:  # the reader (`| head`) needs no more
+        _give_up(sys.stdout)
         code = ExitCode.OK
     except DwhError as error:
         console = _last_resort(arguments)
@@ -220,6 +219,10 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         _say_last_word(arguments)
     for act in _endings:
         act(code, _told)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _give_up(sys.stderr)
     return code
 
 
@@ -257,7 +260,7 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        _give_up_stdout()
+        _give_up(sys.stdout)
     console = _last_resort(arguments)
     about = f"{error.filename}: " if error.filename else ""
     console.fail(
@@ -271,9 +274,9 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     return ExitCode.ENVIRONMENT
 
 
-def _give_up_stdout() -> None:
-    """Replace a stdout that cannot be written: Python would report it again when it closes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _give_up(stream: TextIO) -> None:
+    """Replace a stream that cannot be written: Python would report it again when it closes it, with exit code 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _say_last_word(arguments: Sequence[str]) -> None:
