@@ -44,7 +44,7 @@ def test_p216_no_number_is_broken_on_60_columns(monkeypatch: pytest.MonkeyPatch)
 # A script that is stopped while it writes a line to the terminal: the signal comes from within the write.
 STOPPED_WITHIN_A_LINE = """
 import io, os, signal, sys
-from dwh.terminal import console, errors
+from dwh.terminal import console
 
 class Terminal(io.RawIOBase):
     stopped = False
