@@ -24,7 +24,7 @@ from dwh.engines.redshift.work import compress, cut  # noqa: E402
 from dwh.sources.flights import in_threads  # noqa: E402
 from dwh.sources.folders import list_files  # noqa: E402
 from dwh.spool.folder import open_spool  # noqa: E402
-from dwh.spool.spool import IncomingFile  # noqa: E402
+from dwh.spool.small_files import IncomingFile  # noqa: E402
 from star.refusals import record_rules  # noqa: E402
 
 SLICES = 4
@@ -36,8 +36,11 @@ def measure(kind: str, folder: Path) -> Mapping[str, float]:
     with open_spool(record_rules(lenient=False), in_place=False) as spools:
         spool = spools.start()
         began, started = time.monotonic(), time.process_time()
-        for number, file in enumerate(files):
-            spool.add(IncomingFile(number, kind, file), carefully=False)
+        incoming = [IncomingFile(number, kind, file) for number, file in enumerate(files)]
+        small = spool.add_small(incoming, lambda _: None)
+        for file in incoming:
+            if file.file_id not in small:
+                spool.add(file, carefully=False)
         (part,) = spool.parts(kind)
         spooled = time.process_time() - started
         size = Path(part.path).stat().st_size / 1e6

@@ -27,8 +27,8 @@ import duckdb  # noqa: E402
 import sql_queries as q  # noqa: E402
 from dwh.sources.folders import list_files  # noqa: E402
 from dwh.spool.folder import open_spool  # noqa: E402
-from dwh.spool.spool import IncomingFile  # noqa: E402
-from star.load import KEYS  # noqa: E402
+from dwh.spool.small_files import IncomingFile  # noqa: E402
+from star.ingestion import KEYS  # noqa: E402
 from star.refusals import record_rules  # noqa: E402
 
 WAYS = ("bare", "spool", "spool_and_read", "read_json")
@@ -55,10 +55,8 @@ def ours(folder: Path, *, read: bool) -> int:
     """Bring every file into a spool, as a load does; `read` it by DuckDB too."""
     with open_spool(record_rules(lenient=True)) as spools:
         spool = spools.start()
-        records = sum(
-            spool.add(IncomingFile(number, "songs", file), carefully=False)
-            for number, file in enumerate(list_files(str(folder), "[S3] SONG_DATA").files)
-        )
+        files = enumerate(list_files(str(folder), "[S3] SONG_DATA").files)
+        records = sum(spool.add_small((IncomingFile(n, "songs", file) for n, file in files), lambda _: None).values())
         (part,) = spool.parts("songs")
         if read:
             records = read_files([part.path], "newline_delimited", dict.fromkeys(KEYS["songs"], "VARCHAR"))

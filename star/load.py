@@ -15,24 +15,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sql_queries as q
-from dwh.seam import Part, Session
+from dwh.seam import Session
 from dwh.settings.sections import Etl
 from dwh.sources.arrivals import Arrivals
-from dwh.sources.files import is_remote
 from dwh.sources.ledger import Entry, Pending, is_large
 from dwh.sources.places import Sources
 from dwh.spool.folder import SpoolFolder
-from dwh.spool.spool import Changed, IncomingFile, Spool, Unreadable
+from dwh.spool.spool import Spool
 from dwh.spool.unread_keys import Sightings
 from dwh.terminal.console import Console
 from dwh.terminal.errors import RecordsRefused
 from dwh.terminal.wording import count
 from star import load_queries as queries
+from star.ingestion import INCOMING, KEYS, Ingestion
 from star.loads import STAR_SHA256, Load, build_star, find_last
 from star.owner import is_ours
 from star.refusals import (
     CAREFUL_KEYS,
-    OWN_KEYS,
     LeaveOut,
     LedgerMoved,
     ReadAgain,
@@ -46,9 +45,6 @@ from star.refusals import (
 if TYPE_CHECKING:
     from star.other_warehouse import OtherWarehouse
 
-# Songs come before events, so that the plays of a load find its songs.
-KEYS = {kind: {**q.PROVENANCE_KEYS, **own} for kind, own in OWN_KEYS.items()}
-INCOMING = {"songs": "incoming_songs", "events": "incoming_events"}
 _MADE = re.compile(r"^\s*CREATE TEMP TABLE (\w+)")
 CAREFUL_STEPS = len((*q.WIDEN_INCOMING, *q.REFUSE_RECORDS, *q.STAGE_RECORDS))
 
@@ -72,6 +68,7 @@ class StarLoader:
         self.loads, self.left = list[Load](), set[str]()
         self.other_plays, self.unread = 0, Sightings()
         self._given_up: dict[str, str] = {}  # files that look good but cannot be loaded, and why
+        self.ingestion = Ingestion(session, self.arrivals, console, self._given_up)
         self._last_load: tuple[int, str] | None = None
         self._advance: Callable[[int], None] = lambda _steps: None
         self._made: set[str] = set()  # temporary tables of the current load
@@ -140,7 +137,7 @@ class StarLoader:
         spool = self.spools.start()
         with ExitStack() as shown, self._transaction("load", files=len(files)) as count_records:
             self._run(q.CREATE_INCOMING)
-            incoming = self._spool(files, careful, spool)
+            incoming = self.ingestion.bring_in(files, careful, spool)
             self.unread.note(spool.unread, incoming)
             count_records(sum(records for _, records in incoming.values()))
             all_good = not careful and not spool.faults  # as far as we know yet
@@ -160,41 +157,6 @@ class StarLoader:
             changed = self.arrivals.changed(file.source for file in files)
             if changed:
                 raise LeaveOut(changed)
-
-    def _spool(self, files: Sequence[Pending], careful: set[str], spool: Spool) -> dict[int, tuple[str, int]]:
-        """Bring the files in and list them in incoming_files; gives path and number of records of each file_id."""
-        first_id: int = self.session.rows(queries.SELECT_NEXT_FILE_ID)[0][0]
-        plain = (self.arrivals.place(file.source) for file in files if file.source.path not in careful)
-        spool.count_large(plain, self.session.count_lines)
-        incoming: dict[int, tuple[str, int]] = {}
-        rows = []
-        with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
-            for file_id, (kind, source, _) in enumerate(files, first_id):
-                file, status = IncomingFile(file_id, kind, self.arrivals.place(source)), "loaded"
-                try:
-                    if source.path in self._given_up:
-                        raise Unreadable(self._given_up[source.path])
-                    records = self._bring_in(file, spool, carefully=source.path in careful)
-                except Unreadable as reason:
-                    records, status = spool.add_unreadable(file, str(reason)), "rejected"
-                except Changed:
-                    raise LeaveOut({source.path}) from None
-                except RecordsRefused:
-                    raise ReadAgain({source.path}) from None
-                incoming[file_id] = source.path, records
-                rows.append((file_id, kind, source.path, source.fingerprint, records, status))
-                advance(1)
-        part = spool.add_rows("files", q.FILE_KEYS, rows)
-        self.session.load("incoming_files", q.FILE_KEYS, [part])
-        return incoming
-
-    def _bring_in(self, file: IncomingFile, spool: Spool, *, carefully: bool) -> int:
-        if not is_remote(file.source.path):
-            return spool.add(file, carefully=carefully)
-        self.session.load(INCOMING[file.kind], KEYS[file.kind], [Part(file.source.path, file.file_id)])
-        spool.unread.look(file.kind, file.file_id, self.arrivals.first_lines(file.source))
-        records: int = self.session.rows(queries.COUNT_INCOMING[file.kind], (file.file_id,))[0][0]
-        return records
 
     def _stage_good(self, spool: Spool) -> None:
         """Judge all records on their way into staging; raises ReadAgain with the files that lack one afterwards."""
@@ -237,7 +199,7 @@ class StarLoader:
             with self.session.transaction("loaded_files", self.wait, self.console.say):
                 self._run(q.CREATE_INCOMING)
                 spool = self.spools.start()
-                self._spool(files, {file.source.path for file in files}, spool)
+                self.ingestion.bring_in(files, {file.source.path for file in files}, spool)
                 self._load_spooled(spool)
                 raise RollBack
         except RecordsRefused:

@@ -22,7 +22,7 @@ from warehouse import PATIENTLY, REPO, Running, Warehouse, event, lines, plays, 
 from dwh.engines.choose import open_engine
 from dwh.settings.config import load_config
 from dwh.terminal.errors import Busy, EnvironmentFailure
-from star.load import StarLoader
+from star.ingestion import Ingestion
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # libpq's message of this statement
 LOADS = 3
@@ -342,11 +342,11 @@ def test_p191_a_client_that_reads_files_for_long_is_no_vanished_one(
     """Between two statements of a load the server hears that its client is alive."""
     monkeypatch.setattr("dwh.engines.lock.BEAT_SECONDS", 0.01)
     write_sources(postgres)
-    spool = StarLoader._spool
+    bring_in = Ingestion.bring_in
     beats: list[int] = []
 
-    def read_slowly(loader: StarLoader, *rest: Any) -> Any:
-        session: Any = loader.session
+    def read_slowly(ingestion: Ingestion, *rest: Any) -> Any:
+        session: Any = ingestion.session
         pid = session.rows("SELECT pg_backend_pid()")[0][0]
         with postgres.server.connected() as cursor:
             asked = ""
@@ -354,8 +354,8 @@ def test_p191_a_client_that_reads_files_for_long_is_no_vanished_one(
                 cursor.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", (pid,))
                 asked = cursor.fetchone()[0]
         beats.append(pid)
-        return spool(loader, *rest)
+        return bring_in(ingestion, *rest)
 
-    monkeypatch.setattr(StarLoader, "_spool", read_slowly)
+    monkeypatch.setattr(Ingestion, "bring_in", read_slowly)
     assert postgres.etl()["rows"]["songplays"] == 40
     assert beats

@@ -12,7 +12,7 @@ from dwh.sources.folders import list_files
 from dwh.spool.digits import TEXT, WHOLE
 from dwh.spool.folder import open_spool
 from dwh.spool.records import Strictness
-from dwh.spool.spool import Changed, IncomingFile
+from dwh.spool.small_files import Changed, IncomingFile
 
 RULES = Strictness(frozenset(), lenient=False, holds={"page": TEXT, "ts": WHOLE})
 LINE = b'{"page": "Home", "ts": 1}\n'

@@ -91,3 +91,27 @@ def test_of_many_files_the_first_with_such_a_key_has_all_others_looked_at() -> N
     assert at_least
     assert 2 * THOROUGH <= example <= 2 * THOROUGH + len(READ)
     assert files == 5 * THOROUGH - example
+
+
+def test_of_many_files_read_together_the_first_batch_with_such_a_key_tells() -> None:
+    """The same number of files is searched for each key, and those behind the first find are looked at."""
+    good, bad = b'{"userId": 1, "page": "Home", "ts": 1}\n', b'{"userid": 1, "page": "Home", "ts": 1}\n'
+    unread = UnreadKeys(RULES)
+    for begin in range(0, 5 * THOROUGH, 250):
+        files = range(begin, begin + 250)
+        unread.look_together("events", [(n, good if n < 2 * THOROUGH else bad) for n in files])
+    [(files_found, example, at_least)] = unread.found.values()
+    assert at_least
+    assert 2 * THOROUGH <= example <= 2 * THOROUGH + len(READ)
+    assert 5 * THOROUGH - example - 250 < files_found <= 5 * THOROUGH - example
+
+
+@given(files=st.lists(st.lists(RECORDS, max_size=3), max_size=40), others=st.integers(0, 3))
+def test_files_read_together_have_the_keys_that_a_parser_finds(files: list[list[dict[str, Any]]], others: int) -> None:
+    """While each file is looked at, whatever is read beside it."""
+    unread = UnreadKeys(RULES)
+    contents = ["\n".join(json.dumps(record) for record in records).encode() for records in files]
+    for n in range(others + 1):
+        unread.look_together("events", list(enumerate(contents))[n :: others + 1])
+    expected = Counter(key for records in files for key in parsed(records))
+    assert {(key.key, key.spelling): found for key, (found, *_) in unread.found.items()} == expected

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from dwh.sources.files import SourceFile
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")  # each also with .gz behind it, in any case
-ENDINGS = (*SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))
+PACKED = tuple(f"{suffix}.gz" for suffix in SUFFIXES)
+ENDINGS = (*SUFFIXES, *PACKED)
 HIDDEN = (".", "_")  # Spark and Hive hide such names too: _SUCCESS, _temporary/, _delta_log/, .part-0.crc
 SETTINGS = {"songs": "[S3] SONG_DATA", "events": "[S3] LOG_DATA"}  # where the files of each kind are
 # Endings of other formats, which would be refused if [S3] PATTERN took them; and the command that unpacks some of them.
@@ -165,6 +166,6 @@ def _unpacking(path: str) -> str:
 def packed_by_name(path: str) -> bool | None:
     """Tell by its name whether a file is gzip; None where only its first bytes can tell."""
     name = path.lower()
-    if name.endswith(tuple(f"{suffix}.gz" for suffix in SUFFIXES)):
+    if name.endswith(PACKED):
         return True
     return False if name.endswith(SUFFIXES) else None

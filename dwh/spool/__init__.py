@@ -7,6 +7,7 @@ Other rooms use:
     digits       TEXT
     folder       open_spool, private_folder, SpoolFolder
     records      Strictness
-    spool        Changed, IncomingFile, needs_care, Spool, Unreadable
+    small_files  Changed, IncomingFile
+    spool        needs_care, Spool, Unreadable
     unread_keys  Sightings
 """

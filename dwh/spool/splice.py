@@ -7,7 +7,7 @@ a record.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,6 +42,24 @@ def splice(data: bytes, file_id: int) -> tuple[bytes, int] | None:
             return None
         lines = body[1:].split(b"\n{")
     return b"%b%b\n" % (mark, (b"\n" + mark).join(lines)), len(lines)
+
+
+def splice_together(contents: Mapping[int, bytes]) -> bytes | None:
+    """Give the records of many files, each with the id of its file; None unless each is clearly one object on one line.
+
+    One look at all of them tells, where there is no bracket but those around the objects: they begin and end where the
+    lines do, and there are no more."""
+    bodies = [data.strip() for data in contents.values()]
+    text, seams = b"\n".join(bodies), len(bodies) - 1
+    if (
+        text[:1] + text[-1:] != b"{}"
+        or not text.count(b"\n") == text.count(b"}\n{") == text.count(b"}") - 1 == seams
+        or b"\r" in text
+        or is_odd(text)
+    ):
+        return None
+    pairs = zip(contents, bodies, strict=True)
+    return b"".join([b'{"dwh_file_id":%d,%b\n' % (file_id, body[1:]) for file_id, body in pairs])
 
 
 def _splice_shared(body: bytes, mark: bytes) -> tuple[bytes, int] | None:

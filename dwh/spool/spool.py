@@ -16,17 +16,28 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from dwh.seam import FILE_KEY, OUR_KEYS, Part
-from dwh.sources.files import SMALL_FILE, SourceFile, fingerprint, is_remote, is_unchanged, local_file, open_source
+from dwh.sources.files import SourceFile, is_remote, is_unchanged, local_file, open_source
 from dwh.sources.formats import GZIP_MAGIC, LOOKED_AT, find_format, find_no_gzip
 from dwh.sources.listing import packed_by_name
 from dwh.spool.record_reader import Piece, read_pieces, read_records
 from dwh.spool.records import BYTE_ORDER_MARK, LONGEST_RECORD, Record, Strictness, values_of
-from dwh.spool.splice import CHUNK, begins_plainly, count_lines, read_blocks, splice
+from dwh.spool.rows import write_rows
+from dwh.spool.small_files import (
+    Batch,
+    Changed,
+    Contents,
+    IncomingFile,
+    cut_batches,
+    is_small,
+    read_batches,
+    read_small,
+)
+from dwh.spool.splice import CHUNK, begins_plainly, count_lines, read_blocks, splice, splice_together
 from dwh.spool.unread_keys import UnreadKeys
 from dwh.terminal.errors import EnvironmentFailure
 
@@ -35,20 +46,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 GZIP_FAULTS = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
-class IncomingFile(NamedTuple):
-    """A file on its way in: the id it will have, its kind, and where it is read (where it was listed, or its copy)."""
-
-    file_id: int
-    kind: str
-    source: SourceFile
-
-
 class Unreadable(Exception):
     """Nothing in this file can be read; the text says why."""
-
-
-class Changed(Exception):
-    """The file is no longer what was listed."""
 
 
 class Spool:
@@ -68,9 +67,25 @@ class Spool:
         """Let large files that can stay where they are be counted at once, before each is added."""
         if not self.in_place:
             return
-        here = (file.path for file in files if file.size > SMALL_FILE and not is_remote(file.path))
+        here = (file.path for file in files if not is_small(file) and not is_remote(file.path))
         if large := [path for path in here if packed_by_name(path) is False]:
             self._lines = count(large, LONGEST_RECORD)
+
+    def add_small(self, files: Iterable[IncomingFile], tell: Callable[[int], None]) -> dict[int, int]:
+        """Bring in the small files that are clearly records, many at once; `tell` gets the number of files brought in.
+        Gives the number of records of each, by its id. The others are left for `add`, which says what is wrong.
+
+        Raises EnvironmentFailure when there is no room for their records.
+        """
+        plain = (file for file in files if is_small(file.source) and packed_by_name(file.source.path) is False)
+        added: dict[int, int] = {}
+        with closing(read_batches(cut_batches(plain))) as batches:
+            for batch, contents in batches:
+                with named(self._streams[batch[0].kind].name):
+                    records = self._splice_batch(batch, contents)
+                added |= records
+                tell(len(records))
+        return added
 
     def add(self, file: IncomingFile, *, carefully: bool) -> int:
         """Bring one file in and give the number of records read.
@@ -84,7 +99,7 @@ class Spool:
             raise _refused_by_machine(error, file.source.path) from error
 
     def _add(self, file: IncomingFile, carefully: bool) -> int:
-        data = _read_small(file.source)
+        data = read_small(file.source)
         plain = file.source
         if _is_packed(plain, data):
             plain, data = self._unzip(file)
@@ -94,7 +109,7 @@ class Spool:
             if records is not None:
                 return records
         records = self._read_carefully(file, plain)
-        if not is_unchanged(file.source):  # it was opened again after _read_small had looked at it
+        if not is_unchanged(file.source):  # it was opened again after read_small had looked at it
             raise Changed
         return records
 
@@ -108,8 +123,7 @@ class Spool:
         """Write rows of our own beside the files, for the same bulk load: for each key its value, in this order."""
         path = self.folder / f"{name}.rows.json"
         with named(str(path)), open_private(path) as stream:
-            row = "{" + ", ".join(f"{_as_json(key)}: %s" for key in keys) + "}\n"
-            stream.writelines((row % tuple(map(_as_json, values))).encode() for values in rows)
+            write_rows(stream, list(keys), rows)
         return Part(str(path), None)
 
     def parts(self, kind: str) -> Sequence[Part]:
@@ -124,6 +138,20 @@ class Spool:
         for stream in self._streams.values():
             with suppress(OSError):
                 stream.close()
+
+    def _splice_batch(self, batch: Batch, contents: Contents) -> dict[int, int]:
+        read = {file.file_id: data for file, data in zip(batch, contents, strict=True) if data is not None}
+        stream = self._streams[batch[0].kind]
+        if together := splice_together(read):
+            stream.write(together)
+            records = dict.fromkeys(read, 1)
+        else:
+            spliced = {file_id: splice(data, file_id) for file_id, data in read.items()}
+            good = {file_id: found for file_id, found in spliced.items() if found is not None}
+            stream.writelines(lines for lines, _ in good.values())
+            records = {file_id: number for file_id, (_, number) in good.items()}
+        self.unread.look_together(batch[0].kind, [(file_id, read[file_id]) for file_id in records])
+        return records
 
     def _splice(self, file: IncomingFile, data: bytes) -> int | None:
         """Copy records with the file's id in each; None when the bytes are not clearly records."""
@@ -186,7 +214,7 @@ class Spool:
         if not is_unchanged(file.source):
             raise Changed
         plain = local_file(str(path))
-        return plain, path.read_bytes() if plain.size <= SMALL_FILE else None
+        return plain, path.read_bytes() if is_small(plain) else None
 
 
 @contextmanager
@@ -245,21 +273,6 @@ def open_private(path: Path) -> BinaryIO:
     return open(path, "wb", buffering=CHUNK, opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
-def _read_small(source: SourceFile) -> bytes | None:
-    """Read a small file whole (None: it is large), and make sure that it is unchanged since it was listed."""
-    data = None
-    descriptor = os.open(source.path, os.O_RDONLY)
-    try:
-        if source.size <= SMALL_FILE:
-            data = os.pread(descriptor, source.size, source.offset or 0)
-        unchanged = fingerprint(os.fstat(descriptor)) == source.fingerprint
-    finally:
-        os.close(descriptor)
-    if not unchanged or (data is not None and len(data) != source.size):
-        raise Changed
-    return data
-
-
 def _is_packed(source: SourceFile, data: bytes | None) -> bool:
     """Tell whether a file is gzip: by its name, or by its content where the name does not say."""
     named_so = packed_by_name(source.path)
@@ -269,13 +282,6 @@ def _is_packed(source: SourceFile, data: bytes | None) -> bool:
                 data = stream.read(len(GZIP_MAGIC))
         return data.startswith(GZIP_MAGIC)
     return named_so
-
-
-def _as_json(value: object) -> str:
-    """Write a value as JSON; a text and a whole number, of which a ledger consists, without an encoder for each."""
-    if type(value) is str:
-        return json.encoder.encode_basestring_ascii(value)
-    return str(value) if type(value) is int else json.dumps(value)
 
 
 def _provenance(file_id: int, number: int, record: Record) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -64,8 +64,25 @@ class UnreadKeys:
                 begins = stream.read(BEGINNING)
         elif files > THOROUGH and looked.in_order and looked.needles[files % len(looked.needles)] in begins:
             return
+        self._find(looked, file_id, begins)
+
+    def look_together(self, kind: str, contents: Sequence[tuple[int, bytes]]) -> None:
+        """Do the same for many files of one kind, each an id and its content. One search for a key in several files
+        finds it as often as there are files, or each of them is looked at."""
+        looked = self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
+        turns = len(looked.needles)
+        for turn, needle in enumerate(looked.needles):
+            in_turn = contents[turn::turns]
+            if looked.files < THOROUGH or not looked.in_order or not _hold(in_turn, needle):
+                for file_id, data in in_turn:
+                    looked.files += 1
+                    self._find(looked, file_id, data)
+            else:
+                looked.files += len(in_turn)
+
+    def _find(self, looked: _Kind, file_id: int, begins: bytes) -> None:
         for key in looked.find(begins):
-            number, example, passed = self.found.get(key, (0, file_id, files > THOROUGH))
+            number, example, passed = self.found.get(key, (0, file_id, looked.files > THOROUGH))
             self.found[key] = number + 1, example, passed
             looked.in_order = False
 
@@ -93,6 +110,10 @@ class Sightings:
             files, example, at_least = found.get(key, Sighting(0, *seen[1:]))
             found[key] = Sighting(files + seen.files, example, at_least or seen.at_least)
         return dict(sorted(found.items()))
+
+
+def _hold(contents: Sequence[tuple[int, bytes]], needle: bytes) -> bool:
+    return b"".join([data for _, data in contents]).count(needle) >= len(contents)
 
 
 _NOTHING: frozenset[UnreadKey] = frozenset()
