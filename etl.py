@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import sql_queries as q
 from dwh.script import Script, begin
-from dwh.sources.ledger import Entry, Work, cut_loads, find_work, refuse_other_sources
+from dwh.sources.ledger import Work, cut_loads, find_work, refuse_other_sources
 from dwh.sources.listing import refuse_shared_places
 from dwh.terminal.console import run
 from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
@@ -86,17 +86,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def look_and_load(script: Script, loader: StarLoader) -> int:
     """Find the new files, and load them. Raises LedgerMoved when another session has loaded in the meantime."""
     require_ours(loader.session, script.engine)
-    ledger = loader.read_ledger()
+    loader.note_last_load()
     if script.args.from_warehouse is not None:
-        return take_from_other(script, loader, ledger)
+        return take_from_other(script, loader)
     if script.args.forget is not None:
-        return forget(script, loader, ledger)
+        return forget(script, loader)
     listings = script.list_sources()
     tell_unread(script, listings)
-    work = find_work(listings, ledger, script.locations)
+    work = find_work(listings, loader.read_ledger(), script.locations)
     if not script.args.add_source:
-        refuse_other_sources(work, ledger, script.locations, script.engine.another)
-    tell_work(script, work, ledger)
+        refuse_other_sources(work, script.locations, script.engine.another)
+    tell_work(script, work)
     if script.args.dry_run:
         return show_plan(script, loader, work)
     return load_all(script, loader, work)
@@ -127,7 +127,7 @@ def rebuild_when_due(script: Script, loader: StarLoader) -> None:
         loader.rebuild()
 
 
-def take_from_other(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
+def take_from_other(script: Script, loader: StarLoader) -> int:
     """Fill this empty warehouse with what another one has staged, and build the star from it; no source is read."""
     from star.other_warehouse import open_other, refuse_filled
 
@@ -136,16 +136,16 @@ def take_from_other(script: Script, loader: StarLoader, ledger: Sequence[Entry])
         script.console.say(f"taking {other.contents} from {other.place}")
         if script.args.dry_run:
             script.console.result("nothing was changed")
-            return finish(script, loader, Work([], [], len(ledger)))
+            return finish(script, loader, Work([], [], 0))
         loader.rebuild(other)
         tell_star(script, loader)
         script.console.result(f"took {other.contents}, {other.proof}, in {seconds(script.console.elapsed)}", "green")
     return finish(script, loader, Work([], [], 0))
 
 
-def forget(script: Script, loader: StarLoader, ledger: Sequence[Entry]) -> int:
+def forget(script: Script, loader: StarLoader) -> int:
     """Drop the rows of files that are gone from the source, and take them out of the ledger."""
-    going = find_going(script, ledger)
+    going = find_going(script, loader.read_ledger())
     if script.args.dry_run:
         script.console.result(f"would drop {count(len(going), 'file')}; nothing was changed")
     else:

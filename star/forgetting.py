@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dwh.sources.ledger import Entry
 
 
-def find_going(script: Script, ledger: Sequence[Entry]) -> list[Entry]:
+def find_going(script: Script, ledger: Iterable[Entry]) -> list[Entry]:
     """Find the files in the ledger that --forget names. Raises ConfigError when there is none, and when one of them is
     still in the source."""
     path = _named_in_ledger(script.args.forget)

@@ -73,10 +73,17 @@ class StarLoader:
         self._advance: Callable[[int], None] = lambda _steps: None
         self._made: set[str] = set()  # temporary tables of the current load
 
-    def read_ledger(self) -> list[Entry]:
-        """Read which files are loaded, and remember the last load."""
+    def note_last_load(self) -> None:
+        """Remember the last load: what is found from now on holds as long as it is the last."""
         self._last_load = find_last(self.session)
-        return [Entry(*row) for row in self.session.rows(q.SELECT_LEDGER)]
+
+    def read_ledger(self) -> Iterator[Entry]:
+        """Give which files are loaded, as the rows come; no other statement may come before the last.
+
+        Raises LedgerMoved when there was a load since the last one was noted."""
+        with self.session.transaction():
+            self._refuse_moved()
+            yield from map(Entry._make, self.session.stream(q.SELECT_LEDGER))
 
     def star_is_outdated(self) -> bool:
         """Tell whether different statements than the current ones made the star."""
@@ -239,8 +246,7 @@ class StarLoader:
             records = number
 
         with self.session.transaction("loaded_files", self.wait, self.console.say):
-            if not is_ours(self.session) or find_last(self.session) != self._last_load:
-                raise LedgerMoved("another session has just loaded into this warehouse", hint="the same command again")
+            self._refuse_moved()
             yield count_records
             left_out = self.session.rows(queries.COUNT_LEFT_OUT)[0][0]
             others = self.session.rows(queries.COUNT_OTHER_PLAYS)[0][0] if left_out else 0
@@ -257,3 +263,7 @@ class StarLoader:
         self._last_load = (load_id, STAR_SHA256)
         self.other_plays += others
         self.loads.append(Load(load_id, files, records, round(time.monotonic() - started, 3)))
+
+    def _refuse_moved(self) -> None:
+        if not is_ours(self.session) or find_last(self.session) != self._last_load:
+            raise LedgerMoved("another session has just loaded into this warehouse", hint="the same command again")

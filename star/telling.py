@@ -43,7 +43,7 @@ def tell_unread(script: Script, listings: Mapping[str, Listing]) -> None:
         script.console.detail(f"passed over: {path}")
 
 
-def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
+def tell_work(script: Script, work: Work) -> None:
     """Report the files that were found, before anything is loaded."""
     if work.pending:
         script.console.say(
@@ -53,11 +53,9 @@ def tell_work(script: Script, work: Work, ledger: Sequence[Entry]) -> None:
         tell_kept(script, "gone from the source", work.vanished)
     if work.unread:
         tell_kept(script, "no longer read because of the name", work.unread)
-    rejected = sorted(entry.path for entry in ledger if entry.status == "rejected")
-    if rejected:
-        script.console.note(
-            f"{count(len(rejected), 'file')} could not be read, tried again when changed: {rejected[0]}"
-        )
+    if work.rejected:
+        first = min(entry.path for entry in work.rejected)
+        script.console.note(f"{count(len(work.rejected), 'file')} could not be read, tried again when changed: {first}")
 
 
 def tell_kept(script: Script, why: str, files: Sequence[Entry]) -> None:

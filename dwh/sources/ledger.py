@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from dwh.sources.files import SourceFile, is_under
@@ -34,13 +34,18 @@ class Pending(NamedTuple):
 
 class Work(NamedTuple):
     """The files that a run loads, and those that it leaves alone. `unread` are loaded files whose names are no longer
-    read; `passed_over` counts the files of the source that are not read at all."""
+    read, `elsewhere` those of other locations, `rejected` those that could not be read; `passed_over` counts the files
+    of the source that are not read at all. `begun` are the kinds and locations from which a file is loaded already,
+    while some are elsewhere."""
 
     pending: Sequence[Pending]
     vanished: Sequence[Entry]
     already_loaded: int
     unread: Sequence[Entry] = ()
     passed_over: int = 0
+    elsewhere: Sequence[Entry] = ()
+    rejected: Sequence[Entry] = ()
+    begun: Set[tuple[str, str]] = frozenset()
 
     @property
     def new(self) -> int:
@@ -57,21 +62,56 @@ def find_work(listings: Mapping[str, Listing], ledger: Iterable[Entry], location
     """Compare the listing of every kind with the ledger, by path and fingerprint, kinds in the order given.
 
     A file of the ledger that lies under a configured location and is not listed has vanished, or its name is no longer
-    read. It keeps its rows in both cases.
+    read. It keeps its rows in both cases. The ledger is used as it comes, and only what is told of is kept of it: of a
+    million files that are all loaded, nothing.
     """
-    known = {(entry.kind, entry.path): entry for entry in ledger}
-    pending = []
-    listed = 0
-    for kind, listing in listings.items():
-        listed += len(listing.files)
-        for file in listing.files:
-            entry = known.pop((kind, file.path), None)
-            if entry is None or entry.fingerprint != file.fingerprint:
-                pending.append(Pending(kind, file, entry.file_id if entry else None))
-    gone = [e for e in known.values() if any(is_under(e.path, place) for place in locations.get(e.kind, ()))]
-    unread = {e for e in gone if e.kind in listings and is_unread(e, locations, listings[e.kind].names)}
-    passed_over = sum(len(listing.passed_over) for listing in listings.values())
-    return Work(pending, sorted(set(gone) - unread), listed - len(pending), sorted(unread), passed_over)
+    new = {kind: {file.path: file for file in listing.files} for kind, listing in listings.items()}
+    changed: dict[tuple[str, str], int] = {}
+    gone, rejected = [], []
+    for entry in ledger:
+        file = new[entry.kind].pop(entry.path, None) if entry.kind in new else None
+        if file is None:
+            gone.append(entry)
+        elif file.fingerprint != entry.fingerprint:
+            changed[entry.kind, entry.path] = entry.file_id
+        if entry.status == "rejected":
+            rejected.append(entry)
+    pending = [
+        Pending(kind, file, changed.get((kind, file.path)))
+        for kind, listing in listings.items()
+        for file in (listing.files if new[kind] or changed else ())
+        if file.path in new[kind] or (kind, file.path) in changed
+    ]
+    here = {entry for entry in gone if any(is_under(entry.path, place) for place in locations.get(entry.kind, ()))}
+    unread = {e for e in here if e.kind in listings and is_unread(e, locations, listings[e.kind].names)}
+    around = [place for places in locations.values() for place in places]
+    elsewhere = [entry for entry in gone if not any(is_under(entry.path, place) for place in around)]
+    return Work(
+        pending,
+        sorted(here - unread),
+        sum(len(listing.files) for listing in listings.values()) - len(pending),
+        sorted(unread),
+        sum(len(listing.passed_over) for listing in listings.values()),
+        elsewhere,
+        sorted(rejected),
+        _find_begun(listings, new, gone, locations) if elsewhere else frozenset(),
+    )
+
+
+def _find_begun(
+    listings: Mapping[str, Listing],
+    new: Mapping[str, Mapping[str, SourceFile]],
+    gone: Sequence[Entry],
+    locations: Mapping[str, Sequence[str]],
+) -> set[tuple[str, str]]:
+    """Give the kinds and locations from which a file is in the ledger: one that is listed and not new, or is gone."""
+    return {
+        (kind, place)
+        for kind, places in locations.items()
+        for place in places
+        if any(file.path not in new[kind] and is_under(file.path, place) for file in listings[kind].files)
+        or any(entry.kind == kind and is_under(entry.path, place) for entry in gone)
+    }
 
 
 def is_unread(entry: Entry, locations: Mapping[str, Sequence[str]], names: Names) -> bool:
@@ -81,22 +121,18 @@ def is_unread(entry: Entry, locations: Mapping[str, Sequence[str]], names: Names
     return bool(around) and not any(names.take_below(entry.path, place) for place in around)
 
 
-def refuse_other_sources(
-    work: Work, ledger: Sequence[Entry], locations: Mapping[str, Sequence[str]], another: str
-) -> None:
+def refuse_other_sources(work: Work, locations: Mapping[str, Sequence[str]], another: str) -> None:
     """Raise ConfigError when the ledger holds files of other locations, and a location that is new to it has new files.
 
     Loading them would mix two data sets in one warehouse, such as the sample and the user's own. `another` is the edit
     that names a separate warehouse.
     """
-    if not work.pending:
-        return
+    foreign = [entry.path for entry in work.elsewhere]
     configured = [place for places in locations.values() for place in places]
-    foreign = [entry.path for entry in ledger if not any(is_under(entry.path, place) for place in configured)]
     for kind, places in locations.items() if foreign else ():
         for place in places:
             fresh = any(file.kind == kind and is_under(file.source.path, place) for file in work.pending)
-            if fresh and not any(entry.kind == kind and is_under(entry.path, place) for entry in ledger):
+            if fresh and (kind, place) not in work.begun:
                 old = _folder_of(foreign)
                 moved = old and not any(is_under(place, old) for place in configured)
                 forget = f"python etl.py --forget {shlex.quote(old)}     (if the source moved: the old place is gone)"

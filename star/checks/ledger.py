@@ -27,7 +27,7 @@ def find_unloaded(run: Run, session: Session) -> Finding | None:
     except EnvironmentFailure as error:
         run.console.note(f"not checked whether every file of the source is loaded: {error.message}")
         return None
-    work = find_work(listings, [Entry(*row) for row in session.rows(q.SELECT_LEDGER)], run.locations)
+    work = find_work(listings, map(Entry._make, session.stream(q.SELECT_LEDGER)), run.locations)
     if work.vanished:
         gone = count(len(work.vanished), "file")
         run.console.note(f"{gone} gone from the source, rows kept: {work.vanished[0].path}")

@@ -203,17 +203,16 @@ def test_p153_a_mark_that_goes_while_a_load_waits_ends_it(warehouse: Warehouse) 
     from star.load import StarLoader
 
     seen: list[int] = []
-    real = StarLoader.read_ledger
+    real = StarLoader.note_last_load
 
-    def meanwhile(loader: StarLoader) -> Any:
-        found = real(loader)
+    def meanwhile(loader: StarLoader) -> None:
+        real(loader)
         if not seen:
             seen.append(loader.session.execute(f"UPDATE {MARKER} SET schema_version = 99"))
-        return found
 
     warehouse.write("log_data/b.json", plays(2))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(EnvironmentFailure, match="later version"):
-        patch.setattr(StarLoader, "read_ledger", meanwhile)
+        patch.setattr(StarLoader, "note_last_load", meanwhile)
         warehouse.etl()
     assert warehouse.value("SELECT COUNT(*) FROM songplays") == 1
 
