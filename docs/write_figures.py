@@ -167,8 +167,9 @@ def write_lake(files: Sequence[Found]) -> Iterator[str]:
     rows = [(told[name], number(one["wall_s"]), number(one["peak_mb"])) for name, one in found["runs"].items()]
     yield from table(f"{found['plays']:,} plays, {found['format']}|seconds|peak MB", rows)
     ratio, memory = f"{found['ratio']:.2f}", f"{found['memory_ratio']:.2f}"
+    rounds = "one round" if found["rounds"] == 1 else f"medians of {found['rounds']} rounds"
     yield from textwrap.wrap(
-        f"The export takes {ratio} times of the COPY (goal: at most {lake.LIMIT}), medians of {found['rounds']} rounds."
+        f"The export takes {ratio} times of the COPY (goal: at most {lake.LIMIT}), {rounds}."
         f" Peak memory of export and report is {memory} times MEMORY_LIMIT, 2 GB (goal: at most {lake.MEMORY_RATIO}).",
         WIDE,
     )
@@ -209,6 +210,18 @@ def write_objects(files: Sequence[Found]) -> Iterator[str]:
     yield from table(f"{files[0]['objects']:,} objects|seconds|client CPU, µs an object|requests at once", rows)
 
 
+def write_keys(files: Sequence[Found]) -> Iterator[str]:
+    """Write what a run with nothing new takes of many objects, and what one object more costs, of bench/keys.py."""
+    (found,) = files
+    each = {(one["engine"], one["up_to"]): (number(one["cpu_us"]), f"{one['bytes']:,}") for one in found["an_object"]}
+    rows = []
+    for one in found["points"]:
+        values = (number(one["wall"]), number(one["cpu"]), number(one["memory"] / 1e6))
+        told = f"{one['keys']:,} objects, {one['engine']}"
+        rows.append((told, *values, *each.get((one["engine"], one["keys"]), ("", ""))))
+    yield from table("|seconds|CPU s|peak MB|CPU µs for one more|bytes for one more", rows)
+
+
 FIGURES: Mapping[str, Callable[[Sequence[Found]], Iterator[str]]] = {
     "contest": write_contest,
     "yardstick": write_yardstick,
@@ -217,6 +230,7 @@ FIGURES: Mapping[str, Callable[[Sequence[Found]], Iterator[str]]] = {
     "lake": write_lake,
     "day": write_day,
     "objects": write_objects,
+    "keys": write_keys,
 }
 
 

@@ -117,6 +117,7 @@ def test_what_fails_is_named(tmp_path: Path, data: Path) -> None:
         ("objects", ("--objects", "20"), "objects", "| 1 ms, boto3 with 16 threads | "),
         ("one_more_day", ("DATA",), "day", "| one more day, bytes | "),
         ("lake", ("--plays", "1000"), "lake", "| reading all of it back (`--check`) | "),
+        ("keys", ("--keys", "10,2000"), "keys", "| 2,000 objects, postgres | "),
     ],
 )
 def test_what_a_bench_keeps_becomes_its_table(

@@ -1,0 +1,171 @@
+"""Measure how a run with nothing new grows with the files of the source: the listing of a bucket, and the ledger.
+
+  .venv/bin/python bench/keys.py                      10,000, 100,000 and a million objects, on DuckDB and PostgreSQL
+  .venv/bin/python bench/keys.py --keys 10000,100000  fewer
+  .venv/bin/python bench/keys.py --save docs/explanation/measured/keys.json
+                                                      keep the JSON object, for docs/write_figures.py
+
+Each is one `etl.py` that lists a bucket of small objects, from a server on this machine, and finds all of them in the
+ledger, which the bench writes; medians of the rounds. CPU is that of `etl.py`. An object more costs the difference
+between one number of objects and the next. Goal: at most 1.5 times as much at the last step as at the first, in memory
+and in CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from bench.noise import Noise, in_words  # noqa: E402
+from bench.postgres import DATABASE, one_server  # noqa: E402
+from bench.processes import Taken, clean_environment  # noqa: E402
+from bench.saved import add_save_flag, begin, save  # noqa: E402
+from bench.start import run_script  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postgres_server import Server
+
+FLAT = 1.5
+KEYS = "10000,100000,1000000"
+PLACE = "s3://music/song_data"
+COLUMNS = "file_id, kind, path, fingerprint, records_read, staged, rejected, status, load_id, loaded_at"
+
+
+@contextmanager
+def bucket(objects: int) -> Iterator[str]:
+    """Serve so many small objects for the block; gives the endpoint."""
+    command = [sys.executable, str(ROOT / "bench" / "objects.py"), "--serve", str(objects), "--latency", "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as server:
+        assert server.stdin and server.stdout
+        yield server.stdout.readline().strip()
+        server.communicate()
+
+
+def ledger(endpoint: str) -> io.StringIO:
+    """Write the ledger of all objects, as CSV."""
+    from dwh.settings.sections import S3, Aws
+    from dwh.sources.places import Sources
+
+    s3 = S3({"endpoint_url": endpoint, "region": "us-east-1", "anonymous": True, "timeout": 60})
+    rows = io.StringIO()
+    writer = csv.writer(rows)
+    for number, file in enumerate(Sources(s3, Aws({})).list_locations([PLACE], "[S3] SONG_DATA").files, 1):
+        writer.writerow((number, "songs", file.path, file.fingerprint, 1, 1, 0, "loaded", 1, "2018-12-01 03:00:00"))
+    rows.seek(0)
+    return rows
+
+
+def measure(engine: str, env: Mapping[str, str], rows: io.StringIO, server: Server, folder: Path) -> Taken:
+    """Make a warehouse with this ledger, and run etl.py, which finds nothing new."""
+    log = folder / "log"
+    for script in ("conn_start", "create_tables"):
+        run_script(script, env, log)
+    if engine == "duckdb":
+        (folder / "ledger.csv").write_text(rows.getvalue())
+        with duckdb.connect(env["DWH_DUCKDB_PATH"]) as connection:
+            connection.execute(
+                f"COPY loaded_files ({COLUMNS}) FROM '{folder / 'ledger.csv'}' (FORMAT csv, HEADER false)"
+            )
+    else:
+        with server.connected(DATABASE) as cursor:
+            cursor.copy_expert(f"COPY ours.loaded_files ({COLUMNS}) FROM STDIN (FORMAT csv)", rows)
+    taken = run_script("etl", env, log)
+    if engine == "postgres":
+        with server.connected(DATABASE) as cursor:
+            cursor.execute("DROP SCHEMA ours CASCADE")
+    Path(env["DWH_DUCKDB_PATH"]).unlink(missing_ok=True)
+    return taken
+
+
+def measure_all(numbers: Sequence[int], rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure every engine with every number of objects; gives the medians."""
+    with ExitStack() as closing:
+        server = closing.enter_context(one_server(None))
+        for number in numbers:
+            with bucket(number) as endpoint, tempfile.TemporaryDirectory(prefix="bench-keys-") as scratch:
+                text = ledger(endpoint).getvalue()
+                for engine in ("duckdb", "postgres"):
+                    folder = Path(scratch) / engine
+                    (folder / "log_data").mkdir(parents=True)
+                    env = clean_environment(
+                        DWH_ENGINE=engine,
+                        DWH_S3_ENDPOINT_URL=endpoint,
+                        DWH_S3_ANONYMOUS="true",
+                        DWH_S3_REGION="us-east-1",
+                        DWH_S3_SONG_DATA=PLACE,
+                        DWH_S3_LOG_DATA=str(folder / "log_data"),
+                        DWH_DUCKDB_PATH=str(folder / "w.duckdb"),
+                        DWH_POSTGRES_HOST=server.host,
+                        DWH_POSTGRES_PORT=str(server.port),
+                        DWH_POSTGRES_DB_USER=server.user,
+                        DWH_POSTGRES_DB_NAME=DATABASE,
+                        DWH_POSTGRES_SCHEMA="ours",
+                    )
+                    runs = [measure(engine, env, io.StringIO(text), server, folder) for _ in range(rounds)]
+                    middle = (statistics.median(values) for values in zip(*runs, strict=True))
+                    yield {"engine": engine, "keys": number, **dict(zip(Taken._fields, middle, strict=True))}
+
+
+def growth(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give what an object more costs between one number of objects and the next: bytes, and microseconds of CPU."""
+    found = []
+    for engine in ("duckdb", "postgres"):
+        for fewer, more in pairwise(point for point in points if point["engine"] == engine):
+            keys = more["keys"] - fewer["keys"]
+            found.append(
+                {
+                    "engine": engine,
+                    "up_to": more["keys"],
+                    "bytes": round((more["memory"] - fewer["memory"]) / keys),
+                    "cpu_us": round((more["cpu"] - fewer["cpu"]) / keys * 1e6, 2),
+                }
+            )
+    return found
+
+
+def main() -> int:
+    """Measure, print, and say whether it is flat."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", default=KEYS, help="numbers of objects, with commas between them")
+    parser.add_argument("--rounds", type=int, default=1)
+    add_save_flag(parser)
+    args = parser.parse_args()
+    found, noise, points = begin(), Noise(), []
+    noise.read()
+    for point in measure_all(sorted(map(int, args.keys.split(","))), args.rounds):
+        points.append(point)
+        told = f"{point['wall']:7.2f} s  {point['cpu']:7.2f} s CPU  {point['memory'] / 1e6:6,.0f} MB"
+        print(f"{point['engine']:8} {point['keys']:>9,} objects  {told}", flush=True)
+        noise.read()
+    costs = growth(points)
+    measured = {"rounds": args.rounds, "points": points, "an_object": costs, "noise": noise.summary()}
+    save(found | measured, args.save)
+    flat = True
+    for cost in costs:
+        print(f"{cost['engine']:8} up to {cost['up_to']:>9,}: {cost['bytes']} bytes and {cost['cpu_us']} us an object")
+    for engine in ("duckdb", "postgres"):
+        own = [cost for cost in costs if cost["engine"] == engine]
+        flat = flat and all(own[-1][name] <= FLAT * own[0][name] for name in ("bytes", "cpu_us"))
+    print(in_words(noise.summary()))
+    return int(not flat)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
