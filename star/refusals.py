@@ -12,10 +12,10 @@ from dwh.sources.files import SourceFile
 from dwh.sources.formats import conversion
 from dwh.sources.ledger import Pending
 from dwh.sources.listing import SETTINGS
+from dwh.spool.care import needs_care
 from dwh.spool.digits import TEXT
 from dwh.spool.records import Strictness
 from dwh.spool.small_files import Changed
-from dwh.spool.spool import needs_care
 from dwh.terminal.errors import Busy, ConfigError, DataError
 from dwh.terminal.wording import count
 from star import load_queries as queries

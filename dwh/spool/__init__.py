@@ -4,10 +4,11 @@ Every record is counted before an engine sees it. A file that is not clearly one
 
 Other rooms use:
 
+    care         needs_care
     digits       TEXT
     folder       open_spool, private_folder, SpoolFolder
     records      Strictness
     small_files  Changed, IncomingFile
-    spool        needs_care, Spool, Unreadable
+    spool        Spool, Unreadable
     unread_keys  Sightings
 """

@@ -24,8 +24,8 @@ from dwh.seam import FILE_KEY, OUR_KEYS, Part
 from dwh.sources.files import SourceFile, is_remote, is_unchanged, local_file, open_source
 from dwh.sources.formats import GZIP_MAGIC, LOOKED_AT, find_format, find_no_gzip
 from dwh.sources.listing import packed_by_name
-from dwh.spool.record_reader import Piece, read_pieces, read_records
-from dwh.spool.records import BYTE_ORDER_MARK, LONGEST_RECORD, Record, Strictness, values_of
+from dwh.spool.record_reader import read_pieces, read_records
+from dwh.spool.records import LONGEST_RECORD, Record, Strictness, values_of
 from dwh.spool.rows import write_rows
 from dwh.spool.small_files import (
     Batch,
@@ -101,7 +101,7 @@ class Spool:
     def _add(self, file: IncomingFile, carefully: bool) -> int:
         data = read_small(file.source)
         plain = file.source
-        if _is_packed(plain, data):
+        if is_packed(plain, data):
             plain, data = self._unzip(file)
         self.unread.look(file.kind, file.file_id, plain.path if data is None else data)
         if not carefully:
@@ -240,40 +240,12 @@ def _refused_by_machine(error: OSError, path: str) -> Changed | EnvironmentFailu
     )
 
 
-def needs_care(source: SourceFile, rules: Strictness) -> bool:
-    """Read a file record by record, and tell whether it holds something else than one good object a line.
-
-    A file with the name of gzip that is not gzip needs no care: all of it is refused. Raises Changed when it is gone.
-    """
-    lines = records = last = 0
-    marked = False
-
-    def counted(stream: BinaryIO | gzip.GzipFile) -> Iterator[Piece]:
-        nonlocal lines, last, marked
-        for piece in read_pieces(stream):
-            if piece.line != last and piece.text.strip():
-                lines, last = lines + 1, piece.line
-            marked = marked or BYTE_ORDER_MARK in piece.text
-            yield piece
-
-    with named(source.path):
-        try:
-            packed = _is_packed(source, None)
-            with open_source(source) as file, gzip.open(file) if packed else file as stream:
-                for records, record in enumerate(read_records(counted(stream), rules), 1):  # noqa: B007
-                    if record.fault or marked:
-                        return True
-        except GZIP_FAULTS:
-            return False
-    return records != lines
-
-
 def open_private(path: Path) -> BinaryIO:
     """Open a file for writing that no other user may read."""
     return open(path, "wb", buffering=CHUNK, opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
-def _is_packed(source: SourceFile, data: bytes | None) -> bool:
+def is_packed(source: SourceFile, data: bytes | None) -> bool:
     """Tell whether a file is gzip: by its name, or by its content where the name does not say."""
     named_so = packed_by_name(source.path)
     if named_so is None:

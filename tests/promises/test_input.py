@@ -22,7 +22,7 @@ from test_bad_records import BAD_LINE, between
 from warehouse import Warehouse, event, lines, song
 
 from dwh.spool import records
-from dwh.spool.spool import needs_care
+from dwh.spool.care import needs_care
 from dwh.terminal.errors import DataError
 from promises.mutations import Damaged, damaged_files
 from promises.seed import SEED
