@@ -90,7 +90,7 @@ def bytes_a_key(keys: int) -> float:
         assert (work.already_loaded, work.pending, work.vanished) == (keys, [], [])
 
 
-def test_a_ledger_of_many_files_is_not_kept_in_memory() -> None:
+def test_p243_a_ledger_of_many_files_is_not_kept_in_memory() -> None:
     """A key costs the same few bytes however many there are: its place in a table of those not met yet."""
     few, many = bytes_a_key(30_000), bytes_a_key(90_000)
     assert many < 120

@@ -92,7 +92,7 @@ def spooled(files: list[IncomingFile], *, together: bool) -> tuple[object, ...]:
 
 
 @given(contents=st.lists(CONTENTS, max_size=8))
-def test_files_brought_in_together_are_what_they_are_one_by_one(
+def test_p242_files_brought_in_together_are_what_they_are_one_by_one(
     contents: list[bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The same records under the same ids, whatever is in the files beside them."""

@@ -115,3 +115,11 @@ def test_files_read_together_have_the_keys_that_a_parser_finds(files: list[list[
         unread.look_together("events", list(enumerate(contents))[n :: others + 1])
     expected = Counter(key for records in files for key in parsed(records))
     assert {(key.key, key.spelling): found for key, (found, *_) in unread.found.items()} == expected
+
+
+def test_the_first_file_is_the_example_whichever_is_read_first() -> None:
+    """Small files are read before large ones."""
+    unread = UnreadKeys(RULES)
+    for file_id in (5, 2, 9):
+        unread.look("events", file_id, b'{"userid": 1}')
+    assert list(unread.found.values()) == [(3, 2, False)]

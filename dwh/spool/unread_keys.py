@@ -46,8 +46,8 @@ class Sighting(NamedTuple):
 
 
 class UnreadKeys:
-    """The keys found in the files of one load: for each the number of files, the id of one, and whether some files
-    before it were not looked at."""
+    """The keys found in the files of one load: for each the number of files, the id of the first, and whether some
+    files before it were not looked at."""
 
     def __init__(self, rules: Mapping[str, Strictness]) -> None:
         self._rules = rules
@@ -83,7 +83,7 @@ class UnreadKeys:
     def _find(self, looked: _Kind, file_id: int, begins: bytes) -> None:
         for key in looked.find(begins):
             number, example, passed = self.found.get(key, (0, file_id, looked.files > THOROUGH))
-            self.found[key] = number + 1, example, passed
+            self.found[key] = number + 1, min(example, file_id), passed
             looked.in_order = False
 
 

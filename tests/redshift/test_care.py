@@ -105,7 +105,7 @@ def test_p209_what_was_replaced_in_mass_is_freed_after_the_commit(warehouse: Red
 
 
 def test_p209_a_load_that_deletes_little_frees_nothing(warehouse: RedshiftWarehouse) -> None:
-    """New events beside many old ones: only what they replace is looked at, and a second run does nothing at all."""
+    """New events beside many old ones: only what they replace is looked at, and a second run only reads the ledger."""
     many = [event(itemInSession=n, userId=str(n), ts=1541105830796 + n) for n in range(LARGE)]
     warehouse.write("log_data/a.json", many)
     load(warehouse)
@@ -113,7 +113,7 @@ def test_p209_a_load_that_deletes_little_frees_nothing(warehouse: RedshiftWareho
         "log_data/b.json", [event(sessionId=9, itemInSession=n, ts=1541105830796 + n) for n in range(SMALL)]
     )
     assert vacuumed(load(warehouse)) == []
-    assert load(warehouse) == []
+    assert load(warehouse) == ["BEGIN", "COMMIT"]
 
 
 def test_p209_only_what_changed_much_is_analyzed(warehouse: RedshiftWarehouse) -> None:
