@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         script.console.confirm("star", question, yes=script.args.yes)
     with (
         script.connected(script.args.wait) as session,
-        open_spool(record_rules(lenient=session.lenient_json), in_place=session.reads_files) as spools,
+        open_spool(
+            record_rules(lenient=session.lenient_json), in_place=session.reads_files, packer=session.packer
+        ) as spools,
     ):
         if session.reads_objects and script.config.s3.log_jsonpath and not script.args.from_warehouse:
             script.sources.check_jsonpaths(script.config.s3.log_jsonpath, q.EVENT_KEYS)

@@ -4,8 +4,8 @@
   .venv/bin/python bench/compaction.py --data big --rounds 5    the best of five
 
 Prints MB of JSON a CPU second for the spool (dwh/spool/spool.py) of log files and of song files, for packing
-(dwh/engines/redshift/work.py) and for both together, and what share of the bytes is left. `clock_mb_a_s` is by the
-clock, with the pieces packed at once on all cores as a load does it.
+(dwh/engines/redshift/packing.py) and for both together, and what share of the bytes is left. `clock_mb_a_s` is by the
+clock, with what is complete packed on other cores while the next is spooled, as a load does it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from dwh.engines.redshift.work import compress, cut  # noqa: E402
+from dwh.engines.redshift.packing import ZstdPacker, cut, number_of_pieces, pack  # noqa: E402
+from dwh.sources.files import SourceFile  # noqa: E402
 from dwh.sources.flights import in_threads  # noqa: E402
 from dwh.sources.folders import list_files  # noqa: E402
 from dwh.spool.folder import open_spool  # noqa: E402
@@ -30,34 +31,44 @@ from star.refusals import record_rules  # noqa: E402
 SLICES = 4
 
 
-def measure(kind: str, folder: Path) -> Mapping[str, float]:
-    """Spool and pack the files of a folder."""
-    files = list_files(str(folder), "--data").files
-    with open_spool(record_rules(lenient=False), in_place=False) as spools:
-        spool = spools.start()
-        began, started = time.monotonic(), time.process_time()
-        incoming = [IncomingFile(number, kind, file) for number, file in enumerate(files)]
+def spool_files(kind: str, files: Sequence[SourceFile], packer: ZstdPacker | None) -> Iterator[list[str]]:
+    """Spool files, and give the paths of the spool while they are there."""
+    incoming = [IncomingFile(number, kind, file) for number, file in enumerate(files)]
+    with open_spool(record_rules(lenient=False), in_place=False, packer=packer) as spools:
+        spool = spools.start(sum(file.size for file in files))
         small = spool.add_small(incoming, lambda _: None)
         for file in incoming:
             if file.file_id not in small:
                 spool.add(file, carefully=False)
-        (part,) = spool.parts(kind)
+        yield [part.path for part in spool.parts(kind)]
+
+
+def measure(kind: str, folder: Path) -> Mapping[str, float]:
+    """Spool and pack the files of a folder: first one after the other, then both at once."""
+    files = list_files(str(folder), "--data").files
+    started = time.process_time()
+    for (path,) in spool_files(kind, files, None):
         spooled = time.process_time() - started
-        size = Path(part.path).stat().st_size / 1e6
-        pieces = cut(part.path, SLICES)
-        packed = sum(len(body) for body, _ in in_threads(compress, pieces)) / 1e6
-        taken, clock = time.process_time() - started, time.monotonic() - began
+        size = Path(path).stat().st_size
+        pieces = cut(path, number_of_pieces(size, SLICES))
+        packed = sum(len(one.body) for one in in_threads(pack, pieces)) / 1e6
+        taken = time.process_time() - started
+    packer, began = ZstdPacker(SLICES), time.monotonic()
+    for paths in spool_files(kind, files, packer):
+        bodies = [one.body for one in in_threads(lambda ready: ready(), packer.pieces_of(paths))]
+        clock = time.monotonic() - began
+    packer.forget()
     read = sum(file.size for file in files) / 1e6
     return {
         "files": len(files),
         "mb": read,
         "spool_mb_a_s": read / spooled,
         "spool_us_a_file": spooled / len(files) * 1e6,
-        "pack_mb_a_s": size / (taken - spooled),
+        "pack_mb_a_s": size / 1e6 / (taken - spooled),
         "both_mb_a_s": read / taken,
         "clock_mb_a_s": read / clock,
         "packed_share": packed / read,
-        "objects": len(pieces),
+        "objects": len(bodies),
     }
 
 

@@ -38,7 +38,7 @@ from warehouse import event  # noqa: E402
 from dwh.engines.libpq import LibpqSession  # noqa: E402
 from dwh.engines.lock import VANISHED_SECONDS, kept_alive  # noqa: E402
 from dwh.engines.postgres.session import PostgresSession  # noqa: E402
-from dwh.engines.redshift.work import compress, cut  # noqa: E402
+from dwh.engines.redshift.packing import cut, pack  # noqa: E402
 from dwh.sources.flights import in_threads  # noqa: E402
 
 MEGABYTE = 1024 * 1024
@@ -130,7 +130,7 @@ def main() -> int:
             warehouse.call("conn_close", "--delete-data", "--yes")
         began, cpu = time.monotonic(), time.process_time()
         pieces = (piece for path in events.iterdir() for piece in cut(str(path), 2))
-        size = sum(len(body) for body, _ in in_threads(compress, pieces)) / MEGABYTE
+        size = sum(len(packed.body) for packed in in_threads(pack, pieces)) / MEGABYTE
         took = time.monotonic() - began
         print(f"{'packed':9} {took:9.1f} {time.process_time() - cpu:9.1f}     {size:.0f} MiB as zstd")
     return 0

@@ -1,8 +1,7 @@
 """The seam between the suite and its engines, on one screen.
 
 The seam holds only what cannot be portable SQL: lifecycle, bulk load, bulk export, locking, and the meaning of an
-engine's errors. To add an engine: write these two classes, add a line to `dwh/engines/choose.py`, and run the tests of
-the contract on it.
+engine's errors. To add an engine: write two classes, add a line to `dwh/engines/choose.py`, run the contract's tests.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ Row = tuple[Any, ...]
 Address = Mapping[str, str]
 Columns = Mapping[str, str]  # names and types
 
-# The prefix of the keys that the spool adds to a record; a file that is read in place has none of them. Keys in the
-# data with this prefix are dropped.
+# The prefix of the keys that the spool adds to a record. Keys in the data that begin so are dropped.
 OUR_KEYS = "dwh_"
 FILE_KEY = "dwh_file_id"
 
@@ -142,11 +140,22 @@ class Ours(NamedTuple):
     since: Mapping[str, int]
 
 
+class Packer(Protocol):
+    """Packs spool files that are complete while others are written; `load` then takes what it has packed."""
+
+    def cut(self, size: int) -> int:
+        """Give how many bytes such a file has in a load of about `size` bytes; 0: nothing is packed before `load`."""
+
+    def begin(self, path: str) -> None:
+        """Begin to pack a file, in another thread; nothing is sent."""
+
+
 class Session(Protocol):
     """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids. `reads_files`: it
     loads a large local file from where it is; `reads_objects`: a large object of S3. `exports_to_s3`: it writes Parquet
     only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `owns_tables`: this user is
     no guest. `extra_tables` maps further tables that a load needs to the statements that make them, one column a line.
+    `packer`: it takes packed files.
 
     Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
@@ -156,6 +165,7 @@ class Session(Protocol):
     exports_to_s3: bool
     has_roles: bool
     owns_tables: bool
+    packer: Packer | None
     extra_tables: Mapping[str, str]
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> int:
@@ -172,16 +182,13 @@ class Session(Protocol):
         SELECT, and for SQL that the engine does not understand."""
 
     def stream(self, sql: str) -> Iterator[Row]:
-        """Run one query in the current transaction, and give its rows as they come: memory holds one batch of them, and
-        no other statement may come before the last row."""
+        """Run one query in the current transaction, and give its rows in batches; no other statement comes between."""
 
     def columns(self, table: str) -> dict[str, str]:
-        """Give the columns of one of our tables and their types as the engine names them; empty when there is no such
-        table, or when it may not be read."""
+        """Give the columns of one of our tables and the engine's names of their types; none if it cannot be read."""
 
     def contents(self) -> list[Thing]:
-        """Name all things in the place of our tables, of all users and whether or not this user may read them: the
-        schema, or the DuckDB file with all its schemas."""
+        """Name all things of all users, readable or not, where our tables are: the schema, or the whole DuckDB file."""
 
     def comments(self) -> list[Comment]:
         """Give the comments on the tables, where ours are made, on which this user may comment. Each of these tables is
@@ -196,15 +203,14 @@ class Session(Protocol):
         """Open a transaction that commits at the end of the block and rolls back when it raises.
 
         Without a lock it sees one state of the warehouse, from beginning to end. `lock` names the table whose lock is
-        the first statement: two loads never run at once. `tell` gets who holds it before it is waited for. Raises Busy
-        when it is not free within `patience` seconds."""
+        the first statement: two loads never run at once. `tell` gets who holds it. Raises Busy after `patience` s."""
 
     def load(self, table: str, keys: Mapping[str, str], parts: Sequence[Part]) -> None:
         """Bulk load files of one JSON object a line into a table of text columns.
 
         `keys` maps JSON keys to columns; a missing key is NULL, an unknown one ignored. A part that names a file gets
-        that file's id in column file_id. A part may be an object of S3 where the engine reads those.
-        Raises RecordsRefused when a record is not such an object: the transaction is lost then."""
+        its id in column file_id. A part may be an object of S3 where the engine reads those. Raises RecordsRefused when
+        a record is not such an object: the transaction is lost then."""
 
     def count_lines(self, paths: Sequence[str], longest: int) -> Mapping[str, int]:
         """Count the lines of local files, on all cores, by a reader that knows no JSON. The caller counts what
@@ -218,8 +224,7 @@ class Session(Protocol):
         """Write the rows of a query as Parquet below `target`, an empty folder or S3 prefix: sorted, ZSTD (Redshift:
         Snappy), times in microseconds. Gives each file when it is complete.
 
-        It runs inside the current transaction. Raises EnvironmentFailure when the target cannot be written; the caller
-        then removes the files."""
+        It runs in the current transaction. Raises EnvironmentFailure for a target that cannot be written: remove it."""
 
     def write_pieces(
         self, extract: Extract, pieces: Sequence[Piece], target: str
@@ -227,12 +232,11 @@ class Session(Protocol):
         """Write pieces of a table, in this order, as Parquet files directly below `target`, a folder or S3 prefix. Rows
         are sorted across the files of a piece. Compression and times are those of `export`. Every file has every column
         of the query; `extract.partition_by` is ignored. Gives each piece with its files when they are complete. A
-        server sends only rows of these pieces, and each of them once.
+        server sends only rows of these pieces, each once.
 
         A piece without rows has no file. Files are named `<name>-00000.parquet` and so on (Redshift:
         `<name>.000.parquet`); a file that has such a name already is overwritten (Redshift: an error). A piece of many
-        rows becomes several files: of whole days, unless it is all rows or one day (Redshift: by size). Redshift writes
-        no `field_ids`.
+        rows becomes several files: of whole days, unless it is all rows or one day (Redshift: by size, no `field_ids`).
 
         It runs inside the current transaction. Raises the errors of `export`."""
 
@@ -246,8 +250,7 @@ class Session(Protocol):
         """Care for these tables after loads, in no transaction. Gives what was done or failed, in words: no error."""
 
     def publish(self, ours: Ours) -> Path | None:
-        """Let readers see what is committed, where they read a copy: gives its path when it was written anew, None
-        when it is current, or readers see commits by themselves. No transaction may be open.
+        """Renew the copy for readers, in no transaction; gives its path, None when it is current or there is none.
         Raises EnvironmentFailure when the copy cannot be written, or its place is taken by what is not `ours`."""
 
     def close(self) -> None:
@@ -277,8 +280,7 @@ class Engine(Protocol):
         return
 
     def plan(self, action: Literal["start", "stop", "delete"], ours: Ours | None = None) -> list[Change]:
-        """Say what an action would change, without changing anything. `delete` needs `ours`, and raises the errors of
-        `stop`."""
+        """Say what an action would change, and change nothing. `delete` needs `ours`, and raises errors as `stop`."""
 
     def start(self, tell: Tell) -> list[Change]:
         """Bring the warehouse up, if it is not up already; raises Busy while another session holds it."""
@@ -289,11 +291,9 @@ class Engine(Protocol):
         Raises EnvironmentFailure, and removes nothing, when the tables are not ours, or something else needs them."""
 
     def connect(self, trace: Callable[[Trace], None], *, read_only: bool = False) -> Session:
-        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy while another session holds
-        it.
+        """Connect to a warehouse that is up. Raises EnvironmentFailure when it is not, Busy while another holds it.
 
-        With `read_only` the session needs no right to write, and other readers can connect at the same time. It may
-        read a copy of the last published state (see `Session.publish`)."""
+        With `read_only` it needs no right to write, others can read too, and it may read what was published last."""
 
     def last_word(self) -> str:
         """Give the last line of every script, however it ends: what stays up and is billed. Empty when nothing is."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from dwh.seam import Packer
 from dwh.spool.records import Strictness
 from dwh.spool.spool import Spool, open_private
 
@@ -19,19 +20,29 @@ FOLDER_PREFIX = "dwh-spool-"
 class SpoolFolder:
     """The private folder of one run: `start` begins an empty spool in it, one at a time."""
 
-    def __init__(self, path: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
+    def __init__(
+        self, path: Path, rules: Mapping[str, Strictness], *, in_place: bool, packer: Packer | None = None
+    ) -> None:
         self.path = path
+        self._started = 0
+        self._packer = packer
         self._fetched = 0
         self._rules = rules
         self._in_place = in_place
         self._spool: Spool | None = None
 
-    def start(self) -> Spool:
-        """Remove what the last spool held, and begin an empty one."""
+    def start(self, size: int = 0) -> Spool:
+        """Remove what the last spool held, and begin an empty one, for source files of about so many bytes: where the
+        engine packs, it packs those of a large spool one after the other, while the next is written."""
         self.close()
         for file in self.path.glob("*.json"):
             file.unlink()
-        self._spool = Spool(self.path, self._rules, in_place=self._in_place)
+        self._started += 1
+        limit = self._packer.cut(size) if self._packer else 0
+        packer = self._packer if limit else None
+        self._spool = Spool(
+            self.path, self._rules, in_place=self._in_place, number=self._started, packer=packer, limit=limit
+        )
         return self._spool
 
     def fetched(self, *, more: bool) -> Path:
@@ -49,11 +60,13 @@ class SpoolFolder:
 
 
 @contextmanager
-def open_spool(rules: Mapping[str, Strictness], *, in_place: bool = True) -> Iterator[SpoolFolder]:
+def open_spool(
+    rules: Mapping[str, Strictness], *, in_place: bool = True, packer: Packer | None = None
+) -> Iterator[SpoolFolder]:
     """Make the private folder of a run's spool. `in_place`: the engine reads large files where they are; otherwise
-    they are copied into the spool too."""
+    they are copied into the spool too. `packer` is what the engine packs complete files with."""
     with private_folder() as folder:
-        spools = SpoolFolder(folder, rules, in_place=in_place)
+        spools = SpoolFolder(folder, rules, in_place=in_place, packer=packer)
         try:
             yield spools
         finally:

@@ -17,10 +17,11 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from dwh.seam import FILE_KEY, OUR_KEYS, Part
+from dwh.seam import FILE_KEY, OUR_KEYS, Packer, Part
 from dwh.sources.files import SourceFile, is_remote, is_unchanged, local_file, open_source
 from dwh.sources.formats import GZIP_MAGIC, LOOKED_AT, find_format, find_no_gzip
 from dwh.sources.listing import packed_by_name
@@ -51,25 +52,40 @@ class Unreadable(Exception):
 
 
 class Spool:
-    """The private folder of one run, and one file in it for every kind."""
+    """The private folder of one run, and one file in it for every kind; where `packer` takes complete files, another
+    one is begun after `limit` bytes, at the end of a file of the source. `number` tells this spool from others."""
 
-    def __init__(self, folder: Path, rules: Mapping[str, Strictness], *, in_place: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rules: Mapping[str, Strictness],
+        *,
+        in_place: bool,
+        number: int = 1,
+        packer: Packer | None = None,
+        limit: int = 0,
+    ) -> None:
         self.folder = folder
         self.rules = rules
         self.in_place = in_place
+        self._packer = packer
+        self._limit = limit
+        self._names = (f"{number}-{of_kind}" for of_kind in count(1))
         self.faults = 0  # records with a reason why they are bad
         self.unread = UnreadKeys(rules)
         self._lines: Mapping[str, int] = {}
-        self._streams = {kind: open_private(folder / f"{kind}.json") for kind in rules}
+        self._streams = {kind: self._open(kind) for kind in rules}
         self._parts: dict[str, list[Part]] = {kind: [] for kind in rules}
 
-    def count_large(self, files: Iterable[SourceFile], count: Callable[[list[str], int], Mapping[str, int]]) -> None:
+    def count_large(
+        self, files: Iterable[SourceFile], count_lines: Callable[[list[str], int], Mapping[str, int]]
+    ) -> None:
         """Let large files that can stay where they are be counted at once, before each is added."""
         if not self.in_place:
             return
         here = (file.path for file in files if not is_small(file) and not is_remote(file.path))
         if large := [path for path in here if packed_by_name(path) is False]:
-            self._lines = count(large, LONGEST_RECORD)
+            self._lines = count_lines(large, LONGEST_RECORD)
 
     def add_small(self, files: Iterable[IncomingFile], tell: Callable[[int], None]) -> dict[int, int]:
         """Bring in the small files that are clearly records, many at once; `tell` gets the number of files brought in.
@@ -83,6 +99,7 @@ class Spool:
             for batch, contents in batches:
                 with named(self._streams[batch[0].kind].name):
                     records = self._splice_batch(batch, contents)
+                    self._hand_on(batch[0].kind)
                 added |= records
                 tell(len(records))
         return added
@@ -94,9 +111,11 @@ class Spool:
         when this user may not read it, or when there is no room for its records.
         """
         try:
-            return self._add(file, carefully)
+            records = self._add(file, carefully)
+            self._hand_on(file.kind)
         except OSError as error:
             raise _refused_by_machine(error, file.source.path) from error
+        return records
 
     def _add(self, file: IncomingFile, carefully: bool) -> int:
         data = read_small(file.source)
@@ -138,6 +157,18 @@ class Spool:
         for stream in self._streams.values():
             with suppress(OSError):
                 stream.close()
+
+    def _open(self, kind: str) -> BinaryIO:
+        return open_private(self.folder / f"{kind}-{next(self._names)}.json")
+
+    def _hand_on(self, kind: str) -> None:
+        """Begin another file of a kind when this one is large enough, and have it packed: nothing is added to it."""
+        stream = self._streams[kind]
+        if self._packer and self._limit <= stream.tell():
+            stream.close()
+            self._parts[kind].append(Part(stream.name, None))
+            self._packer.begin(stream.name)
+            self._streams[kind] = self._open(kind)
 
     def _splice_batch(self, batch: Batch, contents: Contents) -> dict[int, int]:
         read = {file.file_id: data for file, data in zip(batch, contents, strict=True) if data is not None}

@@ -21,7 +21,7 @@ from cluster.door import Door
 from cluster.serverless_rules import SERVICE, Refused
 from cluster.test_faults import NOTHING
 from dwh.cluster.serverless import RESTORING
-from dwh.engines.redshift.work import SMALL_PIECE, cut
+from dwh.engines.redshift.packing import SMALL_PIECE, cut, number_of_pieces
 from dwh.terminal.errors import Busy, ConfigError, DwhError, EnvironmentFailure
 
 IN_ORDER = [
@@ -635,4 +635,4 @@ def test_where_slices_are_not_known_pieces_go_by_size(tmp_path: Path, size: int,
     """Nothing about nodes is asked: the number of pieces comes from the bytes alone."""
     path = tmp_path / "records"
     path.write_bytes(b"".join(b"{}".ljust(99) + b"\n" for _ in range(size // 100)) + b"\n")
-    assert len(cut(str(path), None)) == pieces
+    assert len(cut(str(path), number_of_pieces(size, None))) == pieces

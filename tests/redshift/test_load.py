@@ -16,8 +16,9 @@ from reference_star import star_of
 from warehouse import REPO, event, lines, plays, song
 
 import sql_queries as q
+from dwh.engines.redshift.packing import PIECE, WORTH_SPREADING, Piece, cut, number_of_pieces, pack
 from dwh.engines.redshift.session import RedshiftSession
-from dwh.engines.redshift.work import PIECE, WORTH_SPREADING, Piece, WorkPrefix, compress, cut
+from dwh.engines.redshift.work import WorkPrefix
 from dwh.sources.buckets import Buckets
 from dwh.terminal.errors import Busy, ConfigError, DataError, DwhError
 from redshift.grammar import parse_all
@@ -393,11 +394,11 @@ def test_p239_a_piece_is_a_frame_with_its_length_and_a_checksum(tmp_path: Path) 
     path = tmp_path / "spool.json"
     path.write_bytes(lines(plays(3000)))
     first, second = (Piece(str(path), start, end) for start, end in ((0, 300_000), (300_000, path.stat().st_size)))
-    packed, records = compress(first)
+    packed, records, _ = pack(first)
     told = zstandard.get_frame_parameters(packed)
     assert (told.content_size, told.has_checksum) == (300_000, True)
-    assert zstandard.decompress(packed) + zstandard.decompress(compress(second)[0]) == path.read_bytes()
-    assert records + compress(second)[1] == 3000
+    assert zstandard.decompress(packed) + zstandard.decompress(pack(second).body) == path.read_bytes()
+    assert records + pack(second).records == 3000
     assert len(packed) < len(gzip.compress(path.read_bytes()[:300_000], 1))
 
 
@@ -406,11 +407,11 @@ def test_a_spool_file_is_cut_at_lines_into_a_multiple_of_the_slices(tmp_path: Pa
     path = tmp_path / "spool.json"
     line = b'{"a": "%s"}\n' % (b"x" * 1000)
     path.write_bytes(line * (2 * WORTH_SPREADING // len(line)))
-    pieces = cut(str(path), slices)
+    pieces = cut(str(path), number_of_pieces(path.stat().st_size, slices))
     assert len(pieces) == slices
     assert [piece.start for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]
     assert (pieces[0].start, pieces[-1].end) == (0, path.stat().st_size)
     assert all(piece.end % len(line) == 0 for piece in pieces)
     assert PIECE > WORTH_SPREADING
     path.write_bytes(line)
-    assert len(cut(str(path), slices)) == 1
+    assert len(cut(str(path), number_of_pieces(path.stat().st_size, slices))) == 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from dwh.engines.duckdb.readers_copy import ReadersCopy
-    from dwh.seam import Ours
+    from dwh.seam import Ours, Packer
     from dwh.terminal.errors import DwhError
 
 # Our TRIM(BOTH ' ' FROM x), for one character: the built-in one reads every character of every text (0.9 s of CPU for a
@@ -54,6 +54,7 @@ class DuckDbSession:
     exports_to_s3 = False
     has_roles = False
     owns_tables = True
+    packer: Packer | None = None
     extra_tables: Mapping[str, str] = {}
 
     readers_copy: ReadersCopy | None = None

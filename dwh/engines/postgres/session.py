@@ -22,6 +22,7 @@ from dwh.spool.folder import private_folder
 
 if TYPE_CHECKING:
     from dwh.engines.duckdb.session import DuckDbSession
+    from dwh.seam import Packer
     from dwh.settings.sections import DuckDb
 
 COPY_BYTES = 64 * 1024  # a piece that stays in the processor's cache: a fifth faster than 1 MB
@@ -43,6 +44,7 @@ class PostgresSession(LibpqSession):
 
     reads_files = True
     reads_objects = False
+    packer: Packer | None = None
     exports_to_s3 = False
     duckdb: DuckDb
 

@@ -13,6 +13,7 @@ from dwh.engines.libpq import server_name
 from dwh.engines.redshift.connect import CONNECT_SECONDS, Unreachable, connect
 from dwh.engines.redshift.leftovers import remove_leftovers, tell_leftovers
 from dwh.engines.redshift.login import ADMIN, Place, check_login, given_place
+from dwh.engines.redshift.packing import ZstdPacker
 from dwh.engines.redshift.session import LOCK_TABLE, RedshiftSession, Storage
 from dwh.engines.redshift.work import WorkPrefix, name_run, name_warehouse
 from dwh.engines.removal import Place as SchemaPlace
@@ -145,7 +146,8 @@ class RedshiftEngine(Engine):
         return self._session(trace)
 
     def _session(self, trace: Callable[[Trace], None] = lambda _trace: None) -> RedshiftSession:
-        storage = Storage(self._work, self._buckets, self._role())
+        packer = ZstdPacker(self._lifecycle.warehouse.slices if self._lifecycle else None)
+        storage = Storage(self._work, self._buckets, self._role(), packer)
         session = RedshiftSession(self.open_connection(), trace, self.settings.schema, storage, self.place)
         session.owns_tables = self.settings.login != "iam"
         return session
@@ -177,8 +179,7 @@ class RedshiftEngine(Engine):
 
     def _work(self) -> WorkPrefix:
         """Give the prefix that COPY reads from; called only when there is something to load."""
-        slices = self._lifecycle.warehouse.slices if self._lifecycle else None
-        return WorkPrefix(self._buckets, self._config.s3.work, slices, name_warehouse(self.address), self._run)
+        return WorkPrefix(self._buckets, self._config.s3.work, name_warehouse(self.address), self._run)
 
     def _role(self) -> str:
         """Name the role of COPY and UNLOAD: [IAM_ROLE] ARN, else the default one of the warehouse (`start` sets it)."""

@@ -26,6 +26,7 @@ from dwh.engines.redshift.catalog import (
 )
 from dwh.engines.redshift.errors import sort_error
 from dwh.engines.redshift.grantee import name_grantee
+from dwh.engines.redshift.packing import ZstdPacker
 from dwh.engines.redshift.unload import Unload
 from dwh.engines.redshift.work import Upload, WorkPrefix
 from dwh.seam import OUR_KEYS, Comment, Extract, Piece, Tell, Thing, Trace, Wear, Written, ignore
@@ -35,7 +36,7 @@ from dwh.terminal.errors import Busy, DwhError, EnvironmentFailure, RecordsRefus
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
-    from dwh.seam import Part
+    from dwh.seam import Packer, Part
     from dwh.sources.buckets import Buckets
 
 # COPY retries unreadable objects for 15 to 30 minutes [D23 dg/copy-usage_notes-multiple-files.html].
@@ -55,11 +56,12 @@ CREATE TABLE IF NOT EXISTS dwh_lock (
 
 class Storage(NamedTuple):
     """The S3 places of the warehouse: `work` for COPY, the buckets for UNLOAD, and the ARN of the role for both, or
-    `default`."""
+    `default`; and what packs for COPY."""
 
     work: Callable[[], WorkPrefix]
     buckets: Buckets
     role: str
+    packer: ZstdPacker
 
 
 class RedshiftSession(LibpqSession):
@@ -81,6 +83,7 @@ class RedshiftSession(LibpqSession):
     ) -> None:
         super().__init__(connection, trace, schema, lambda error, lost: sort_error(error, place, lost=lost))
         self._storage = storage
+        self.packer: Packer | None = storage.packer
         self._place = place
         self._care = Care(self._run, schema)
         self._filled: set[str] = set()
@@ -144,6 +147,7 @@ class RedshiftSession(LibpqSession):
             raise
         finally:
             self._locked = False
+            self._storage.packer.forget()
         if lock:
             self._care.refresh(sorted(self._filled - self._temporary))
 
@@ -157,7 +161,7 @@ class RedshiftSession(LibpqSession):
         if not paths:
             return
         work = self._work()
-        with work.upload(paths, list(keys)) as upload:
+        with work.upload(self._storage.packer, paths, list(keys)) as upload:
             self._copy(table, list(keys.values()), upload, work.region)
             self._recount(table, keys, upload)
 
@@ -242,9 +246,8 @@ class RedshiftSession(LibpqSession):
         (copied,) = self._run("SELECT pg_last_copy_count()", ())[1][0]
         (missing,) = self._run(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NULL", ())[1][0]  # noqa: S608
         if copied != upload.records or missing:
-            raise _miscounted(
-                table, f"{upload.records:,} records written, {copied:,} arrived, {missing:,} without {column}"
-            )
+            told = f"{upload.records:,} records written, {copied:,} arrived, {missing:,} without {column}"
+            raise _miscounted(table, told)
         self._find_empty(table, keys, upload, "TRUE")
 
     def _find_empty(self, table: str, keys: Mapping[str, str], upload: Upload, which: str) -> None:

@@ -3,9 +3,7 @@
 They lie under WORK/<warehouse>/<run>/. A run that was killed leaves them there: the next load of the same warehouse,
 and conn_close.py, remove what is not their own. Other warehouses may have the same WORK.
 
-COPY does not split a JSON file, and a file costs it more than a record: so the suite writes a few objects of 8 to
-64 MB, a multiple of the slices [D23 dg/c_best-practices-use-multiple-files.html]. Where slices are not known, as on
-Serverless, the objects are smaller, so that there are enough of them for whatever computes.
+packing.py says how many objects there are.
 """
 
 from __future__ import annotations
@@ -14,13 +12,12 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice, pairwise
-from pathlib import Path
 from typing import Literal, NamedTuple
 
+from dwh.engines.redshift.packing import Packed, ZstdPacker, filled_keys
 from dwh.seam import Address
 from dwh.sources.buckets import Buckets, S3Path, split
 from dwh.sources.flights import in_threads
@@ -28,12 +25,6 @@ from dwh.sources.jsonpaths import write_paths
 from dwh.sources.objects import read_opening
 from dwh.terminal.errors import ConfigError, RecordsRefused
 
-PIECE = 128 * 1024 * 1024  # bytes of JSON: 11 to 20 MB as zstd, measured on the sample
-SMALL_PIECE = 32 * 1024 * 1024  # bytes of JSON: 3 to 5 MB as zstd; at least 1 MB each is advised [D23, the same page]
-WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
-CHUNK = 1024 * 1024  # bytes
-LEVEL = 1  # of zstd: twice the speed of gzip's lowest level, for fewer bytes (bench/compaction.py)
-LOOKED_AT = 100  # records at the beginning of a piece whose keys are noted
 LONGEST_NAME = 80  # characters of a warehouse in a key, before its digest
 
 
@@ -47,14 +38,6 @@ class Upload(NamedTuple):
     records: int
     filled: frozenset[str]
     packing: Literal["", "GZIP", "ZSTD"]
-
-
-class Piece(NamedTuple):
-    """A part of a spool file, of whole lines: its first byte, and the one after its last."""
-
-    path: str
-    start: int
-    end: int
 
 
 def name_warehouse(address: Address) -> str:
@@ -74,12 +57,11 @@ class WorkPrefix:
 
     Raises ConfigError when there is none."""
 
-    def __init__(self, buckets: Buckets, location: str, slices: int | None, warehouse: str, run: str) -> None:
+    def __init__(self, buckets: Buckets, location: str, warehouse: str, run: str) -> None:
         if not location:
             raise ConfigError("[S3] WORK is empty; COPY reads what we write there", hint="[S3] WORK = s3://bucket/work")
         self._buckets = buckets
         self._place = split(location)
-        self._slices = slices
         self._of_warehouse = f"{self._place.key}/{warehouse}/".lstrip("/")
         self._of_run = f"{self._of_warehouse}{run}/"
 
@@ -133,24 +115,23 @@ class WorkPrefix:
             self._remove([manifest, jsonpaths])
 
     @contextmanager
-    def upload(self, paths: Sequence[str], keys: Sequence[str]) -> Iterator[Upload]:
+    def upload(self, packer: ZstdPacker, paths: Sequence[str], keys: Sequence[str]) -> Iterator[Upload]:
         """Write the lines of the files, one record each, for the block; all of it is removed at its end.
 
         `keys` are the JSON keys of a record, in the order of the columns that COPY is to fill.
         """
         folder = self._new_folder()
-        pieces = {
-            f"{folder}/{number:05}.json.zst": piece
-            for number, piece in enumerate(piece for path in paths for piece in cut(path, self._slices))
-        }
+        packs = {f"{folder}/{number:05}.json.zst": pack for number, pack in enumerate(packer.pieces_of(paths))}
+        objects = list(packs)
         manifest, jsonpaths = f"{folder}/manifest.json", f"{folder}/jsonpaths.json"
         try:
-            records = sum(in_threads(lambda key: self._put_piece(key, pieces[key]), pieces))
-            self._put_names(manifest, [self._url(key) for key in pieces], jsonpaths, keys)
-            filled = frozenset[str]().union(*(_filled_keys_of(piece) for piece in pieces.values()))
+            told = list(in_threads(lambda key: self._put_packed(key, packs.pop(key)), objects))
+            self._put_names(manifest, [self._url(key) for key in objects], jsonpaths, keys)
+            filled = frozenset[str]().union(*(keys_of_piece for _, keys_of_piece in told))
+            records = sum(records for records, _ in told)
             yield Upload(self._url(manifest), self._url(jsonpaths), records, filled, "ZSTD")
         finally:
-            self._remove([*pieces, manifest, jsonpaths])
+            self._remove([*objects, manifest, jsonpaths])
 
     def _new_folder(self) -> str:
         return f"{self._of_run}{uuid.uuid4().hex}"
@@ -164,10 +145,10 @@ class WorkPrefix:
     def _url(self, key: str) -> str:
         return str(S3Path(self._place.bucket, key))
 
-    def _put_piece(self, key: str, piece: Piece) -> int:
-        body, records = compress(piece)
-        self._put(key, body)
-        return records
+    def _put_packed(self, key: str, pack: Callable[[], Packed]) -> tuple[int, frozenset[str]]:
+        packed = pack()
+        self._put(key, packed.body)
+        return packed.records, packed.filled
 
     def _put(self, key: str, body: bytes) -> None:
         import obstore
@@ -181,54 +162,3 @@ class WorkPrefix:
         if keys:
             store, first = self._buckets.open(self._place.bucket), S3Path(self._place.bucket, keys[0])
             self._buckets.ask("DeleteObject", first, lambda: obstore.delete(store, list(keys)))
-
-
-def cut(path: str, slices: int | None) -> list[Piece]:
-    """Cut a file into pieces of whole lines: one when it is small, else a multiple of the slices; where those are not
-    known (None), by size alone."""
-    size = Path(path).stat().st_size
-    number = -(-size // (PIECE if slices else SMALL_PIECE))
-    if slices and size > WORTH_SPREADING:
-        number = -(-number // slices) * slices
-    ends = []
-    with Path(path).open("rb") as lines:
-        for end in range(1, number):
-            lines.seek(end * size // number)
-            lines.readline()
-            ends.append(lines.tell())
-    borders = sorted({0, *ends, size})
-    return [Piece(path, start, end) for start, end in pairwise(borders)]
-
-
-def compress(piece: Piece) -> tuple[bytes, int]:
-    """Give a piece as one zstd frame, and the number of its lines. The frame says its length and has a checksum, which
-    zstd leaves out unless asked: whoever unpacks it notices damage, as with gzip."""
-    import zstandard
-
-    packer = zstandard.ZstdCompressor(LEVEL, write_checksum=True).compressobj(size=piece.end - piece.start)
-    packed, records = [], 0
-    with Path(piece.path).open("rb") as stream:
-        stream.seek(piece.start)
-        rest = piece.end - piece.start
-        while rest and (chunk := stream.read(min(CHUNK, rest))):
-            rest -= len(chunk)
-            records += chunk.count(b"\n")
-            packed.append(packer.compress(chunk))
-    return b"".join((*packed, packer.flush())), records
-
-
-def filled_keys(lines: Iterable[bytes]) -> frozenset[str]:
-    """Give the keys that have a value in one of the first records; a line that is not a record is skipped."""
-    found: set[str] = set()
-    for line in islice(lines, LOOKED_AT):
-        with suppress(ValueError, RecursionError):
-            record = json.loads(line)
-            if isinstance(record, dict):
-                found |= {key for key, value in record.items() if isinstance(value, (str, int, float))}
-    return frozenset(found)
-
-
-def _filled_keys_of(piece: Piece) -> frozenset[str]:
-    with Path(piece.path).open("rb") as lines:
-        lines.seek(piece.start)
-        return filled_keys(lines)
