@@ -151,15 +151,16 @@ class Packer(Protocol):
 
 
 class Session(Protocol):
-    """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids. `reads_files`: it
-    loads a large local file from where it is; `reads_objects`: a large object of S3. `exports_to_s3`: it writes Parquet
-    only to an S3 prefix, not to a folder. `has_roles`: rights can be granted to a role. `owns_tables`: this user is
-    no guest. `extra_tables` maps further tables that a load needs to the statements that make them, one column a line.
-    `packer`: it takes packed files.
+    """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids; `tries_casts`: it
+    has TRY_CAST. `reads_files`: it loads a large local file from where it is; `reads_objects`: an object of S3;
+    `packer`: packed files. `exports_to_s3`: it writes Parquet only to S3, not to a folder. `has_roles`: rights can be
+    granted to a role. `owns_tables`: this user is no guest. `extra_tables` maps further tables that a load needs to the
+    statements that make them, one column a line.
 
     Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
     lenient_json: bool
+    tries_casts: bool
     reads_files: bool
     reads_objects: bool
     exports_to_s3: bool
@@ -230,9 +231,9 @@ class Session(Protocol):
         self, extract: Extract, pieces: Sequence[Piece], target: str
     ) -> Generator[tuple[Piece, list[Written]], None, None]:
         """Write pieces of a table, in this order, as Parquet files directly below `target`, a folder or S3 prefix. Rows
-        are sorted across the files of a piece. Compression and times are those of `export`. Every file has every column
-        of the query; `extract.partition_by` is ignored. Gives each piece with its files when they are complete. A
-        server sends only rows of these pieces, each once.
+        are sorted across the files of a piece. Compression and times: see `export`. Every file has every column of the
+        query; `extract.partition_by` is ignored. Gives each piece with its files when they are complete. A server sends
+        only rows of these pieces, once.
 
         A piece without rows has no file. Files are named `<name>-00000.parquet` and so on (Redshift:
         `<name>.000.parquet`); a file that has such a name already is overwritten (Redshift: an error). A piece of many
@@ -272,8 +273,7 @@ class Engine(Protocol):
         """Give a unique name of the warehouse's place: `engine`, then where it is.
 
         It depends on the settings alone, stays the same when the warehouse is removed and made again there, and holds
-        no secret and no user. Messages show `place` instead. Raises ConfigError when the settings leave it open.
-        """
+        no secret and no user. Messages show `place` instead. Raises ConfigError when the settings leave it open."""
 
     def check(self) -> None:
         """Raise ConfigError for settings with which `start` would end. Sends no request."""

@@ -167,8 +167,9 @@ class StarLoader:
 
     def _stage_good(self, spool: Spool) -> None:
         """Judge all records on their way into staging; raises ReadAgain with the files that lack one afterwards."""
+        stage = q.STAGE_GOOD_QUICKLY if self.session.tries_casts else q.STAGE_GOOD_RECORDS
         for kind, table in INCOMING.items():
-            self.session.load_through(q.STAGE_GOOD_RECORDS[kind], table, KEYS[kind], spool.parts(kind))
+            self.session.load_through(stage[kind], table, KEYS[kind], spool.parts(kind))
             self._advance(1)
         again = {path for (path,) in self.session.rows(queries.SELECT_UNSTAGED_FILES)}
         if again:

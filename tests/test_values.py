@@ -322,7 +322,8 @@ def test_p109_a_value_that_an_engine_refuses_is_a_refused_record(
         assert changed != getattr(q, name)
         monkeypatch.setattr(q, name, changed)
     monkeypatch.setattr(q, "STAGE_RECORDS", (q.STAGE_SONGS, q.STAGE_EVENTS))
-    monkeypatch.setattr(q, "STAGE_GOOD_RECORDS", {"songs": q.STAGE_GOOD_SONGS, "events": q.STAGE_GOOD_EVENTS})
+    for name in ("STAGE_GOOD_RECORDS", "STAGE_GOOD_QUICKLY"):
+        monkeypatch.setattr(q, name, {"songs": q.STAGE_GOOD_SONGS, "events": q.STAGE_GOOD_EVENTS})
     with pytest.raises(DataError):
         warehouse.etl()
     assert warehouse.rows("SELECT COUNT(*) FROM loaded_files") == [(0,)]

@@ -48,7 +48,7 @@ class LibpqSession:
     """One connection, with all our tables in one schema. `sort_error` gets an error of the server and whether it ended
     the connection, and gives our error."""
 
-    lenient_json = False
+    lenient_json = tries_casts = False
     has_roles = True
     owns_tables = True
     dialect = "postgres"  # as sqlglot calls it

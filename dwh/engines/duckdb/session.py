@@ -49,6 +49,7 @@ class DuckDbSession:
     `readers_copy` is what `publish` renews; `at_close` is called once the connection is closed."""
 
     lenient_json = True
+    tries_casts = True
     reads_files = True
     reads_objects = False
     exports_to_s3 = False

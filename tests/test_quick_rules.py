@@ -1,0 +1,76 @@
+"""The rule of a whole number stands twice: portable, and quick where the engine has TRY_CAST. Both judge alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import sql_queries as q
+from dwh.engines.duckdb.session import DuckDbSession
+
+LARGEST, LEAST = 2**63 - 1, -(2**63)
+WHOLE = st.one_of(st.integers(), st.sampled_from([LARGEST, LARGEST + 1, LEAST, LEAST - 1, 0, -1, 10**18, 10**19]))
+WRITTEN = st.tuples(
+    st.sampled_from(["", " ", "-", "+", "00", "-0", "\t"]),
+    WHOLE,
+    st.sampled_from(["", " ", ".0", ".00", ".5", "e3", "_1", "\n"]),
+)
+TEXTS = st.one_of(
+    WRITTEN.map(lambda parts: f"{parts[0]}{parts[1]}{parts[2]}"),
+    st.text("0123456789-+. e_xX", max_size=24),
+    st.text(max_size=8).filter(lambda text: "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)),
+    st.none(),
+)
+VALUE = re.compile(r"CASE WHEN CAST\(TRY_CAST\((\w+) AS BIGINT\) AS VARCHAR\) = \1 THEN .*?(?= AS \1_value)", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the functions of a session of ours."""
+    with duckdb.connect() as made:
+        DuckDbSession(made, lambda _trace: None, "memory")
+        yield made
+
+
+def values(statement: str) -> dict[str, str]:
+    """Give how a statement gets the value of each whole number."""
+    return {found[1]: found[0] for found in VALUE.finditer(statement)}
+
+
+@given(text=TEXTS)
+@example(text=str(LEAST))
+@example(text="-0")
+@example(text="007")
+@example(text="1e3")
+@example(text="true")
+@example(text="0x1F")
+@example(text="1_000")
+@example(text="")
+def test_p244_the_quick_rule_gives_what_the_portable_one_gives(
+    connection: duckdb.DuckDBPyConnection, text: str | None
+) -> None:
+    """For every text: the same value, or none."""
+    quick = values(q.STAGE_GOOD_QUICKLY["events"])["ts"]
+    portable = quick[quick.index("ELSE ") + len("ELSE ") : quick.rindex(" END")]
+    assert f"{portable} AS ts_value" in q.STAGE_GOOD_RECORDS["events"]
+    [(one, other)] = connection.execute(
+        f"SELECT {quick}, {portable} FROM (SELECT CAST(? AS VARCHAR) AS ts) AS r", [text]
+    ).fetchall()
+    assert one == other
+
+
+def test_p244_the_statements_differ_in_that_rule_alone() -> None:
+    """Every whole number has both, and no other word is another."""
+    for kind, columns in (("events", "ts user_id session_id item_in_session status"), ("songs", "num_songs year")):
+        quick, portable = q.STAGE_GOOD_QUICKLY[kind], q.STAGE_GOOD_RECORDS[kind]
+        found = values(quick)
+        assert list(found) == columns.split()
+        for text in found.values():
+            quick = quick.replace(text, text[text.index("ELSE ") + len("ELSE ") : text.rindex(" END")])
+        assert quick == portable
+        assert "TRY_CAST" not in portable
