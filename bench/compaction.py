@@ -35,7 +35,7 @@ def spool_files(kind: str, files: Sequence[SourceFile], packer: ZstdPacker | Non
     """Spool files, and give the paths of the spool while they are there."""
     incoming = [IncomingFile(number, kind, file) for number, file in enumerate(files)]
     with open_spool(record_rules(lenient=False), in_place=False, packer=packer) as spools:
-        spool = spools.start(sum(file.size for file in files))
+        spool = spools.start((kind, file) for file in files)
         small = spool.add_small(incoming, lambda _: None)
         for file in incoming:
             if file.file_id not in small:

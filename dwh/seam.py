@@ -144,10 +144,10 @@ class Packer(Protocol):
     """Packs spool files that are complete while others are written; `load` then takes what it has packed."""
 
     def cut(self, size: int) -> int:
-        """Give how many bytes such a file has in a load of about `size` bytes; 0: nothing is packed before `load`."""
+        """Give how many bytes such a file has where a kind has about `size` bytes; 0: `load` packs all of it."""
 
-    def begin(self, path: str) -> None:
-        """Begin to pack a file, in another thread; nothing is sent."""
+    def begin(self, path: str, size: int) -> None:
+        """Begin to pack a file that has so many bytes or more, in another thread; nothing is sent."""
 
 
 class Session(Protocol):

@@ -141,7 +141,7 @@ class StarLoader:
             raise ReadAgain(found) from refused
 
     def _try(self, files: Sequence[Pending], careful: set[str]) -> None:
-        spool = self.spools.start(sum(file.source.size for file in files if self.arrivals.is_here(file.source)))
+        spool = self.spools.start((file.kind, file.source) for file in files if self.arrivals.is_here(file.source))
         with ExitStack() as shown, self._transaction("load", files=len(files)) as count_records:
             self._run(q.CREATE_INCOMING)
             incoming = self.ingestion.bring_in(files, careful, spool)

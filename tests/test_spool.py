@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dwh.engines.duckdb.session import DuckDbSession
+from dwh.seam import Trace
 from dwh.sources.folders import list_files
 from dwh.spool.digits import TEXT, WHOLE
 from dwh.spool.folder import open_spool
 from dwh.spool.records import Strictness
+from dwh.spool.rows import write_rows
 from dwh.spool.small_files import Changed, IncomingFile
+from dwh.terminal.errors import EnvironmentFailure
 
 RULES = Strictness(frozenset(), lenient=False, holds={"page": TEXT, "ts": WHOLE})
 LINE = b'{"page": "Home", "ts": 1}\n'
@@ -78,3 +86,47 @@ def test_a_large_file_that_turns_odd_is_read_carefully_from_its_beginning(tmp_pa
     assert [(row["dwh_file_id"], row["ts"], row["dwh_record_number"]) for row in rows] == [
         (6, n, n + 1) for n in range(40_000)
     ]
+
+
+@given(rows=st.lists(st.tuples(*[st.one_of(st.none(), st.text(), st.integers(), st.booleans(), st.floats(-9, 9))] * 2)))
+def test_our_rows_are_json_whatever_is_in_a_column(rows: list[tuple[object, ...]]) -> None:
+    """Texts, numbers and none of them, in one column or in several."""
+    stream = io.BytesIO()
+    write_rows(stream, ["a", 'b"'], iter(rows * 30))  # more than are written at once
+    assert [tuple(json.loads(line).values()) for line in stream.getvalue().splitlines()] == rows * 30
+    assert all(list(json.loads(line)) == ["a", 'b"'] for line in stream.getvalue().splitlines())
+
+
+class PackerWithoutItsFile:
+    """A packer that does not find the spool file: something has tidied up the temporary folder."""
+
+    def cut(self, size: int) -> int:
+        """Take every file."""
+        return size
+
+    def begin(self, path: str, _size: int) -> None:
+        """Find nothing."""
+        Path(path).unlink()
+        Path(path).stat()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_spool_file_that_is_gone_is_no_changed_source(tmp_path: Path, together: bool) -> None:
+    """The error names the folder of the spool, not a file of the source."""
+    (tmp_path / "a.json").write_bytes(LINE)
+    [source] = list_files(str(tmp_path), "[S3] LOG_DATA").files
+    file = IncomingFile(1, "events", source)
+    with open_spool({"events": RULES}, packer=PackerWithoutItsFile()) as spools:
+        spool = spools.start([("events", source)])
+        with pytest.raises(EnvironmentFailure, match=r"dwh-spool-.* cannot be read"):
+            spool.add_small([file], lambda _: None) if together else spool.add(file, carefully=False)
+
+
+def test_a_query_that_streams_is_traced_once() -> None:
+    """-v and --log-file show each statement, whether its rows come at once or not."""
+    traces: list[Trace] = []
+    with duckdb.connect() as connection:
+        session = DuckDbSession(connection, traces.append, "memory")
+        assert list(session.stream("SELECT unnest([1, 2]) AS one")) == [(1,), (2,)]
+        assert list(session.stream("SELECT 1 AS none WHERE false")) == []
+    assert [trace.sql for trace in traces] == ["SELECT unnest([1, 2]) AS one", "SELECT 1 AS none WHERE false"]

@@ -123,3 +123,20 @@ def test_the_first_file_is_the_example_whichever_is_read_first() -> None:
     for file_id in (5, 2, 9):
         unread.look("events", file_id, b'{"userid": 1}')
     assert list(unread.found.values()) == [(3, 2, False)]
+
+
+@pytest.mark.parametrize(("in_batch", "records", "share"), [(2, 20, 1.0), (250, 20, 0.3), (250, 1, 0.3)])
+def test_no_key_is_missed_in_small_batches_or_behind_good_records(in_batch: int, records: int, share: float) -> None:
+    """Few large files come together, and a file of many records has the key of others many times."""
+    keys = ("userId", "page", "ts")
+    good = b"".join(b'{"userId": 1, "page": "Home", "ts": 1}\n' for _ in range(records))
+    missed = []
+    for key in keys:
+        bad = good.replace(key.encode(), key.upper().encode())
+        unread = UnreadKeys(RULES)
+        for begin in range(0, 4 * THOROUGH, in_batch):
+            late = [n for n in range(begin, begin + in_batch) if n >= 2 * THOROUGH]
+            chosen = set(late[: round(share * len(late))])
+            unread.look_together("events", [(n, bad if n in chosen else good) for n in range(begin, begin + in_batch)])
+        missed += [key] if not unread.found else []
+    assert missed == []

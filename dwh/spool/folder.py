@@ -6,15 +6,19 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from dwh.seam import Packer
+from dwh.sources.files import SourceFile
+from dwh.sources.listing import packed_by_name
 from dwh.spool.records import Strictness
 from dwh.spool.spool import Spool, open_private
 
 FOLDER_PREFIX = "dwh-spool-"
+UNPACKED = 8  # times the bytes of a gzip file that its JSON has, or more
 
 
 class SpoolFolder:
@@ -31,17 +35,21 @@ class SpoolFolder:
         self._in_place = in_place
         self._spool: Spool | None = None
 
-    def start(self, size: int = 0) -> Spool:
-        """Remove what the last spool held, and begin an empty one, for source files of about so many bytes: where the
-        engine packs, it packs those of a large spool one after the other, while the next is written."""
+    def start(self, files: Iterable[tuple[str, SourceFile]] = ()) -> Spool:
+        """Remove what the last spool held, and begin an empty one. `files` are what comes, each with its kind: where
+        the engine packs, it packs the spool files of a large load one after the other, while the next is written."""
         self.close()
-        for file in self.path.glob("*.json"):
-            file.unlink()
+        for old in self.path.glob("*.json"):
+            old.unlink()
         self._started += 1
-        limit = self._packer.cut(size) if self._packer else 0
-        packer = self._packer if limit else None
+        limits: dict[str, int] = {}
+        if self._packer:
+            sizes = Counter[str]()
+            for kind, file in files:
+                sizes[kind] += file.size * (UNPACKED if packed_by_name(file.path) else 1)
+            limits = {kind: self._packer.cut(size) for kind, size in sizes.items()}
         self._spool = Spool(
-            self.path, self._rules, in_place=self._in_place, number=self._started, packer=packer, limit=limit
+            self.path, self._rules, in_place=self._in_place, number=self._started, packer=self._packer, limits=limits
         )
         return self._spool
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from dwh.seam import FILE_KEY, OUR_KEYS, Packer, Part
@@ -52,8 +53,8 @@ class Unreadable(Exception):
 
 
 class Spool:
-    """The private folder of one run, and one file in it for every kind; where `packer` takes complete files, another
-    one is begun after `limit` bytes, at the end of a file of the source. `number` tells this spool from others."""
+    """The private folder of one run, and one file in it for every kind. Where `packer` takes complete files, another is
+    begun after the kind's bytes in `limits`, when a file of the source ends. `number` tells spools apart."""
 
     def __init__(
         self,
@@ -63,13 +64,12 @@ class Spool:
         in_place: bool,
         number: int = 1,
         packer: Packer | None = None,
-        limit: int = 0,
+        limits: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self.rules = rules
         self.in_place = in_place
-        self._packer = packer
-        self._limit = limit
+        self._packer, self._limits = packer, limits
         self._names = (f"{number}-{of_kind}" for of_kind in count(1))
         self.faults = 0  # records with a reason why they are bad
         self.unread = UnreadKeys(rules)
@@ -97,9 +97,9 @@ class Spool:
         added: dict[int, int] = {}
         with closing(read_batches(cut_batches(plain))) as batches:
             for batch, contents in batches:
-                with named(self._streams[batch[0].kind].name):
+                with named(str(self.folder)):
                     records = self._splice_batch(batch, contents)
-                    self._hand_on(batch[0].kind)
+                self._hand_on(batch[0].kind)
                 added |= records
                 tell(len(records))
         return added
@@ -112,9 +112,9 @@ class Spool:
         """
         try:
             records = self._add(file, carefully)
-            self._hand_on(file.kind)
         except OSError as error:
             raise _refused_by_machine(error, file.source.path) from error
+        self._hand_on(file.kind)
         return records
 
     def _add(self, file: IncomingFile, carefully: bool) -> int:
@@ -163,12 +163,13 @@ class Spool:
 
     def _hand_on(self, kind: str) -> None:
         """Begin another file of a kind when this one is large enough, and have it packed: nothing is added to it."""
-        stream = self._streams[kind]
-        if self._packer and self._limit <= stream.tell():
-            stream.close()
-            self._parts[kind].append(Part(stream.name, None))
-            self._packer.begin(stream.name)
-            self._streams[kind] = self._open(kind)
+        stream, limit = self._streams[kind], self._limits.get(kind)
+        if self._packer and limit and limit <= stream.tell():
+            with named(str(self.folder)):
+                stream.close()
+                self._parts[kind].append(Part(stream.name, None))
+                self._packer.begin(stream.name, limit)
+                self._streams[kind] = self._open(kind)
 
     def _splice_batch(self, batch: Batch, contents: Contents) -> dict[int, int]:
         read = {file.file_id: data for file, data in zip(batch, contents, strict=True) if data is not None}

@@ -67,13 +67,13 @@ class UnreadKeys:
         self._find(looked, file_id, begins)
 
     def look_together(self, kind: str, contents: Sequence[tuple[int, bytes]]) -> None:
-        """Do the same for many files of one kind, each an id and its content. One search for a key in several files
-        finds it as often as there are files, or each of them is looked at."""
+        """Do the same for many files of one kind, each an id and its content; those that are searched for the same key
+        are looked at when one of them lacks it."""
         looked = self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
-        turns = len(looked.needles)
-        for turn, needle in enumerate(looked.needles):
-            in_turn = contents[turn::turns]
-            if looked.files < THOROUGH or not looked.in_order or not _hold(in_turn, needle):
+        before, turns = looked.files, len(looked.needles)
+        for turn in range(min(turns, len(contents))):
+            in_turn, needle = contents[turn::turns], looked.needles[(before + turn) % turns]
+            if looked.files < THOROUGH or not looked.in_order or not all(needle in data for _, data in in_turn):
                 for file_id, data in in_turn:
                     looked.files += 1
                     self._find(looked, file_id, data)
@@ -110,10 +110,6 @@ class Sightings:
             files, example, at_least = found.get(key, Sighting(0, *seen[1:]))
             found[key] = Sighting(files + seen.files, example, at_least or seen.at_least)
         return dict(sorted(found.items()))
-
-
-def _hold(contents: Sequence[tuple[int, bytes]], needle: bytes) -> bool:
-    return b"".join([data for _, data in contents]).count(needle) >= len(contents)
 
 
 _NOTHING: frozenset[UnreadKey] = frozenset()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 import zstandard
@@ -13,6 +15,7 @@ from warehouse import event, lines, plays, song
 
 from dwh.engines.redshift import packing
 from dwh.engines.redshift.packing import Piece, ZstdPacker
+from dwh.sources.files import SourceFile
 from dwh.sources.folders import list_files
 from dwh.spool.folder import open_spool
 from dwh.spool.small_files import IncomingFile
@@ -32,9 +35,9 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     begin = ZstdPacker.begin
 
-    def note(packer: ZstdPacker, path: str) -> None:
+    def note(packer: ZstdPacker, path: str, size: int) -> None:
         found.append(path)
-        begin(packer, path)
+        begin(packer, path, size)
 
     monkeypatch.setattr(ZstdPacker, "begin", note)
     return found
@@ -82,7 +85,7 @@ def spooled(folder: Path, packer: ZstdPacker | None) -> Iterator[tuple[Spool, li
     """Spool the events of a folder as a load does; gives the paths of the spool while they are there."""
     files = list_files(str(folder), "[S3] LOG_DATA").files
     with open_spool(record_rules(lenient=False), in_place=False, packer=packer) as spools:
-        spool = spools.start(sum(file.size for file in files))
+        spool = spools.start(("events", file) for file in files)
         for number, file in enumerate(files, 1):
             spool.add(IncomingFile(number, "events", file), carefully=False)
         yield spool, [part.path for part in spool.parts("events")]
@@ -95,7 +98,7 @@ def test_the_pieces_are_the_lines_of_the_spool(
 ) -> None:
     """Nothing is lost or comes twice, of small files and of one that is several pieces; and they are about equal."""
     monkeypatch.setattr(packing, "PIECE", SMALL)
-    monkeypatch.setattr(packing, "WORTH_SPREADING", SMALL)
+    monkeypatch.setattr(packing, "WORTH_SPREADING", 0)
     for number, size in enumerate(sizes):
         (tmp_path / f"{number:02}.json").write_bytes(lines(plays(size, sessionId=number)))
     [expected] = [Path(path).read_bytes() for _, (path,) in spooled(tmp_path, None)]
@@ -109,14 +112,15 @@ def test_the_pieces_are_the_lines_of_the_spool(
     assert [one.records for one in packed] == [body.count(b"\n") for body in bodies]
     assert all("sessionId" in one.filled for one in packed)
     assert max(map(len, bodies)) < 2 * SMALL
-    assert list(packer.pieces_of([])) == []
+    assert len(bodies) % (slices or 1) == 0
+    assert packer.pieces_of([]) == []
 
 
 def test_a_small_load_is_one_piece_that_is_packed_at_its_end(tmp_path: Path, begun: list[str]) -> None:
     """There is nothing to pack meanwhile."""
     (tmp_path / "a.json").write_bytes(lines(plays(5)))
     for _, (path,) in spooled(tmp_path, packer := ZstdPacker(None)):
-        assert len(list(packer.pieces_of([path]))) == 1
+        assert len(packer.pieces_of([path])) == 1
     assert begun == []
 
 
@@ -145,4 +149,51 @@ def test_what_was_begun_and_not_taken_is_given_up(
     for thread in threads:
         thread.join()
     assert len(packed) <= 1, "the one that was under way"
-    assert list(packer.pieces_of([])) == []
+    assert packer.pieces_of([]) == []
+
+
+@pytest.mark.parametrize("slices", [4, 8])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_each_kind_has_a_multiple_of_the_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: list[str], packed: bool, slices: int
+) -> None:
+    """COPY fills one table, and each slice takes part in it. What is in packed sources is not known before: they give
+    no more pieces than plain ones would."""
+    monkeypatch.setattr(packing, "PIECE", 5 * SMALL)
+    monkeypatch.setattr(packing, "WORTH_SPREADING", 100)
+    found: dict[str, Sequence[SourceFile]] = {}
+    expected: dict[str, int] = {}
+    for kind, number in (("songs", 400), ("events", 200)):
+        (tmp_path / kind).mkdir()
+        for name in range(number):
+            title = Random(name).randbytes(100).hex()
+            records = plays(5, sessionId=name) if kind == "events" else [song(song_id=f"S{name}", title=title)]
+            body = lines(records)
+            expected[kind] = expected.get(kind, 0) + len(body)
+            path = tmp_path / kind / f"{name:03}.json{'.gz' if packed else ''}"
+            path.write_bytes(gzip.compress(body) if packed else body)
+        found[kind] = list_files(str(tmp_path / kind), "[S3] LOG_DATA").files
+    packer = ZstdPacker(slices)
+    with open_spool(record_rules(lenient=False), in_place=False, packer=packer) as spools:
+        spool = spools.start((kind, file) for kind, files in found.items() for file in files)
+        for kind, files in found.items():
+            for file_id, file in enumerate(files):
+                spool.add(IncomingFile(file_id, kind, file), carefully=False)
+        pieces = {kind: len(packer.pieces_of([part.path for part in spool.parts(kind)])) for kind in found}
+    assert begun
+    if packed:
+        assert all(number <= packing.number_of_pieces(expected[kind], slices) + 1 for kind, number in pieces.items())
+    else:
+        assert pieces == {kind: packing.number_of_pieces(size, slices) for kind, size in expected.items()}
+
+
+def test_what_waits_in_memory_is_bounded(tmp_path: Path, begun: list[str]) -> None:
+    """The pieces beyond are packed when the load asks for them, and none is lost."""
+    for number in range(80):
+        (tmp_path / f"{number:02}.json").write_bytes(lines(plays(10, sessionId=number)))
+    packer = ZstdPacker(None)
+    for _, paths in spooled(tmp_path, packer):
+        assert len(begun) > packing.WAITING
+        assert sum(map(len, packer._begun.values())) == packing.WAITING
+        packed = [ready() for ready in packer.pieces_of(paths)]
+    assert sum(one.records for one in packed) == 800

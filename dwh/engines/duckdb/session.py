@@ -114,8 +114,14 @@ class DuckDbSession:
         return ask(self._connection, sql, params, self._sort_error)
 
     def stream(self, sql: str) -> Iterator[Row]:
-        """Run one query, and give its rows as they come."""
-        return stream(self._connection, sql, self._sort_error)
+        """Run one query, and give its rows as they come; what is traced is when they begin to come."""
+        started = time.monotonic()
+        rows = stream(self._connection, sql, self._sort_error)
+        first = next(rows, None)
+        self._trace(Trace(sql, -1, time.monotonic() - started))
+        if first is not None:
+            yield first
+            yield from rows
 
     def columns(self, table: str) -> dict[str, str]:
         """Give the columns of a table."""

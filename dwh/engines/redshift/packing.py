@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice, pairwise
@@ -23,6 +23,7 @@ PIECE = 128 * 1024 * 1024  # bytes of JSON: 11 to 20 MB as zstd, measured on the
 SMALL_PIECE = 32 * 1024 * 1024  # bytes of JSON: 3 to 5 MB as zstd; at least 1 MB each is advised [D23, the same page]
 WORTH_SPREADING = 8 * 1024 * 1024  # bytes of JSON; below this one slice is as fast as all
 GROWS = 1.1  # times the bytes of a source that its lines have in the spool: each gets the id of its file
+WAITING = 16  # pieces that are packed before the load asks, at most; in_threads sends so many at once
 CHUNK = 1024 * 1024  # bytes
 LEVEL = 1  # of zstd: twice the speed of gzip's lowest level, for fewer bytes (bench/compaction.py)
 LOOKED_AT = 100  # records at the beginning of a piece whose keys are noted
@@ -46,38 +47,43 @@ class Packed(NamedTuple):
 
 class ZstdPacker:
     """Packs the pieces of a load: of a large one, file after file, while the next is written. What is packed early
-    waits in memory, a tenth to a sixth of its JSON. `slices` are those of the warehouse."""
+    waits in memory, at most 16 pieces. `slices` are those of the warehouse."""
 
     def __init__(self, slices: int | None) -> None:
         self._slices = slices
-        self._size = 0  # bytes of a piece
         self._threads: ThreadPoolExecutor | None = None
         self._begun: dict[str, list[Future[Packed]]] = {}
 
     def cut(self, size: int) -> int:
-        """Give the bytes of a spool file that is packed early: those of a piece. 0 for a load of one piece."""
+        """Give the bytes of a spool file that is packed early: those of a piece. 0 where all is one piece."""
         number = number_of_pieces(size, self._slices)
-        self._size = int(size / number * GROWS) if number > 1 else 0
-        return self._size
+        return int(size / number * GROWS) if number > 1 else 0
 
-    def begin(self, path: str) -> None:
-        """Begin to pack a spool file of a piece, or more where one file of the source has as much."""
+    def begin(self, path: str, size: int) -> None:
+        """Begin to pack a spool file of a piece, or of several where a file of the source has as much; not when enough
+        waits for the load already."""
         from concurrent.futures import ThreadPoolExecutor
 
-        self._threads = self._threads or ThreadPoolExecutor(os.cpu_count())
-        number = max(1, round(Path(path).stat().st_size / self._size))
-        self._begun[path] = [self._threads.submit(pack, piece) for piece in cut(path, number)]
+        number = max(1, round(Path(path).stat().st_size / size))
+        if number + sum(map(len, self._begun.values())) <= WAITING:
+            self._threads = self._threads or ThreadPoolExecutor(os.cpu_count())
+            self._begun[path] = [self._threads.submit(pack, piece) for piece in cut(path, number)]
 
-    def pieces_of(self, paths: Sequence[str]) -> Iterator[Callable[[], Packed]]:
-        """Give what packs each piece of these files, or waits for it where that has begun."""
-        early = any(path in self._begun for path in paths)
-        for path in paths:
-            if path in self._begun:
-                yield from (future.result for future in self._begun.pop(path))
-                continue
-            size = Path(path).stat().st_size
-            number = round(size / self._size) if early else number_of_pieces(size, self._slices)
-            yield from (partial(pack, piece) for piece in cut(path, max(1, number)))
+    def pieces_of(self, paths: Sequence[str]) -> list[Callable[[], Packed]]:
+        """Give what packs each piece of these files, or waits for it where that has begun. Where much is still to be
+        cut, the number of all becomes a multiple of the slices."""
+        sizes = {path: Path(path).stat().st_size for path in paths}
+        packs: list[Callable[[], Packed]] = [one.result for path in paths for one in self._begun.get(path, ())]
+        rest = {path: size for path, size in sizes.items() if not self._begun.pop(path, None) and size}
+        all_bytes, left = sum(sizes.values()), sum(rest.values())
+        number = round(number_of_pieces(all_bytes, self._slices) * left / all_bytes) if left else 0
+        if self._slices and left > WORTH_SPREADING:
+            number += -(number + len(packs)) % self._slices
+        for path, size in rest.items():
+            share = max(1, round(number * size / left))
+            packs += [partial(pack, piece) for piece in cut(path, share)]
+            number, left = number - share, left - size
+        return packs
 
     def forget(self) -> None:
         """Give up what was begun and not taken: its load has ended."""
