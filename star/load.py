@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -81,9 +81,10 @@ class StarLoader:
         """Give which files are loaded, as the rows come; no other statement may come before the last.
 
         Raises LedgerMoved when there was a load since the last one was noted."""
-        with self.session.transaction():
+        with suppress(RollBack), self.session.transaction():
             self._refuse_moved()
             yield from map(Entry._make, self.session.stream(q.SELECT_LEDGER))
+            raise RollBack  # there is nothing to commit, so no COMMIT may stay unanswered
 
     def star_is_outdated(self) -> bool:
         """Tell whether different statements than the current ones made the star."""
