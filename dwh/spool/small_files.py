@@ -94,7 +94,7 @@ def read_small(source: SourceFile) -> bytes | None:
     data = None
     descriptor = os.open(source.path, os.O_RDONLY)
     try:
-        if source.size <= SMALL_FILE:
+        if is_small(source):
             data = os.pread(descriptor, source.size, source.offset or 0)
         unchanged = fingerprint(os.fstat(descriptor)) == source.fingerprint
     finally:

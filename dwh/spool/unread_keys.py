@@ -57,7 +57,7 @@ class UnreadKeys:
     def look(self, kind: str, file_id: int, begins: bytes | str) -> None:
         """Note the keys of the first records of a file, given as bytes or as the path of a plain file. Text that is no
         record is skipped: other code judges it."""
-        looked = self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
+        looked = self._of(kind)
         looked.files = files = looked.files + 1
         if isinstance(begins, str):
             with Path(begins).open("rb", buffering=0) as stream:
@@ -69,7 +69,7 @@ class UnreadKeys:
     def look_together(self, kind: str, contents: Sequence[tuple[int, bytes]]) -> None:
         """Do the same for many files of one kind, each an id and its content; those that are searched for the same key
         are looked at when one of them lacks it."""
-        looked = self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
+        looked = self._of(kind)
         before, turns = looked.files, len(looked.needles)
         for turn in range(min(turns, len(contents))):
             in_turn, needle = contents[turn::turns], looked.needles[(before + turn) % turns]
@@ -79,6 +79,9 @@ class UnreadKeys:
                     self._find(looked, file_id, data)
             else:
                 looked.files += len(in_turn)
+
+    def _of(self, kind: str) -> _Kind:
+        return self._kinds.get(kind) or self._kinds.setdefault(kind, _Kind(kind, self._rules[kind].keys))
 
     def _find(self, looked: _Kind, file_id: int, begins: bytes) -> None:
         for key in looked.find(begins):
