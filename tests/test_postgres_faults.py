@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def test_a_connection_lost_before_the_commit_stores_nothing_and_says_so(postgres
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
         with postgres.started("etl", *PATIENTLY) as etl:
-            wait_until_waiting(postgres, 1)
+            wait_until_waiting(postgres, [etl])
             cursor.execute(
                 "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation"
                 " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s AND NOT l.granted",
@@ -155,9 +155,14 @@ def started_together(warehouse: Warehouse, number: int, script: str, *argv: str)
         yield [together.enter_context(warehouse.started(script, *argv)) for _ in range(number)]
 
 
-def wait_until_waiting(postgres: PostgresWarehouse, number: int) -> None:
-    """Wait until so many programs wait for the lock on the ledger."""
-    until(lambda: postgres_count(postgres, WAITING) == number)
+def wait_until_waiting(postgres: PostgresWarehouse, runs: Sequence[Running]) -> None:
+    """Wait until all the programs wait for the lock on the ledger, and will until they have it.
+
+    Each says so after a first attempt of a millisecond, which is no wait to rely on: it ends by itself.
+    """
+    for run in runs:
+        run.wait_for("waiting up to")
+    until(lambda: postgres_count(postgres, WAITING) == len(runs))
 
 
 def wait_until_alone(postgres: PostgresWarehouse) -> None:
@@ -189,7 +194,7 @@ def test_programs_that_wait_load_one_after_the_other(postgres: PostgresWarehouse
             cursor.execute("BEGIN")
             cursor.execute("LOCK TABLE loaded_files IN EXCLUSIVE MODE")
             with started_together(postgres, number, "etl", *PATIENTLY) as runs:
-                wait_until_waiting(postgres, number)
+                wait_until_waiting(postgres, runs)
                 cursor.execute("COMMIT")
                 results = [run.ended() for run in runs]
         assert [done.code for done in results] == [0] * number, [done.err for done in results]
