@@ -1,14 +1,15 @@
 """Measure how a run with nothing new grows with the files of the source: the listing of a bucket, and the ledger.
 
-  .venv/bin/python bench/keys.py                      10,000, 100,000 and a million objects, on DuckDB and PostgreSQL
+  .venv/bin/python bench/keys.py                      10,000, 100,000 and a million objects, on each engine
   .venv/bin/python bench/keys.py --keys 10000,100000  fewer
   .venv/bin/python bench/keys.py --save docs/explanation/measured/keys.json
                                                       keep the JSON object, for docs/write_figures.py
 
 Each is one `etl.py` that lists a bucket of small objects, from a server on this machine, and finds all of them in the
-ledger, which the bench writes; medians of the rounds. CPU is that of `etl.py`. An object more costs the difference
-between one number of objects and the next. Goal: at most 1.5 times as much at the last step as at the first, in memory
-and in CPU.
+ledger, which the bench writes; medians of the rounds. CPU is that of `etl.py`. Redshift is the tests' stand-in, a
+PostgreSQL behind a program in Python that passes rows on: its seconds say nothing, what `etl.py` takes does. An object
+more costs the difference between one number of objects and the next. Goal: at most 1.5 times as much at the last step
+as at the first, in memory and in CPU.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from redshift.warehouse_on_redshift import ROLE, WORK, Cloud, cloud  # noqa: E402
 
 from bench.noise import Noise, in_words  # noqa: E402
 from bench.postgres import DATABASE, one_server  # noqa: E402
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
     from postgres_server import Server
 
+ENGINES = ("duckdb", "postgres", "redshift")
+OURS = "ours"  # the schema
 FLAT = 1.5
 KEYS = "10000,100000,1000000"
 PLACE = "s3://music/song_data"
@@ -72,53 +77,76 @@ def ledger(endpoint: str) -> io.StringIO:
     return rows
 
 
-def measure(engine: str, env: Mapping[str, str], rows: io.StringIO, server: Server, folder: Path) -> Taken:
+class Place(NamedTuple):
+    """Where the warehouse of an engine is: the settings that say so, of every script and of etl.py alone, and the
+    server and its database (none on DuckDB)."""
+
+    settings: Mapping[str, str]
+    of_etl: Mapping[str, str]
+    server: Server | None = None
+    database: str = ""
+
+
+def places(engine: str, endpoint: str, server: Server, redshift: Cloud, folder: Path) -> Place:
+    """Say where the warehouse of an engine is. Redshift takes the bucket's server for S3 itself."""
+    if engine == "duckdb":
+        settings = {"DWH_DUCKDB_PATH": str(folder / "w.duckdb")}
+        return Place(settings | {"DWH_S3_ENDPOINT_URL": endpoint, "DWH_S3_ANONYMOUS": "true"}, {})
+    if engine == "postgres":
+        login = {"HOST": server.host, "PORT": server.port, "DB_USER": server.user, "DB_NAME": DATABASE, "SCHEMA": OURS}
+        settings = {f"DWH_POSTGRES_{key}": str(value) for key, value in login.items()}
+        settings |= {"DWH_S3_ENDPOINT_URL": endpoint, "DWH_S3_ANONYMOUS": "true"}
+        return Place(settings, {}, server, DATABASE)
+    standin = redshift.standin
+    login = {"HOST": standin.host, "DB_PORT": standin.port, "DB_USER": standin.user, "DB_PASSWORD": standin.password,
+             "DB_NAME": standin.database, "SCHEMA": OURS, "SSLROOTCERT": standin.ca_file}  # fmt: skip
+    settings = {f"DWH_CLUSTER_{key}": str(value) for key, value in login.items()}
+    settings |= {"DWH_IAM_ROLE_ARN": ROLE, "DWH_S3_WORK": f"s3://{WORK}/w", "DWH_S3_LAKE": f"s3://{WORK}/lake"}
+    of_etl = {"AWS_ENDPOINT_URL_S3": endpoint}
+    return Place({**settings, **redshift.environment}, of_etl, standin.postgres, standin.database)
+
+
+def measure(place: Place, env: Mapping[str, str], rows: io.StringIO, folder: Path) -> Taken:
     """Make a warehouse with this ledger, and run etl.py, which finds nothing new."""
     log = folder / "log"
     for script in ("conn_start", "create_tables"):
         run_script(script, env, log)
-    if engine == "duckdb":
+    if place.server:
+        with place.server.connected(place.database) as cursor:
+            cursor.copy_expert(f"COPY {OURS}.loaded_files ({COLUMNS}) FROM STDIN (FORMAT csv)", rows)
+    else:
         (folder / "ledger.csv").write_text(rows.getvalue())
-        with duckdb.connect(env["DWH_DUCKDB_PATH"]) as connection:
+        with duckdb.connect(place.settings["DWH_DUCKDB_PATH"]) as connection:
             connection.execute(
                 f"COPY loaded_files ({COLUMNS}) FROM '{folder / 'ledger.csv'}' (FORMAT csv, HEADER false)"
             )
+    taken = run_script("etl", {**env, **place.of_etl}, log)
+    if place.server:
+        with place.server.connected(place.database) as cursor:
+            cursor.execute(f"DROP SCHEMA {OURS} CASCADE")
     else:
-        with server.connected(DATABASE) as cursor:
-            cursor.copy_expert(f"COPY ours.loaded_files ({COLUMNS}) FROM STDIN (FORMAT csv)", rows)
-    taken = run_script("etl", env, log)
-    if engine == "postgres":
-        with server.connected(DATABASE) as cursor:
-            cursor.execute("DROP SCHEMA ours CASCADE")
-    Path(env["DWH_DUCKDB_PATH"]).unlink(missing_ok=True)
+        Path(place.settings["DWH_DUCKDB_PATH"]).unlink()
     return taken
 
 
 def measure_all(numbers: Sequence[int], rounds: int) -> Iterator[dict[str, Any]]:
     """Measure every engine with every number of objects; gives the medians."""
-    with ExitStack() as closing:
-        server = closing.enter_context(one_server(None))
+    with one_server(None) as server, cloud(server) as redshift:
         for number in numbers:
             with bucket(number) as endpoint, tempfile.TemporaryDirectory(prefix="bench-keys-") as scratch:
                 text = ledger(endpoint).getvalue()
-                for engine in ("duckdb", "postgres"):
+                for engine in ENGINES:
                     folder = Path(scratch) / engine
                     (folder / "log_data").mkdir(parents=True)
+                    place = places(engine, endpoint, server, redshift, folder)
                     env = clean_environment(
                         DWH_ENGINE=engine,
-                        DWH_S3_ENDPOINT_URL=endpoint,
-                        DWH_S3_ANONYMOUS="true",
                         DWH_S3_REGION="us-east-1",
                         DWH_S3_SONG_DATA=PLACE,
                         DWH_S3_LOG_DATA=str(folder / "log_data"),
-                        DWH_DUCKDB_PATH=str(folder / "w.duckdb"),
-                        DWH_POSTGRES_HOST=server.host,
-                        DWH_POSTGRES_PORT=str(server.port),
-                        DWH_POSTGRES_DB_USER=server.user,
-                        DWH_POSTGRES_DB_NAME=DATABASE,
-                        DWH_POSTGRES_SCHEMA="ours",
+                        **place.settings,
                     )
-                    runs = [measure(engine, env, io.StringIO(text), server, folder) for _ in range(rounds)]
+                    runs = [measure(place, env, io.StringIO(text), folder) for _ in range(rounds)]
                     middle = (statistics.median(values) for values in zip(*runs, strict=True))
                     yield {"engine": engine, "keys": number, **dict(zip(Taken._fields, middle, strict=True))}
 
@@ -126,7 +154,7 @@ def measure_all(numbers: Sequence[int], rounds: int) -> Iterator[dict[str, Any]]
 def growth(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Give what an object more costs between one number of objects and the next: bytes, and microseconds of CPU."""
     found = []
-    for engine in ("duckdb", "postgres"):
+    for engine in ENGINES:
         for fewer, more in pairwise(point for point in points if point["engine"] == engine):
             keys = more["keys"] - fewer["keys"]
             found.append(
@@ -160,7 +188,7 @@ def main() -> int:
     flat = True
     for cost in costs:
         print(f"{cost['engine']:8} up to {cost['up_to']:>9,}: {cost['bytes']} bytes and {cost['cpu_us']} us an object")
-    for engine in ("duckdb", "postgres"):
+    for engine in ENGINES:
         own = [cost for cost in costs if cost["engine"] == engine]
         grows = (own[-1][name] > FLAT * max(own[0][name], 0) for name in ("bytes", "cpu_us") if len(own) > 1)
         flat = flat and not any(grows)
