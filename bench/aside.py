@@ -1,4 +1,4 @@
-"""Other measurements of bench/run.py: reading the bytes, tiny files, later runs, --help, the sequence."""
+"""Other measurements of bench/run.py: reading the bytes, tiny files, later runs, checks, --help, the sequence."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import limits
+from bench.growth import MEMORY_LIMIT, MEMORY_RATIO
 from bench.processes import Taken, clean_environment, measure
 from bench.samples import ROOT, Sample, make_part
 from bench.song_files import WAYS
@@ -108,6 +109,40 @@ def nothing_new(data: Sample, scratch: Path, _rounds: int) -> Found:
     return {**found, "goals": [goal]}
 
 
+def checks(data: Sample, scratch: Path, rounds: int) -> Found:
+    """Load, then run every check on what was loaded, in turn."""
+    folder, log = scratch / "checks", scratch / "checks.log"
+    folder.mkdir()
+    env = warehouse_environment(
+        data, folder / "checks.duckdb", TMPDIR=str(scratch), DWH_DUCKDB_MEMORY_LIMIT=f"{MEMORY_LIMIT} B"
+    )
+    taken: dict[str, list[Taken]] = {"etl": [], "sql_validate": []}
+    for number in range(rounds + 1):
+        for path in folder.glob("checks.duckdb*"):
+            path.unlink()
+        found = {"etl": load_anew(env, log), "sql_validate": run_script("sql_validate", env, log)}
+        for name, one in found.items():
+            if number or not rounds:
+                taken[name].append(one)
+    shutil.rmtree(folder)
+    pairs = list(zip(taken["sql_validate"], taken["etl"], strict=True))
+    goals = [
+        {
+            "goal": f"sql_validate.py beside the load, {told}",
+            "measured": statistics.median(getattr(ours, part) / getattr(load, part) for ours, load in pairs),
+            "at_most": 0.5,
+        }
+        for part, told in (("wall", "seconds"), ("cpu", "CPU s"))
+    ]
+    told = {name: _middle(runs) for name, runs in taken.items()}
+    memory = {
+        "goal": "sql_validate.py, peak memory beside MEMORY_LIMIT (2 GB)",
+        "measured": told["sql_validate"]["peak_mb"] * 1e6 / MEMORY_LIMIT,
+        "at_most": MEMORY_RATIO,
+    }
+    return {**told, "goals": [*goals, memory]}
+
+
 def help_pages(data: Sample, scratch: Path, _rounds: int) -> Found:
     """Run --help of every script (G7), as bench/limits.py does; the goal is that of the slowest."""
     found = limits.measure_help(limits.environment(data.folder, scratch))
@@ -141,6 +176,7 @@ ASIDE: Mapping[str, Callable[[Sample, Path, int], Found]] = {
     "song_files": song_files,
     "nothing_new": nothing_new,
     "later_runs": later_runs,
+    "checks": checks,
     "help": help_pages,
     "sequence": sequence,
 }

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from bench.aside import ASIDE, measure_aside  # noqa: E402
-from bench.contest import CONTESTANTS, OURS, YARDSTICK, Contestant, ask_packages, python_of_bench  # noqa: E402
+from bench.contest import CONTESTANTS, YARDSTICK, Contestant, ask_packages, python_of_bench  # noqa: E402
 from bench.goals import judge, tell_goals  # noqa: E402
 from bench.noise import Noise, in_words  # noqa: E402
 from bench.processes import Failed  # noqa: E402
@@ -152,7 +152,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "differ": {one.contestant.name: one.differs for one in fields if one.differs},
         "not_run": {one.contestant.name: one.skipped for one in fields if one.skipped},
         "aside": measured_aside,
-        "goals": judge(args.size, contestants.get(OURS), contestants.get("pyspark_local"), measured_aside),
+        "goals": judge(args.size, contestants, measured_aside, found["machine"]["cores"]),
     }
 
 

@@ -1,4 +1,4 @@
-"""The data of the bench: samples of four sizes in the real format, made once and used again."""
+"""The data of the bench: samples of six sizes in the real format, made once and used again."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ SIZES = {
     "S": (71, 8_000, 30, 100),
     "M": (15_000, 1_000_000, 100, 10_000),
     "L": (100_000, 20_000_000, 200, 100_000),
+    "60k": (60_000, 8_000, 30, 100),
+    "200k": (200_000, 8_000, 30, 100),
     "X": (1_000_000, 8_000, 30, 100),
 }
 
@@ -74,11 +76,15 @@ def count_records(sample: Sample) -> Records:
 
 
 def make_part(sample: Sample, share: float, folder: Path) -> Sample:
-    """Make a smaller one of the first files of a sample, by links; at least one file of each kind."""
+    """Make a smaller one of the first files of a sample, at least one of each kind: by hard links where the file system
+    can, which cost as much to list and read as the files themselves, else by symbolic ones."""
     for kind in ("log_data", "song_data"):
         paths = sorted((sample.folder / kind).rglob("*.json"))
         for path in paths[: max(1, round(len(paths) * share))]:
             copy = folder / path.relative_to(sample.folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.symlink_to(path)
+            try:
+                copy.hardlink_to(path)
+            except OSError:  # another file system
+                copy.symlink_to(path)
     return look_at(folder)

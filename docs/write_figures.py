@@ -103,7 +103,7 @@ def write_yardstick(files: Sequence[Found]) -> Iterator[str]:
 
 
 def write_parts(files: Sequence[Found]) -> Iterator[str]:
-    """Write the other measurements that have a goal."""
+    """Write all that has a goal."""
     (found,) = files
     rows = [
         (
@@ -113,7 +113,6 @@ def write_parts(files: Sequence[Found]) -> Iterator[str]:
             "kept" if goal["kept"] else "missed",
         )
         for goal in found["goals"]
-        if goal.get("of") in found["aside"]
     ]
     if not rows:
         raise KeyError("goals")
