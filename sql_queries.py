@@ -507,10 +507,14 @@ QUARANTINE_RECORDS = tuple(
 
 
 def _stage(table: str, columns: dict[str, tuple[str, str]], records: str) -> str:
-    """Insert the values of the records. A user stays text, and 26.0 is written as 26."""
+    """Insert the values of the records. A user stays text, and 26.0 is written as 26, -0 as 0: none is negative."""
     values = {name: f"{name}_value" if key in NUMBERS else name for name, (key, _) in columns.items()}
     if "user_id" in values:
-        values["user_id"] = "CASE WHEN POSITION('.' IN user_id) > 0 THEN REPLACE(user_id, '.0', '') ELSE user_id END"
+        values["user_id"] = """CASE
+        WHEN user_id >= '-' AND user_id < '.' THEN '0'
+        WHEN POSITION('.' IN user_id) > 0 THEN REPLACE(user_id, '.0', '')
+        ELSE user_id
+    END"""
     return f"""
 INSERT INTO {table} (
     {_in_lines(["file_id", *columns])}
@@ -758,14 +762,15 @@ FROM (
 WHERE choice = 1
 """
 
+# From whole days and whole milliseconds: exact on all three engines. Dividing or EXTRACT(EPOCH) drops some on one.
+MOMENT = """TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
+    + CAST(MOD(ts, 86400000) AS INTEGER) * INTERVAL '0.001 second'"""
+
 # The record with the latest ts wins; only records that share it are ranked.
-# start_time from whole days and whole milliseconds: exact on all three engines, where dividing or EXTRACT(EPOCH)
-# drops milliseconds on one.
 CHOOSE_USERS = """
 SELECT
     user_id, first_name, last_name, gender, level,
-    TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
-    + CAST(MOD(ts, 86400000) AS INTEGER) * INTERVAL '0.001 second' AS last_seen
+    MOMENT AS last_seen
 FROM (
     SELECT
         c.user_id, c.first_name, c.last_name, c.gender, c.level, c.ts,
@@ -799,7 +804,7 @@ FROM (
     WHERE c.user_id IN (SELECT user_id FROM touched_users)
 ) AS ranked
 WHERE choice = 1
-""".replace("USER_NUMBER", user_number("user_id"))
+""".replace("USER_NUMBER", user_number("user_id")).replace("MOMENT", MOMENT)
 
 # The identity of a play: two events that share it are one play, told twice, or two plays under one key.
 SONGPLAY_ID = """
@@ -839,11 +844,11 @@ _SINGLE_PLAYS = "UNION ALL".join(
 # A play matches a song when title and artist name are equal; of several the nearest duration, then the lowest song_id.
 # One order decides both which of several records is the play and, behind all of its columns, which song it matches.
 # Nearly every play has one record and at most one song to match: only the others are ranked, which halves the work.
-CHOOSE_SONGPLAYS = """
+CHOOSE_SONGPLAYS = (
+    """
 SELECT
     songplay_id,
-    TIMESTAMP '1970-01-01 00:00:00' + CAST(FLOOR(ts / 86400000.0) AS INTEGER) * INTERVAL '1 day'
-    + CAST(MOD(ts, 86400000) AS INTEGER) * INTERVAL '0.001 second' AS start_time,
+    MOMENT AS start_time,
     user_id, level, song_id, artist_id, session_id, location, user_agent,
     item_in_session, title, artist_name, duration
 FROM (
@@ -867,7 +872,10 @@ FROM (
     LEFT JOIN songs AS s ON s.title = c.title AND s.artist_name = c.artist_name
 ) AS ranked
 WHERE choice = 1
-""".replace("SINGLE_PLAYS", _SINGLE_PLAYS).replace("RIVAL_PLAYS", _RIVAL_PLAYS)
+""".replace("SINGLE_PLAYS", _SINGLE_PLAYS)
+    .replace("RIVAL_PLAYS", _RIVAL_PLAYS)
+    .replace("MOMENT", MOMENT)
+)
 
 # The ISO week is computed: what EXTRACT(WEEK) means on Redshift depends on its patch level. The formula equals it
 # elsewhere for 18,262 days.
@@ -918,24 +926,16 @@ REFUSE_RECORDS = (REFUSE_SONGS, REFUSE_EVENTS)
 STAGE_RECORDS = (STAGE_SONGS, STAGE_EVENTS)
 STAGE_GOOD_RECORDS = {"songs": STAGE_GOOD_SONGS, "events": STAGE_GOOD_EVENTS}
 STAGE_GOOD_QUICKLY = {kind: _stage_quickly(statement) for kind, statement in STAGE_GOOD_RECORDS.items()}
+# Which of them only songs need, and which only events, stands in star/loads.py.
 TOUCH_KEYS = (TOUCH_SONGS, TOUCH_ARTISTS, TOUCH_USERS, TOUCH_PLAYS, TOUCH_NAMES_BEFORE)
 REBUILD_TOUCHED = (
-    DELETE_TOUCHED_SONGS,
-    INSERT_SONGS,
-    DELETE_TOUCHED_ARTISTS,
-    INSERT_ARTISTS,
-    DELETE_TOUCHED_USERS,
-    INSERT_USERS,
-    TOUCH_NAMES_AFTER,
-    TOUCH_PLAYS_BY_NAME,
-    TOUCH_TIMES_BEFORE,
-    DELETE_TOUCHED_PLAYS,
-    FIND_RIVAL_PLAYS,
-    INSERT_SONGPLAYS,
-    DELETE_TOUCHED_TIMES,
-    FIND_PRESENT_TIMES,
-    DELETE_PRESENT_TIMES,
-    INSERT_TIME,
+    *(DELETE_TOUCHED_SONGS, INSERT_SONGS),
+    *(DELETE_TOUCHED_ARTISTS, INSERT_ARTISTS),
+    *(DELETE_TOUCHED_USERS, INSERT_USERS),
+    *(TOUCH_NAMES_AFTER, TOUCH_PLAYS_BY_NAME),
+    *(TOUCH_TIMES_BEFORE, DELETE_TOUCHED_PLAYS),
+    *(FIND_RIVAL_PLAYS, INSERT_SONGPLAYS),
+    *(DELETE_TOUCHED_TIMES, FIND_PRESENT_TIMES, DELETE_PRESENT_TIMES, INSERT_TIME),
 )
 
 # The same for an empty star, into which all of staging comes: nothing leaves it, so no touched key is looked up, and no

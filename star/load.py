@@ -28,7 +28,7 @@ from dwh.terminal.errors import RecordsRefused
 from dwh.terminal.wording import count
 from star import load_queries as queries
 from star.ingestion import INCOMING, KEYS, Ingestion
-from star.loads import STAR_SHA256, Load, build_star, find_last
+from star.loads import STAR_SHA256, Load, build_star, find_last, read_users_quickly
 from star.owner import is_ours
 from star.refusals import (
     CAREFUL_KEYS,
@@ -107,7 +107,7 @@ class StarLoader:
         with self._transaction("forget", files=len(entries)):
             self._run(q.CREATE_INCOMING)
             self._name_going([entry.file_id for entry in entries], self.spools.start())
-            self._run(build_star(self._last_load))
+            self._run(build_star(self._last_load, {entry.kind for entry in entries}))
 
     def load(self, files: Sequence[Pending]) -> None:
         """Load files. When the engine or a rule refuses a record, another try of this load reads record by record.
@@ -149,7 +149,8 @@ class StarLoader:
             self.unread.note(spool.unread, incoming)
             count_records(sum(records for _, records in incoming.values()))
             all_good = not careful and not spool.faults  # as far as we know yet
-            steps = len((*INCOMING, *build_star(self._last_load))) + (0 if all_good else CAREFUL_STEPS)
+            build = build_star(self._last_load, {file.kind for file in files})
+            steps = len((*INCOMING, *build)) + (0 if all_good else CAREFUL_STEPS)
             steps = steps if is_large(files) else 0
             # the line stays until the commit has ended, which may take long
             self._advance = shown.enter_context(self.console.progress("loading", steps, "steps"))
@@ -161,7 +162,7 @@ class StarLoader:
                 self._refuse(incoming, careful)
                 self._run(q.STAGE_RECORDS)
             self._name_going([file.replaces for file in files if file.replaces is not None], spool)
-            self._run(build_star(self._last_load))
+            self._run(build)
             changed = self.arrivals.changed(file.source for file in files)
             if changed:
                 raise LeaveOut(changed)
@@ -229,7 +230,7 @@ class StarLoader:
 
     def _run(self, statements: Sequence[str]) -> None:
         for statement in statements:
-            self.session.execute(statement)
+            self.session.execute(read_users_quickly(statement) if self.session.tries_casts else statement)
             self._made.update(_MADE.findall(statement))
             self._advance(1)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import sql_queries as q
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dwh.seam import Session
 
@@ -23,6 +23,16 @@ LIMIT 1
 
 # By this a lake or a report that names no warehouse is known.
 FIND_RUN = "SELECT load_id FROM loads WHERE run_id = %s"
+
+# The statements between staging and star that do nothing unless a file of this kind comes or goes.
+OF_ONE_KIND = {
+    "songs": (
+        *(q.TOUCH_SONGS, q.DELETE_TOUCHED_SONGS, q.INSERT_SONGS),
+        *(q.TOUCH_ARTISTS, q.DELETE_TOUCHED_ARTISTS, q.INSERT_ARTISTS),
+        *(q.TOUCH_NAMES_BEFORE, q.TOUCH_NAMES_AFTER, q.TOUCH_PLAYS_BY_NAME),
+    ),
+    "events": (q.TOUCH_USERS, q.DELETE_TOUCHED_USERS, q.INSERT_USERS),
+}
 
 
 class Load(NamedTuple):
@@ -44,9 +54,20 @@ def has_run(session: Session, run_id: str) -> bool:
     return bool(session.rows(FIND_RUN, (run_id,)))
 
 
-def build_star(last: tuple[int, str] | None) -> Sequence[str]:
-    """Give the statements between staging and star. Before the first load, which is certain under the lock of loads,
-    the star is empty and takes all of staging."""
+def build_star(last: tuple[int, str] | None, kinds: Iterable[str]) -> Sequence[str]:
+    """Give the statements between staging and star, for files of these kinds that come or go. Before the first load,
+    which is certain under the lock of loads, the star is empty and takes all of staging."""
     if last is None:
         return (q.TOUCH_FILES, *q.BUILD_ALL)
-    return (q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED)
+    idle = {text for kind in OF_ONE_KIND.keys() - set(kinds) for text in OF_ONE_KIND[kind]}
+    statements = (q.TOUCH_FILES, *q.TOUCH_KEYS, *q.REMOVE_GOING_ROWS, *q.REBUILD_TOUCHED)
+    return [statement for statement in statements if statement not in idle]
+
+
+def read_users_quickly(statement: str) -> str:
+    """Say the same for an engine with TRY_CAST: a user that comes back from a cast as it went in needs no pattern."""
+    for column in ("user_id", "e.user_id"):
+        portable, tried = q.user_number(column), f"TRY_CAST({column} AS BIGINT)"
+        as_it_was = f"{column} >= '0' AND CAST({tried} AS VARCHAR) = {column}"
+        statement = statement.replace(portable, f"CASE WHEN {as_it_was} THEN {tried} ELSE {portable} END")
+    return statement

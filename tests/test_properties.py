@@ -13,10 +13,11 @@ from checker import Wrong, check, compare
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgres_server import Make
-from warehouse import Warehouse, event, lines, song
+from warehouse import Warehouse, event, lines, plays, song
 from worlds import ANCHORS, Step, World, every_tie, expected_star, shuffled_steps, worlds
 
 import sql_queries as q
+from star.loads import OF_ONE_KIND
 
 SPLITS = st.sampled_from([1, 2, 3, 20000])  # most files in one load
 
@@ -187,6 +188,8 @@ def take_out(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
     assert sum(statements.count(old) for statements in groups.values()) == 1
     for name, statements in groups.items():
         monkeypatch.setattr(q, name, tuple(new if text == old else text for text in statements))
+    for kind, statements in OF_ONE_KIND.items():
+        monkeypatch.setitem(OF_ONE_KIND, kind, tuple(new if text == old else text for text in statements))
 
 
 def test_the_short_history_goes_well(warehouse: Warehouse) -> None:
@@ -232,6 +235,35 @@ def test_p233_a_first_load_goes_wrong_without(
     monkeypatch.setattr(q, "BUILD_ALL", (*q.BUILD_ALL[:number], without, *q.BUILD_ALL[number + 1 :]))
     with pytest.raises(Wrong):
         live_through_every_tie(warehouse)
+
+
+def test_p246_a_load_of_one_kind_of_files_runs_what_this_kind_changes(warehouse: Warehouse) -> None:
+    """New, changed and forgotten files alike: nothing of songs for events, nothing of users for songs; all is right."""
+    warehouse.write("song_data/1.json", [song()])
+    warehouse.write("log_data/1.json", plays(2))
+    warehouse.etl()
+    for path, records, own in (
+        ("log_data/1.json", plays(3, level="paid"), "events"),
+        ("log_data/2.json", plays(2, sessionId=7, userId="8"), "events"),
+        ("song_data/1.json", [song(title="Undo (Live)")], "songs"),
+        ("song_data/2.json", [song("S2")], "songs"),
+    ):
+        warehouse.write(path, records)
+        said = warehouse.call("etl", "-v").err
+        assert_runs(said, own)
+        check(warehouse)
+    for path, own in (("log_data/2.json", "events"), ("song_data/2.json", "songs")):
+        warehouse.remove(path)
+        assert_runs(warehouse.call("etl", "-v", "--forget", str(warehouse.root / path)).err, own)
+        check(warehouse)
+
+
+def assert_runs(said: str, own: str) -> None:
+    """The statements that were shown are those of one kind of files, and those of both kinds."""
+    told = {"songs": ("touched_songs", "INSERT INTO songs", "touched_names"), "events": ("INSERT INTO users",)}
+    for kind, texts in told.items():
+        assert all((text in said) == (kind == own) for text in texts), (kind, own)
+    assert "INSERT INTO songplays" in said
 
 
 @pytest.mark.parametrize("number", range(4))

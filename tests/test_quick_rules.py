@@ -1,4 +1,5 @@
-"""The rule of a whole number stands twice: portable, and quick where the engine has TRY_CAST. Both judge alike."""
+"""The rule of a whole number stands twice: portable, and quick where the engine has TRY_CAST. Both judge alike. So does
+the number of a user, which staging keeps as text."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import sql_queries as q
 from dwh.engines.duckdb.session import DuckDbSession
+from star.loads import read_users_quickly
 
 LARGEST, LEAST = 2**63 - 1, -(2**63)
 WHOLE = st.one_of(st.integers(), st.sampled_from([LARGEST, LARGEST + 1, LEAST, LEAST - 1, 0, -1, 10**18, 10**19]))
@@ -74,3 +76,40 @@ def test_p244_the_statements_differ_in_that_rule_alone() -> None:
             quick = quick.replace(text, text[text.index("ELSE ") + len("ELSE ") : text.rindex(" END")])
         assert quick == portable
         assert "TRY_CAST" not in portable
+
+
+@given(text=TEXTS)
+@example(text=str(LARGEST))
+@example(text=f" 00{10**16} ")
+@example(text="0" * 19)
+@example(text="-0")
+@example(text="-8")
+@example(text="8.6")
+@example(text="1e3")
+@example(text="")
+@example(text="   ")
+def test_p245_a_user_read_quickly_is_the_number_of_the_portable_rule(
+    connection: duckdb.DuckDBPyConnection, text: str | None
+) -> None:
+    """For every text that could be in staging, also by the hand of a person or of an earlier version."""
+    portable = q.user_number("user_id")
+    [(one, other)] = connection.execute(
+        f"SELECT {portable}, {read_users_quickly(portable)} FROM (SELECT CAST(? AS VARCHAR) AS user_id) AS e", [text]
+    ).fetchall()
+    assert one == other
+
+
+def test_p245_the_star_is_chosen_the_same_but_for_that_rule() -> None:
+    """No other word of a statement is another one; a rule is in all that have a user, and a cast in none but these."""
+    changed = [text for text in (*q.STAR_STATEMENTS, *q.BUILD_ALL) if read_users_quickly(text) != text]
+    assert {text for text in changed if text in q.STAR_STATEMENTS} == {
+        q.TOUCH_USERS,
+        q.INSERT_USERS,
+        q.INSERT_SONGPLAYS,
+    }
+    for text in changed:
+        quick = read_users_quickly(text)
+        for column in ("user_id", "e.user_id"):
+            portable = q.user_number(column)
+            quick = quick.replace(read_users_quickly(portable), portable)
+        assert quick == text

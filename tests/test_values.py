@@ -219,7 +219,8 @@ def test_p106_a_play_is_known_by_the_number_of_its_listener(make: Make, tmp_path
         if n in (1, 4):
             warehouse.etl()
     warehouse.write("log_data/nobody.json", text_of("userId", '"  "').encode())
-    warehouse.write("log_data/zero.json", text_of("userId", '"0"').encode())
+    for n, user in enumerate(('"0"', '"-0"', "-0", '"-00"', "-0.0", "0.0")):
+        warehouse.write(f"log_data/zero{n}.json", text_of("userId", user).encode())
     warehouse.etl()
     assert sorted(warehouse.rows("SELECT songplay_id, user_id FROM songplays"), key=str) == sorted(
         [(key_of("8"), 8), (key_of("0"), 0), (key_of(""), None)], key=str
