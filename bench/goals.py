@@ -22,7 +22,8 @@ def judge(
 ) -> list[dict[str, Any]]:
     """Give each goal that was measured: its name, the measured value, the limit, and whether it is kept.
 
-    `cores` is how many the machine has. Ratios to what takes long are goals on M alone: elsewhere start-up is most.
+    `cores` is how many the machine has. Sizes without an entry in LIMITS have no goal beside the yardstick: of S,
+    start-up is most; L is told for its memory.
     """
     goals = []
     ours, yardstick, spark = (contestants.get(name) for name in (OURS, YARDSTICK, SPARK))

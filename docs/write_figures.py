@@ -103,15 +103,15 @@ def write_yardstick(files: Sequence[Found]) -> Iterator[str]:
 
 
 def write_parts(files: Sequence[Found]) -> Iterator[str]:
-    """Write all that has a goal."""
-    (found,) = files
+    """Write all that has a goal; of one size or several."""
     rows = [
         (
-            re.sub(r"^G\d+ ", "", goal["goal"]),
+            (f"{found['data']['size']}: " if len(files) > 1 else "") + re.sub(r"^G\d+ ", "", goal["goal"]),
             f"{goal['measured']}{goal['unit']}",
             f"{'<=' if goal['kind'] == 'at_most' else '>='} {goal['limit']}{goal['unit']}",
             "kept" if goal["kept"] else "missed",
         )
+        for found in files
         for goal in found["goals"]
     ]
     if not rows:

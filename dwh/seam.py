@@ -28,9 +28,8 @@ def ignore(_message: str) -> None:
 
 
 class Change(NamedTuple):
-    """One thing that an action makes (+), changes (~), removes (-) or leaves as it is (=).
-
-    `beside`: it is not the warehouse itself but something around it, such as the network rule."""
+    """One thing that an action makes (+), changes (~), removes (-) or leaves as it is (=). `beside`: it is not the
+    warehouse itself but something around it, such as the network rule."""
 
     mark: Literal["+", "~", "-", "="]
     what: str
@@ -152,15 +151,17 @@ class Packer(Protocol):
 
 class Session(Protocol):
     """One connection. `lenient_json`: the engine accepts an extra comma and NaN, which JSON forbids; `tries_casts`: it
-    has TRY_CAST. `reads_files`: it loads a large local file from where it is; `reads_objects`: an object of S3;
-    `packer`: packed files. `exports_to_s3`: it writes Parquet only to S3, not to a folder. `has_roles`: rights can be
-    granted to a role. `owns_tables`: this user is no guest. `extra_tables` maps further tables that a load needs to the
-    statements that make them, one column a line.
+    has TRY_CAST. `row_digest`: SQL of a 64-bit number of the columns put in for `{}`, the same for the same values
+    (empty: it has no quick one). `reads_files`: it loads a large local file from where it is; `reads_objects`: an
+    object of S3; `packer`: packed files. `exports_to_s3`: it writes Parquet only to S3, not to a folder. `has_roles`:
+    rights can be granted to a role. `owns_tables`: this user is no guest. `extra_tables` maps further tables that a
+    load needs to the statements that make them, one column a line.
 
     Every method raises a DwhError for an error of the engine's driver, and Interrupted after a stop request."""
 
     lenient_json: bool
     tries_casts: bool
+    row_digest: str
     reads_files: bool
     reads_objects: bool
     exports_to_s3: bool
@@ -238,7 +239,6 @@ class Session(Protocol):
         A piece without rows has no file. Files are named `<name>-00000.parquet` and so on (Redshift:
         `<name>.000.parquet`); a file that has such a name already is overwritten (Redshift: an error). A piece of many
         rows becomes several files: of whole days, unless it is all rows or one day (Redshift: by size, no `field_ids`).
-
         It runs inside the current transaction. Raises the errors of `export`."""
 
     def grant(self, role: str, reads: Sequence[str], changes: Sequence[str] = ()) -> None:

@@ -6,7 +6,7 @@ Other rooms use:
 
     check         Check, Finding, Reason, Result, Run
     conditions    Condition, between, not_blank, not_equal, not_negative, not_null, one_of
-    declarations  Total, distinct, rows_in, sum_of
+    declarations  SameRows, Total, rows_in, sum_of
     declare       equal, every_row, in_range, references, unique, with_defaults
     run           choose, only_reading, run_checks
     show          conclude, list_checks, show, write_junit

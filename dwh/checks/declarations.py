@@ -42,6 +42,23 @@ SELECT e.total, f.total
 FROM ($expected) AS e
 CROSS JOIN ($found) AS f
 """)
+# 0 when both tables have as many rows, and these the same digests; or each row has one with its key that is its equal.
+_SAME_ROWS = Template("""
+SELECT CASE WHEN a.number_of_rows = b.number_of_rows AND a.digest = b.digest THEN 0 ELSE 1 END
+FROM (SELECT COUNT(*) AS number_of_rows, COALESCE(SUM($digest), 0) AS digest FROM $table) AS a
+CROSS JOIN (SELECT COUNT(*) AS number_of_rows, COALESCE(SUM($digest), 0) AS digest FROM $other) AS b
+""")
+_SAME_ROWS_BY_KEY = Template("""
+SELECT ABS(a.number_of_rows - b.number_of_rows) + d.differing
+FROM (SELECT COUNT(*) AS number_of_rows FROM $table) AS a
+CROSS JOIN (SELECT COUNT(*) AS number_of_rows FROM $other) AS b
+CROSS JOIN (
+    SELECT COUNT(*) AS differing
+    FROM $table AS a
+    FULL JOIN $other AS b ON b.$key = a.$key
+    WHERE CASE WHEN b.$key = a.$key AND $same THEN 0 ELSE 1 END = 1
+) AS d
+""")
 _TOTAL = Template("SELECT $expression AS total FROM $table")
 _TOTAL_OF_SEVERAL = Template("SELECT CAST(SUM(total) AS BIGINT) AS total FROM ($totals) AS t")
 
@@ -105,6 +122,28 @@ class References(NamedTuple):
         )
 
 
+class SameRows(NamedTuple):
+    """Two tables have the same rows, in whatever order, as far as these columns go. The first of them is the `key` of
+    `table`, by which rows can be joined, if it is one: then no two rows of it have the same."""
+
+    table: str
+    other: str
+    columns: tuple[str, ...]
+    key: bool = False
+
+    def sql(self, digest: str) -> str:
+        """Give a query that says 0 when they do, by the sum of a 64-bit `digest` of each row (see Session.row_digest):
+        of other rows one in 2^64 has the same. Without a digest it is a join by the key; empty without either."""
+        table, other = listed((self.table,)), listed((self.other,))
+        if digest:
+            of_a_row = listed(self.columns).join(digest.split("{}"))
+            return _SAME_ROWS.substitute(digest=of_a_row, table=table, other=other)
+        if not self.key:
+            return ""
+        same = listed(self.columns[1:], "(b.{0} = a.{0} OR (b.{0} IS NULL AND a.{0} IS NULL))", "\n    AND ")
+        return _SAME_ROWS_BY_KEY.substitute(table=table, other=other, key=listed(self.columns[:1]), same=same)
+
+
 class Total(NamedTuple):
     """A whole number that an aggregate of ours gives of one table, or of several, added up."""
 
@@ -141,8 +180,3 @@ def rows_in(*tables: str) -> Total:
 def sum_of(table: str, *columns: str) -> Total:
     """Add up a column of whole numbers, or several together."""
     return Total((table,), listed(columns, "{}", " + ").join(("CAST(COALESCE(SUM(", "), 0) AS BIGINT)")))
-
-
-def distinct(table: str, column: str) -> Total:
-    """Count the different values of a column."""
-    return Total((table,), listed((column,), "COUNT(DISTINCT {})"))

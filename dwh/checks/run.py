@@ -65,11 +65,16 @@ def _run_check(run: Run, session: Session, check: Check, prepared: set[str]) -> 
 
 
 def _measure(session: Session, check: Check, settings: Checks) -> Finding:
-    if check.glance and session.rows(check.glance)[0][0] == 0:
-        return Finding(0, 0, [])
-    rows = session.rows(check.offending, check.parameters(settings)) if check.offending else []
+    rows = []
+    if check.offending and not _holds_at_a_glance(session, check):
+        rows = session.rows(check.offending, check.parameters(settings))
     expected, found = session.rows(check.balance)[0] if check.balance else (0, rows[0][0] if rows else 0)
     return Finding(expected, found, [row[1:] for row in rows])
+
+
+def _holds_at_a_glance(session: Session, check: Check) -> bool:
+    sql = check.glance.sql(session.row_digest) if check.glance else ""
+    return bool(sql and session.rows(sql)[0][0] == 0)
 
 
 def _judge(check: Check, finding: Finding, settings: Checks) -> Status:

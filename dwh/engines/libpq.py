@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from dwh.engines.lock import kept_alive
 from dwh.engines.one_select import BATCH, distinct_names, refuse_query, require_one_select
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from dwh.seam import Ours
 
 T = TypeVar("T")
-S = TypeVar("S", bound="LibpqSession")
 
 GRANT_READ = "GRANT SELECT ON {} TO {}"
 GRANT_CHANGE = "GRANT SELECT, INSERT, DELETE ON {} TO {}"
@@ -49,6 +48,7 @@ class LibpqSession:
     the connection, and gives our error."""
 
     lenient_json = tries_casts = False
+    row_digest = ""
     has_roles = True
     owns_tables = True
     dialect = "postgres"  # as sqlglot calls it
@@ -70,7 +70,7 @@ class LibpqSession:
         self.execute_alone("SET search_path TO {}", schema)
         self._run("SET timezone TO 'UTC'", ())
 
-    def __enter__(self: S) -> S:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import sql_queries as q
 from dwh.checks.check import Check
 from dwh.checks.conditions import Condition, between, not_blank, not_equal, not_null
-from dwh.checks.declarations import distinct, rows_in
+from dwh.checks.declarations import SameRows, rows_in
 from dwh.checks.declare import equal, in_range, references, unique, with_defaults
 from star.checks.fixes import REBUILD
 from star.checks.prepared import COUNT_STAGED_PLAYS
 
+KEY_OF_A_PLAY = ("session_id", "item_in_session", "user_id", "start_time")
 PLAYS_THAT_DIFFER = """
 SELECT
     COUNT(*) OVER (),
     CASE
-        WHEN p.songplay_id IS NULL THEN 'missing from songplays'
-        WHEN s.songplay_id IS NULL THEN 'not in staging'
+        WHEN SUM(present) = 0 THEN 'missing from songplays'
+        WHEN SUM(staged) = 0 THEN 'not in staging'
         ELSE 'more than one row'
     END,
-    COALESCE(s.songplay_id, p.songplay_id)
-FROM staged_plays AS s
-FULL JOIN (
-    SELECT songplay_id, COUNT(*) AS times FROM songplays GROUP BY songplay_id
-) AS p ON p.songplay_id = s.songplay_id
-WHERE p.songplay_id IS NULL OR s.songplay_id IS NULL OR p.times > 1
-ORDER BY COALESCE(s.songplay_id, p.songplay_id) ASC NULLS LAST
+    session_id, item_in_session, user_id, start_time
+FROM (
+    SELECT 1 AS staged, 0 AS present, session_id, item_in_session, user_id, start_time FROM staged_plays
+    UNION ALL
+    SELECT 0 AS staged, 1 AS present, session_id, item_in_session, user_id, start_time FROM songplays
+) AS p
+GROUP BY session_id, item_in_session, user_id, start_time
+HAVING SUM(staged) <> 1 OR SUM(present) <> 1
+ORDER BY session_id ASC NULLS LAST, item_in_session ASC NULLS LAST, start_time ASC NULLS LAST, user_id ASC NULLS LAST
 LIMIT 3
 """
 
@@ -44,7 +48,7 @@ SELECT
     COUNT(*) OVER (),
     CASE WHEN t.start_time IS NULL THEN 'missing from time' ELSE 'no play starts then' END,
     COALESCE(p.start_time, t.start_time)
-FROM (SELECT DISTINCT start_time FROM songplays) AS p
+FROM present_times AS p
 FULL JOIN time AS t ON t.start_time = p.start_time
 WHERE p.start_time IS NULL OR t.start_time IS NULL
 ORDER BY COALESCE(p.start_time, t.start_time) ASC NULLS LAST
@@ -61,8 +65,9 @@ CHECKS = with_defaults(
     (
         equal(
             "songplays: every play has one row", "songplays has exactly one row for each play in staging",
-            rows_in("staged_plays"), rows_in("songplays"), PLAYS_THAT_DIFFER, "difference songplay_id",
-        )._replace(needs=COUNT_STAGED_PLAYS),
+            rows_in("staged_plays"), rows_in("songplays"), PLAYS_THAT_DIFFER,
+            " ".join(("difference", *KEY_OF_A_PLAY)),
+        )._replace(needs=COUNT_STAGED_PLAYS, glance=SameRows("staged_plays", "songplays", KEY_OF_A_PLAY)),
         Check(
             "songplays: only repeated plays were left out",
             "plays in staging = rows of songplays + repeated plays + other plays under the same key",
@@ -93,8 +98,8 @@ CHECKS = with_defaults(
         ),
         equal(
             "time: exactly the start times of songplays", "no start time is missing, and none is extra",
-            distinct("songplays", "start_time"), rows_in("time"), TIMES_THAT_DIFFER, "difference start_time",
-        ),
+            rows_in("present_times"), rows_in("time"), TIMES_THAT_DIFFER, "difference start_time",
+        )._replace(needs=(q.FIND_ALL_TIMES,), glance=SameRows("present_times", "time", ("start_time",))),
     ),
     fix=REBUILD,
 )  # fmt: skip

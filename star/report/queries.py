@@ -41,6 +41,7 @@ PREPARED = tuple(
     Query(f"Before the checks: {name}", meaning, ";\n\n".join(statement.strip() for statement in statements))
     for name, meaning, statements in (
         ("every play of staging", "Each play in staging, and how often it came.", COUNT_STAGED_PLAYS),
+        ("every start time", "Each time at which a play of the star starts.", (q.FIND_ALL_TIMES,)),
         ("the columns that each file fills", "How many records of each file fill each column.", COUNT_FILLED),
         ("the star, chosen again", "The rows that the star should have, by staging.", CHOOSE_STAR_AGAIN),
     )

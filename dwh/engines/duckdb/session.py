@@ -50,6 +50,7 @@ class DuckDbSession:
 
     lenient_json = True
     tries_casts = True
+    row_digest = "hash(hash({}))"  # twice, so that each bit depends on all bits of each column
     reads_files = True
     reads_objects = False
     exports_to_s3 = False

@@ -42,6 +42,8 @@ _COLLATED = re.compile(r"VARCHAR\(\d+\)|\bTEXT\b")
 class PostgresSession(LibpqSession):
     """One connection, with all our tables in one schema. `duckdb` limits the DuckDB that writes Parquet."""
 
+    # of the text: hash_record_extended takes NULL for 0.0, and a sum of it stays the same when rows swap their values
+    row_digest = "hashtextextended(CAST(ROW({}) AS TEXT), 0)"
     reads_files = True
     reads_objects = False
     packer: Packer | None = None
