@@ -54,6 +54,13 @@ def things() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+def glance(things: duckdb.DuckDBPyConnection, check: Check) -> int:
+    """What a check asks first: the number of rows that its other statement would name."""
+    assert check.glance
+    [(number,)] = things.execute(check.glance.glance("HASH({})")).fetchall()
+    return int(number)
+
+
 @pytest.mark.parametrize(
     ("condition", "sizes"),
     [
@@ -72,6 +79,7 @@ def test_a_condition_finds_the_rows_that_break_it(
     """Bounds are included, and NULL breaks every condition but one."""
     check = in_range("things", condition, shows="size")
     assert things.execute(check.offending).fetchall() == [(len(sizes), size) for size in sizes]
+    assert glance(things, check) == len(sizes)
 
 
 def test_several_conditions_are_one_check(things: duckdb.DuckDBPyConnection) -> None:
@@ -81,6 +89,7 @@ def test_several_conditions_are_one_check(things: duckdb.DuckDBPyConnection) -> 
         shows="id name", order="size id",
     )  # fmt: skip
     assert things.execute(check.offending).fetchall() == [(4, 1, "a"), (4, 2, " "), (4, 2, "b")]
+    assert glance(things, check) == 4
     assert check.name == "things: all is well"
     assert check.what == "size is 0 or more; name is not blank; colour is red or blue"
 
@@ -89,6 +98,7 @@ def test_unique_counts_the_keys_that_stand_twice(things: duckdb.DuckDBPyConnecti
     """Of one column, and of several together."""
     assert things.execute(unique("things", "id").offending).fetchall() == [(2, 1, 2), (2, 2, 2)]
     assert things.execute(unique("things", "id", "name").offending).fetchall() == [(1, 1, "a", 2)]
+    assert [glance(things, unique("things", *columns)) for columns in (("id",), ("id", "name"))] == [2, 1]
     assert unique("things", "id", "name", each="thing").name == "things: one row for each thing"
 
 
@@ -98,6 +108,7 @@ def test_references_finds_what_is_not_there(things: duckdb.DuckDBPyConnection) -
     optional = references("things", "id", "others", shows="id size", optional=True)
     assert things.execute(needed.offending).fetchall() == [(2, 3, 5), (2, None, None)]
     assert things.execute(optional.offending).fetchall() == [(1, 3, 5)]
+    assert [glance(things, check) for check in (needed, optional)] == [2, 1]
 
 
 def test_equal_gives_both_totals(things: duckdb.DuckDBPyConnection) -> None:
@@ -120,8 +131,9 @@ def test_nothing_but_a_name_becomes_sql(name: str) -> None:
         lambda: references("things", name, "others", shows="id"), lambda: references("things", "id", name, shows="id"),
         lambda: not_null(name), lambda: between(name, 0, 1), lambda: one_of("colour", name), lambda: rows_in(name).sql,
         lambda: sum_of("things", name), lambda: listed((name,)),
-        lambda: SameRows(name, "others", ("id",)).sql("HASH({})"), lambda: SameRows("things", name, ("id",)).sql("{}"),
-        lambda: SameRows("things", "others", (name,)).sql("HASH({})"),
+        lambda: SameRows(name, "others", ("id",)).glance("HASH({})"),
+        lambda: SameRows("things", name, ("id",)).glance("HASH({})"),
+        lambda: SameRows("things", "others", (name,)).glance("HASH({})"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="not a name"):
             declare()

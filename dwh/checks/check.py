@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from dwh.terminal.wording import count, printable
 
 if TYPE_CHECKING:
-    from dwh.checks.declarations import Declaration, SameRows
+    from dwh.checks.declarations import Declaration, Glance
     from dwh.seam import Engine, Row, Session
     from dwh.settings.config import Config
     from dwh.settings.sections import Checks
@@ -69,7 +69,7 @@ class Check(NamedTuple):
     shows: str = ""
     unit: str = ""
     balance: str = ""
-    glance: SameRows | None = None  # where it holds, `offending` gives no row: asked first, where that is quick
+    glance: Glance | None = None  # where it counts 0, `offending` gives no row: asked first, because it takes less time
     share: bool = False  # the numbers of `balance` are a whole and its part: they may differ
     needs: tuple[str, ...] = ()  # statements that run before, once
     trusts: Check | None = None  # a check without which this one cannot be run

@@ -36,6 +36,22 @@ WHERE $broken
 ORDER BY $order
 LIMIT 3
 """)
+# The same without an order: an engine counts on all its cores what it would number, sort and cut on one.
+_COUNT_DUPLICATES = Template("""
+SELECT COUNT(*)
+FROM (SELECT COUNT(*) AS times FROM $table GROUP BY $columns HAVING COUNT(*) > 1) AS d
+""")
+_COUNT_BROKEN = Template("""
+SELECT COUNT(*)
+FROM $table
+WHERE $broken
+""")
+_COUNT_ORPHANS = Template("""
+SELECT COUNT(*)
+FROM $table AS r
+LEFT JOIN $other AS o ON o.$column = r.$column
+WHERE $broken
+""")
 # One row of two numbers, expected and found.
 _EQUAL = Template("""
 SELECT e.total, f.total
@@ -77,6 +93,10 @@ class Unique(NamedTuple):
         names = listed(self.columns)
         return _UNIQUE.substitute(table=listed((self.table,)), columns=names, order=listed(self.columns, _IN_ORDER))
 
+    def glance(self, _digest: str) -> str:
+        """Count these values."""
+        return _COUNT_DUPLICATES.substitute(table=listed((self.table,)), columns=listed(self.columns))
+
 
 class EveryRow(NamedTuple):
     """Every row meets these conditions. `shows` are the columns of a sample, sorted by `order`."""
@@ -92,9 +112,17 @@ class EveryRow(NamedTuple):
         return _EVERY_ROW.substitute(
             table=listed((self.table,)),
             shows=listed(self.shows),
-            broken="\nOR ".join(f"({condition.broken})" for condition in self.conditions),
+            broken=self._broken,
             order=listed(self.order, _IN_ORDER),
         )
+
+    def glance(self, _digest: str) -> str:
+        """Count these rows."""
+        return _COUNT_BROKEN.substitute(table=listed((self.table,)), broken=self._broken)
+
+    @property
+    def _broken(self) -> str:
+        return "\nOR ".join(f"({condition.broken})" for condition in self.conditions)
 
 
 class References(NamedTuple):
@@ -111,15 +139,22 @@ class References(NamedTuple):
     @property
     def sql(self) -> str:
         """Give the rows whose value is not in the other table."""
+        shows, order = listed(self.shows, "r.{}"), listed(self.order, "r." + _IN_ORDER)
+        return _REFERENCES.substitute(self._names, shows=shows, order=order)
+
+    def glance(self, _digest: str) -> str:
+        """Count these rows."""
+        return _COUNT_ORPHANS.substitute(self._names)
+
+    @property
+    def _names(self) -> dict[str, str]:
         broken = "r.{0} IS NOT NULL AND o.{0} IS NULL" if self.optional else "o.{0} IS NULL"
-        return _REFERENCES.substitute(
-            table=listed((self.table,)),
-            column=listed((self.column,)),
-            other=listed((self.other,)),
-            broken=listed((self.column,), broken),
-            shows=listed(self.shows, "r.{}"),
-            order=listed(self.order, "r." + _IN_ORDER),
-        )
+        return {
+            "table": listed((self.table,)),
+            "column": listed((self.column,)),
+            "other": listed((self.other,)),
+            "broken": listed((self.column,), broken),
+        }
 
 
 class SameRows(NamedTuple):
@@ -131,7 +166,7 @@ class SameRows(NamedTuple):
     columns: tuple[str, ...]
     key: bool = False
 
-    def sql(self, digest: str) -> str:
+    def glance(self, digest: str) -> str:
         """Give a query that says 0 when they do, by the sum of a 64-bit `digest` of each row (see Session.row_digest):
         of other rows one in 2^64 has the same. Without a digest it is a join by the key; empty without either."""
         table, other = listed((self.table,)), listed((self.other,))
@@ -170,6 +205,7 @@ class Equal(NamedTuple):
 
 
 Declaration = Unique | EveryRow | References | Equal
+Glance = Unique | EveryRow | References | SameRows
 
 
 def rows_in(*tables: str) -> Total:

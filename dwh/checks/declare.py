@@ -19,7 +19,7 @@ def unique(table: str, *columns: str, each: str = "") -> Check:
     declared = Unique(table, columns)
     return Check(
         f"{table}: one row for each {each or key}", f"no two rows have the same {key}",
-        declared.sql, " ".join((*columns, "rows")), "duplicate", declared=declared,
+        declared.sql, " ".join((*columns, "rows")), "duplicate", glance=declared, declared=declared,
     )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def every_row(table: str, promise: str, *conditions: Condition, shows: str, orde
     columns = tuple(shows.split())
     declared = EveryRow(table, conditions, columns, tuple(order.split()) or columns[:1])
     what = "; ".join(condition.promise for condition in conditions)
-    return Check(f"{table}: {promise}", what, declared.sql, shows, "bad row", declared=declared)
+    return Check(f"{table}: {promise}", what, declared.sql, shows, "bad row", glance=declared, declared=declared)
 
 
 def in_range(table: str, *conditions: Condition, shows: str, order: str = "") -> Check:
@@ -49,7 +49,9 @@ def references(
     columns = tuple(shows.split())
     declared = References(table, column, other, optional, columns, tuple(order.split()) or columns[:1])
     what = f"every {column}{' that is not NULL' if optional else ''} has a row in {other}"
-    return Check(f"{table}: {column} is in {other}", what, declared.sql, shows, "orphan", declared=declared)
+    return Check(
+        f"{table}: {column} is in {other}", what, declared.sql, shows, "orphan", glance=declared, declared=declared
+    )
 
 
 def equal(name: str, what: str, expected: Total, found: Total, rows: str = "", shows: str = "") -> Check:

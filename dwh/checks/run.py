@@ -73,7 +73,7 @@ def _measure(session: Session, check: Check, settings: Checks) -> Finding:
 
 
 def _holds_at_a_glance(session: Session, check: Check) -> bool:
-    sql = check.glance.sql(session.row_digest) if check.glance else ""
+    sql = check.glance.glance(session.row_digest) if check.glance else ""
     return bool(sql and session.rows(sql)[0][0] == 0)
 
 

@@ -55,10 +55,10 @@ ORDER BY COALESCE(p.start_time, t.start_time) ASC NULLS LAST
 LIMIT 3
 """
 
-IS_AN_MD5 = Condition(
+HAS_THE_LENGTH_OF_AN_MD5 = Condition(
     ("songplay_id",),
-    "songplay_id IS NULL OR OCTET_LENGTH(songplay_id) <> 32 OR songplay_id ~ '[0-9a-f]*[^0-9a-f]([0-9]|[^0-9])*'",
-    "songplay_id is an MD5",
+    "songplay_id IS NULL OR OCTET_LENGTH(songplay_id) <> 32",
+    "songplay_id has 32 characters",
 )
 
 CHECKS = with_defaults(
@@ -76,7 +76,7 @@ CHECKS = with_defaults(
         unique("songplays", "songplay_id"),
         in_range(
             "songplays",
-            IS_AN_MD5, not_null("start_time", "session_id", "item_in_session"),
+            HAS_THE_LENGTH_OF_AN_MD5, not_null("start_time", "session_id", "item_in_session"),
             shows="songplay_id start_time session_id item_in_session",
         ),
         references("songplays", "user_id", "users", shows="songplay_id user_id", optional=True),
