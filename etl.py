@@ -17,6 +17,7 @@ from dwh.sources.ledger import Work, cut_loads, find_work, refuse_other_sources
 from dwh.sources.listing import refuse_shared_places
 from dwh.terminal.console import run
 from dwh.terminal.flags import ScriptParser, confirmation_flag, wait_flag, warehouse_parser
+from dwh.terminal.objects import kept_objects
 from dwh.terminal.wording import count, seconds
 from star.forgetting import find_going
 from star.load_queries import COUNT_REJECTED_FILES, SELECT_NEWEST_PLAY
@@ -93,9 +94,10 @@ def look_and_load(script: Script, loader: StarLoader) -> int:
         return take_from_other(script, loader)
     if script.args.forget is not None:
         return forget(script, loader)
-    listings = script.list_sources()
-    tell_unread(script, listings)
-    work = find_work(listings, loader.read_ledger(), script.locations)
+    with kept_objects():
+        listings = script.list_sources()
+        tell_unread(script, listings)
+        work = find_work(listings, loader.read_ledger(), script.locations)
     if not script.args.add_source:
         refuse_other_sources(work, script.locations, script.engine.another)
     tell_work(script, work)

@@ -14,6 +14,7 @@ from dwh.spool.small_files import Changed, IncomingFile
 from dwh.spool.spool import Spool, Unreadable
 from dwh.terminal.console import Console
 from dwh.terminal.errors import RecordsRefused
+from dwh.terminal.objects import kept_objects
 from star import load_queries as queries
 from star.refusals import OWN_KEYS, LeaveOut, ReadAgain
 
@@ -44,7 +45,7 @@ class Ingestion:
         spool.count_large((file.source for file in plain), self.session.count_lines)
         incoming: dict[int, tuple[str, int]] = {}
         rows = []
-        with self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
+        with kept_objects(), self.console.progress("reading", len(files) if is_large(files) else 0, "files") as advance:
             together = spool.add_small((file for file in plain if not is_remote(file.source.path)), advance)
             for way, (kind, source, _) in zip(on_their_way, files, strict=True):
                 records, status = together.get(way.file_id), "loaded"

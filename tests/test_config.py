@@ -59,7 +59,7 @@ def test_the_nearest_source_wins(file: Path, highest: str) -> None:
         {"DWH_ETL_MAX_LOAD_FILES": "4"} if "environment" in given else {},
         {("ETL", "MAX_LOAD_FILES"): "5" if "flag" in given else None},
     )
-    assert config.etl.max_load_files == [100_000, 2, 3, 4, 5][SOURCES.index(highest)]
+    assert config.etl.max_load_files == [250_000, 2, 3, 4, 5][SOURCES.index(highest)]
     assert config.origins["ETL", "MAX_LOAD_FILES"].startswith(highest)
 
 

@@ -205,7 +205,7 @@ class Etl(Section):
         "stop: a bad record rolls its load back; quarantine: it goes to rejected_lines",
         one_of("stop", "quarantine"),
     )
-    max_load_files: int = setting("100000", "most files in one load (= one transaction)", read_positive)
+    max_load_files: int = setting("250000", "most files in one load (= one transaction)", read_positive)
     max_load_bytes: int = setting("1 GiB", "most bytes in one load; a larger file is a load of its own", read_size)
     direct_copy_bytes: int = setting(
         "256 MiB", "Redshift itself reads S3 objects of at least this size; this machine reads smaller ones", read_size

@@ -10,6 +10,7 @@ Other rooms use:
              WrongValue
     flags    confirmation_flag, duration, ScriptParser, take_over_flag, wait_flag, warehouse_parser
     log      rotate
+    objects  kept_objects
     signals  cancelled_by
     wording  count, mask, megabytes, near, printable, seconds
 """
