@@ -269,11 +269,11 @@ def test_a_manifest_that_is_not_there(sql: Sql, bucket: Bucket) -> None:
         sql(copy(bucket.put("manifest", '{"entries": ["x"]} x'), options="JSON 'auto'"))
 
 
-GZIP = gzip.compress(b'{"a": 1}')
+GZIP = gzip.compress(b'{"a": 1}', mtime=0)
 ZSTD = zstandard.ZstdCompressor(write_checksum=True).compress(b'{"a": 1}')
 
 
-@pytest.mark.parametrize(("word", "packed", "other"), [("GZIP", GZIP, ZSTD), ("ZSTD", ZSTD, GZIP)])
+@pytest.mark.parametrize(("word", "packed", "other"), [("GZIP", GZIP, ZSTD), ("ZSTD", ZSTD, GZIP)], ids=["GZIP", "ZSTD"])
 def test_packing_is_said_not_seen(sql: Sql, bucket: Bucket, word: str, packed: bytes, other: bytes) -> None:
     """What is packed needs its word, what is not, or otherwise, must not have it; a part of a file, or a damaged one,
     is none."""
