@@ -13,8 +13,10 @@ def kept_objects() -> Iterator[None]:
 
     Listing 200,000 files and comparing them with the ledger took 2.7 s with the search, and 1.4 without.
     """
+    searches = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if searches:
+            gc.enable()
