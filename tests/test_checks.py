@@ -216,3 +216,16 @@ def test_defaults_leave_what_a_check_says_itself() -> None:
     """A field that is given stays; the others get the default."""
     own, other = with_defaults((Check("a: b", "", fix="mine"), Check("a: c", "")), fix="all", severity="warn")
     assert [(check.fix, check.severity) for check in (own, other)] == [("mine", "warn"), ("all", "warn")]
+
+
+def test_a_check_asks_first_what_it_would_name_then() -> None:
+    """What counts first is what is declared, and what names is the SQL of the same: a count of 0 hides no row."""
+    counted = [check for check in CHECKS if check.glance is not None and not isinstance(check.glance, SameRows)]
+    assert len(counted) > 20
+    for check in counted:
+        assert check.glance is check.declared
+        assert check.offending == check.glance.sql  # type: ignore[union-attr]
+        assert check.parameters is Check("", "").parameters
+    for check in CHECKS:
+        if isinstance(check.glance, SameRows):
+            assert all(name in check.offending for name in (check.glance.table, check.glance.other))

@@ -158,8 +158,8 @@ class References(NamedTuple):
 
 
 class SameRows(NamedTuple):
-    """Two tables have the same rows, in whatever order, as far as these columns go. The first of them is the `key` of
-    `table`, by which rows can be joined, if it is one: then no two rows of it have the same."""
+    """Two tables have the same rows, in whatever order, as far as these columns go. `key`: the first column is the key
+    of `table`, by which its rows can be joined with those of `other`; there are more columns then."""
 
     table: str
     other: str

@@ -58,7 +58,7 @@ LIMIT 3
 HAS_THE_LENGTH_OF_AN_MD5 = Condition(
     ("songplay_id",),
     "songplay_id IS NULL OR OCTET_LENGTH(songplay_id) <> 32",
-    "songplay_id has 32 characters",
+    "songplay_id has 32 bytes",
 )
 
 CHECKS = with_defaults(
