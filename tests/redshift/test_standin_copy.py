@@ -273,7 +273,9 @@ GZIP = gzip.compress(b'{"a": 1}', mtime=0)
 ZSTD = zstandard.ZstdCompressor(write_checksum=True).compress(b'{"a": 1}')
 
 
-@pytest.mark.parametrize(("word", "packed", "other"), [("GZIP", GZIP, ZSTD), ("ZSTD", ZSTD, GZIP)], ids=["GZIP", "ZSTD"])
+@pytest.mark.parametrize(
+    ("word", "packed", "other"), [("GZIP", GZIP, ZSTD), ("ZSTD", ZSTD, GZIP)], ids=["GZIP", "ZSTD"]
+)
 def test_packing_is_said_not_seen(sql: Sql, bucket: Bucket, word: str, packed: bytes, other: bytes) -> None:
     """What is packed needs its word, what is not, or otherwise, must not have it; a part of a file, or a damaged one,
     is none."""
