@@ -56,8 +56,10 @@ NO_STATEMENTS = {"SONGPLAY_ID", "IS_RIVAL", "MOMENT"}  # expressions, to be put 
 
 def statements_in(name: str, value: object) -> Iterator[tuple[str, str]]:
     """Every statement in a value: a text, or one in a tuple, a list or a table; a check or a query of the report gives
-    its own name."""
+    its own name, and a declaration what is asked first where an engine has no digest of a row."""
     name = str(getattr(value, "name", name))
+    if isinstance(value, tuple) and callable(glance := getattr(value, "glance", None)):
+        yield from statements_in(f"{name}_glance", glance(""))
     if isinstance(value, str) and BEGINS.match(value):
         yield name, value
     elif isinstance(value, Mapping):
@@ -96,6 +98,7 @@ def test_there_are_statements_to_look_at() -> None:
     assert set(sql_queries.TABLES.values()) <= set(STATEMENTS)
     assert set(sql_queries.STAR_STATEMENTS) <= set(STATEMENTS)
     assert {sql for check in CHECKS for sql in (*check.needs, check.offending, check.balance) if sql} <= set(STATEMENTS)
+    assert {check.glance.glance("") for check in CHECKS if check.glance} - {""} <= set(STATEMENTS)
     assert {query.sql for query in (ENGINE, *QUERIES)} <= set(STATEMENTS)
     assert {rows for rows, *_ in LAKE.values()} | set(ADD_UP.values()) <= set(STATEMENTS)
     assert {load_queries.RECORD_FILES, *load_queries.COUNT_INCOMING.values()} <= set(STATEMENTS)
