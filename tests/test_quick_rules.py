@@ -60,8 +60,13 @@ def test_p244_the_quick_rule_gives_what_the_portable_one_gives(
     quick = values(q.STAGE_GOOD_QUICKLY["events"])["ts"]
     portable = quick[quick.index("ELSE ") + len("ELSE ") : quick.rindex(" END")]
     assert f"{portable} AS ts_value" in q.STAGE_GOOD_RECORDS["events"]
+    assert_alike(connection, "ts", text, quick, portable)
+
+
+def assert_alike(connection: duckdb.DuckDBPyConnection, column: str, text: str | None, *rules: str) -> None:
+    """Both rules give the same value of a column that holds this text."""
     [(one, other)] = connection.execute(
-        f"SELECT {quick}, {portable} FROM (SELECT CAST(? AS VARCHAR) AS ts) AS r", [text]
+        f"SELECT {', '.join(rules)} FROM (SELECT CAST(? AS VARCHAR) AS {column}) AS r", [text]
     ).fetchall()
     assert one == other
 
@@ -93,10 +98,7 @@ def test_p245_a_user_read_quickly_is_the_number_of_the_portable_rule(
 ) -> None:
     """For every text that could be in staging, also by the hand of a person or of an earlier version."""
     portable = q.user_number("user_id")
-    [(one, other)] = connection.execute(
-        f"SELECT {portable}, {read_users_quickly(portable)} FROM (SELECT CAST(? AS VARCHAR) AS user_id) AS e", [text]
-    ).fetchall()
-    assert one == other
+    assert_alike(connection, "user_id", text, read_users_quickly(portable), portable)
 
 
 def test_p245_the_star_is_chosen_the_same_but_for_that_rule() -> None:
